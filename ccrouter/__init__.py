@@ -1,0 +1,27 @@
+"""Claude Code through one port to every model its user has.
+
+The packages, lowest layer first; each imports only those above it in this list (checked by
+``dist-scripts/check``, contracts in pyproject.toml):
+
+====================  =============================================================================
+``errors``            every exception of ours, the tree drawn in its docstring
+``wire``              bytes <-> frames <-> values of the wires that we speak; pure
+``providers``         data: who can be reached, where, as whom, with which quirks; pure
+``translate``         what a target gets of a request, and what the client gets of its reply; pure
+``demo``              the mind of the built-in demo model; pure
+``routing``           policy: configuration, model names, the plan of a request; pure
+``server``            the edge to the client: h11 over trio
+``upstream``          the edge to the backends: connections, credentials, the demo model
+``observe``           log lines
+``config_file``       the configuration's file, read again when it changes
+``pump``              one call to a backend, as parts down a channel
+``relay``             one request from its plan to its last byte, the only module with both ends in hand
+``endpoints``         the routes of the port
+``service``           one running router: configuration kept fresh, port, stop
+``cli``               arguments, printing, exit codes; ``trio.run`` lives here only
+====================  =============================================================================
+
+*Pure* means: no I/O, no clock, no randomness, no logging; what such a module needs of them is an argument.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,50 @@
+"""What a command says: results to standard output, everything else to standard error.
+
+Neither ever harms a running router. `say` drops a line rather than wait for somebody to read it: a tool that
+started us with a pipe for standard error and never reads it would otherwise stop every stream once the pipe is
+full, and a terminal that is gone must not end a stop half way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+
+#: POSIX promises that a pipe that polls as writable takes so many bytes without waiting (PIPE_BUF; the
+#: smallest value among our platforms).
+_LINE_LIMIT = 512
+
+
+def say(line: str) -> None:
+    """One line to standard error; lost when nobody can take it now. Never raises."""
+    stderr = sys.stderr
+    if stderr is None:  # pythonw and detached processes have none
+        return
+    written = line.encode("utf-8", "backslashreplace")[: _LINE_LIMIT - 1] + b"\n"
+    with contextlib.suppress(OSError, ValueError):
+        stderr.flush()
+        fd = stderr.fileno()
+        if _writable(fd):
+            os.write(fd, written)
+
+
+def _writable(fd: int) -> bool:
+    if sys.platform == "win32":  # no poll for pipes and consoles there
+        return True
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return any(event & select.POLLOUT for _fd, event in poll.poll(0))
+
+
+def emit(text: str) -> None:
+    """Results to standard output as they are, at once.
+
+    As bytes: the text layer would turn line ends into CRLF on Windows and refuse what the code page lacks.
+    A value of the environment that is not UTF-8 goes out as the bytes that it came as. Raises
+    BrokenPipeError when the reader has left.
+    """
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    sys.stdout.buffer.flush()

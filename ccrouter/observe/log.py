@@ -1,0 +1,49 @@
+"""One line for each request, for a person reading along. No prompt, header or credential is ever in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+
+from ccrouter.providers.provider import Target
+from ccrouter.routing.plan import Outcome, Refusal
+
+#: Takes one line without its end.
+Log = Callable[[str], None]
+
+
+@frozen(kw_only=True)
+class Done:
+    """What is said of a request that is over. ``seconds`` from its head to its last byte."""
+
+    request_id: str
+    what: str
+    model: str
+    target: Target | None
+    outcome: Outcome
+    seconds: float
+
+    def line(self) -> str:
+        """``messages claude-opus-5-5 -> anthropic:claude-opus-5-5 done 1.24 s (req_…)``"""
+        target = "nowhere" if self.target is None else printable(str(self.target))
+        result = f"{self.outcome.result}{_why(self.outcome)}"
+        return f"{self.what} {printable(self.model)} -> {target} {result} {self.seconds:.2f} s ({self.request_id})"
+
+
+def _why(outcome: Outcome) -> str:
+    match outcome.failure:
+        case None:
+            return ""
+        case Refusal(status):
+            return f" [{status}]"
+        case failure:
+            return f" [{printable(str(failure))}]"
+
+
+def printable(text: str) -> str:
+    """Without characters that a terminal would act on, in at most 200 characters.
+
+    Model names and a backend's words come from outside.
+    """
+    return "".join(char if char.isprintable() else "?" for char in text[:200])

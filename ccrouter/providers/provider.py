@@ -1,0 +1,97 @@
+"""The shape of a provider: what a preset says of a kind of backend, and what a user says of one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import field, frozen
+
+from ccrouter.providers.secret import Secret
+
+#: How a backend is asked for its models: Anthropic's or OpenAI's ``/v1/models`` (``data[].id``), Ollama's
+#: ``/api/tags`` (``models[].name``); None when it has no list.
+Listing = Literal["data", "ollama"]
+
+#: Who is let in: nobody asked (``none``), a key in ``x-api-key``, in ``Authorization: Bearer``, in both
+#: (vendors whose documents disagree), or ``client``: the client's own Anthropic login or key.
+Auth = Literal["none", "x-api-key", "bearer", "both", "client"]
+
+
+@frozen(kw_only=True)
+class Preset:
+    """What is known of a kind of backend. One row of `ccrouter.providers.presets`.
+
+    Paths are relative to the base URL. ``drop_fields`` and ``drop_headers`` are left out of a request because
+    the backend refuses them; ``refuse_fields`` make the router answer 400 naming the field, where leaving it
+    out in silence would mislead the client.
+    """
+
+    name: str
+    title: str
+    base_url: str | None = None
+    transport: Literal["http", "demo"] = "http"
+    auth: Auth = "none"
+    key_env: tuple[str, ...] = ()
+    key_required: bool = False
+    messages_path: str = "/v1/messages"
+    count_path: str | None = None
+    models_path: str | None = "/v1/models"
+    listing: Listing = "data"
+    probe: bool = False
+    """Looked for on its default port when nothing is configured."""
+    first_party: bool = False
+    """Anthropic itself, or Anthropic's API sold by a cloud: requests and replies pass as they are."""
+    local: bool = False
+    drop_fields: tuple[str, ...] = ()
+    refuse_fields: tuple[str, ...] = ()
+    drop_headers: tuple[str, ...] = ()
+    keep_attribution: bool = False
+    """The first system block of Claude Code speaks of billing; only Anthropic strips it."""
+    noted: str = ""
+    """When and where these facts were seen."""
+
+
+@frozen
+class Timeouts:
+    """Deadlines in seconds. ``idle`` is silence in mid-stream; ``total`` the whole request."""
+
+    connect: float = 10.0
+    first_byte: float = 600.0
+    idle: float = 300.0
+    total: float = 3600.0
+
+
+@frozen
+class Model:
+    """One model of a provider as the configuration or a list names it. ``window`` is in tokens."""
+
+    id: str
+    name: str | None = None
+    window: int | None = None
+    vision: bool | None = None
+
+
+@frozen(kw_only=True)
+class Provider:
+    """A backend that requests can go to."""
+
+    name: str
+    preset: Preset
+    base_url: str
+    api_key: Secret | None = None
+    headers: tuple[tuple[str, Secret], ...] = ()
+    models: tuple[Model, ...] = ()
+    timeouts: Timeouts = field(factory=Timeouts)
+    configured: bool = False
+    """Named in the configuration, not found by itself."""
+
+
+@frozen
+class Target:
+    """Where one attempt goes: a provider, and the model's name as that provider knows it."""
+
+    provider: Provider
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.provider.name}:{self.model}"

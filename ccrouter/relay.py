@@ -1,0 +1,194 @@
+"""One request, from its plan to the last byte of its reply. The only module with both ends in hand.
+
+Theory of operation
+-------------------
+`relay` tries the plan's targets in turn. An attempt is one nursery: `pump` sends the backend's reply down a
+channel without a buffer, so that the backend is read no faster than the client is written; the attempt itself
+writes. Between the client and the first bytes stands the commit point: before it a failure has a status of
+its own or goes to the next target, after it it is an ``error`` event in the stream. While the backend is
+quiet, the client gets pings.
+
+Two more tasks end an attempt: one waits for the client to hang up and cancels it, which closes the backend's
+connection; one waits for the router to be stopped and sends that down the channel as a failure.
+"""
+
+from __future__ import annotations
+
+import json
+
+import trio
+from attrs import frozen
+
+from ccrouter.errors import ApiError, ClientGone, UpstreamError
+from ccrouter.providers.provider import Target
+from ccrouter.pump import Backends, End, Failed, Head, Inbound, Part, Piece, Whole, pump
+from ccrouter.routing.plan import Outcome, Plan, Refusal, api_error
+from ccrouter.server.connection import Client
+from ccrouter.translate import lane
+from ccrouter.translate.refusal import is_refusal, reword
+from ccrouter.wire import events
+from ccrouter.wire import headers as http
+from ccrouter.wire.headers import Headers
+
+STOPPING = ApiError(529, "overloaded_error", "ccrouter is being stopped", (("retry-after", "5"),))
+
+_PING = events.encode(events.ping())
+_STREAM_HEADERS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+]
+
+
+@frozen(kw_only=True)
+class Pacing:
+    """Seconds; see `routing.config.Server`."""
+
+    ping: float
+    commit_after: float
+
+
+async def relay(
+    inbound: Inbound, client: Client, plan: Plan, backends: Backends, pacing: Pacing, ending: trio.Event
+) -> tuple[Target | None, Outcome]:
+    """Answer ``client`` by the first of the plan's targets that can. Returns the last one tried.
+
+    Raises ApiError only while nothing was sent: the caller tells the client.
+    """
+    target: Target | None = None
+    outcome = Outcome(result="failed")
+    while following := plan.next_target():
+        target = following
+        attempt = _Attempt(inbound, client, target, pacing, more=plan.more)
+        outcome = await attempt.run(backends, ending)
+        plan.record(outcome)
+    if outcome.result == "failed":
+        verdict = plan.verdict()
+        if isinstance(verdict, ApiError):
+            raise verdict
+        await client.respond(verdict.status, attempt.identified(verdict.headers), verdict.body)
+    return target, outcome
+
+
+class _Attempt:
+    """One call to one target, and the writing of its reply."""
+
+    def __init__(
+        self, inbound: Inbound, client: Client, target: Target, pacing: Pacing, *, more: bool
+    ) -> None:
+        self._inbound = inbound
+        self._client = client
+        self._target = target
+        self._pacing = pacing
+        self._more = more
+
+    async def run(self, backends: Backends, ending: trio.Event) -> Outcome:
+        """The outcome. Whatever it is, the backend's connection is closed or returned by then."""
+        send, receive = trio.open_memory_channel[Part](0)
+        outcome = Outcome(result="hung_up")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._await_hang_up, nursery.cancel_scope)
+            nursery.start_soon(_await_stop, ending, send.clone())
+            nursery.start_soon(pump, self._inbound, self._target, backends, send)
+            try:
+                outcome = await self._write(receive)
+            except ClientGone:
+                pass
+            nursery.cancel_scope.cancel()
+        return outcome
+
+    async def _await_hang_up(self, scope: trio.CancelScope) -> None:
+        await self._client.hang_up()
+        scope.cancel()
+
+    async def _write(self, receive: trio.MemoryReceiveChannel[Part]) -> Outcome:
+        """Up to the commit point."""
+        head: Head | None = None
+        part: Part | None = None
+        patience = self._pacing.commit_after if self._inbound.streamed else float("inf")
+        with trio.move_on_after(patience):
+            part = await receive.receive()
+            if isinstance(part, Head):
+                head, part = part, None
+                part = await receive.receive()
+        match part:
+            case None:
+                # The client must not wait longer without a sign of life.
+                await self._client.start(200, self._stream_head(head), _PING)
+                return await self._write_on(receive)
+            case Whole():
+                return await self._write_whole(part)
+            case Failed(error):
+                return Outcome(result="ended" if error is STOPPING else "failed", failure=error)
+            case Piece(data, first, ended):
+                if first == "error" and self._more:
+                    status, body = lane.error_in(data)
+                    return Outcome(result="failed", failure=Refusal(status, [], body))
+                await self._client.start(200, self._stream_head(head), data)
+                return await self._write_on(receive, ended=ended)
+            case End() | Head():
+                raise AssertionError(part)
+
+    async def _write_on(self, receive: trio.MemoryReceiveChannel[Part], *, ended: bool = False) -> Outcome:
+        """Past the commit point: whatever comes, the stream comes to a proper end."""
+        while True:
+            part: Part | None = None
+            with trio.move_on_after(self._pacing.ping):
+                part = await receive.receive()
+            match part:
+                case None:
+                    if not ended:
+                        await self._client.send(_PING)
+                case Piece(data, _, ended):
+                    await self._client.send(data)
+                case Head():
+                    pass
+                case End():
+                    await self._client.finish()
+                    return Outcome(result="done")
+                case Failed(error):
+                    return await self._break(error)
+                case Whole():
+                    return await self._break(self._refusal(part))
+
+    async def _break(self, failure: ApiError | UpstreamError | Refusal) -> Outcome:
+        """End the stream with an ``error`` event that says why."""
+        match failure:
+            case Refusal(_, _, body):
+                event = {"type": "error", "error": json.loads(body)["error"]}
+            case ApiError():
+                event = events.error(failure.kind, failure.message)
+            case _:
+                told = api_error(failure, self._target)
+                event = events.error(told.kind, told.message)
+        await self._client.send(events.encode(event))
+        await self._client.finish()
+        return Outcome(result="ended" if failure is STOPPING else "broken", failure=failure)
+
+    async def _write_whole(self, whole: Whole) -> Outcome:
+        if is_refusal(whole.status, whole.headers):
+            return Outcome(result="failed", failure=self._refusal(whole))
+        headers = lane.reply_headers(whole.headers, self._target.provider.preset, decoded=False)
+        await self._client.respond(whole.status, self.identified(headers), whole.body)
+        return Outcome(result="done")
+
+    def _refusal(self, whole: Whole) -> Refusal | ApiError:
+        provider = self._target.provider
+        if error := reword(provider.name, whole.status, whole.headers, whole.body):
+            return error
+        headers = lane.reply_headers(whole.headers, provider.preset, decoded=False)
+        return Refusal(whole.status, headers, whole.body)
+
+    def _stream_head(self, head: Head | None) -> Headers:
+        return self.identified(_STREAM_HEADERS if head is None else head.headers)
+
+    def identified(self, headers: Headers) -> Headers:
+        """With a ``request-id``: the backend's own where it gave one."""
+        if http.get(headers, b"request-id") is not None:
+            return headers
+        return [*headers, (b"request-id", self._inbound.request_id.encode())]
+
+
+async def _await_stop(ending: trio.Event, send: trio.MemorySendChannel[Part]) -> None:
+    async with send:
+        await ending.wait()
+        await send.send(Failed(STOPPING))

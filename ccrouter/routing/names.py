@@ -1,0 +1,144 @@
+"""From a model's name to where it goes. Pure.
+
+The rules, first match wins (the contract with users, "Model names"):
+
+1. a discovery id is decoded: ``anthropic-via-ollama:qwen3:8b`` is ``ollama:qwen3:8b``;
+2. an alias of the configuration, which may name several models in fallback order;
+3. ``PROVIDER:MODEL``, the longest provider name first; ``PROVIDER,MODEL`` and ``PROVIDER/MODEL`` too;
+4. a Claude name goes to the provider for Claude models, when there is one;
+5. a model that exactly one provider lists;
+6. the default provider. A Claude name that came this far has no provider for Claude models to go to; the
+   default provider does not know it either, and gets it as the first model that it lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from ccrouter.errors import ApiError
+from ccrouter.providers.provider import Provider, Target
+
+#: What discovery ids begin with. Older clients accept ids that begin with ``claude`` or ``anthropic`` only, and
+#: ids that begin with ``claude-`` are taken for models that the client knows.
+DISCOVERY_PREFIX = "anthropic-via-"
+
+_SEPARATORS = (":", ",", "/")
+_CLAUDE_WORDS = frozenset({"opus", "sonnet", "haiku", "fable", "best", "default", "opusplan"})
+_LONG_CONTEXT = "[1m]"
+
+
+@frozen(kw_only=True)
+class Directory:
+    """Everything that a name can mean at one moment.
+
+    ``providers`` are in the order in which they are preferred. ``addressable`` has those too, and the presets
+    that are not set up but can be asked for by name. ``listed`` has the models that each provider is known to
+    have; a provider whose list has not been seen yet is missing.
+    """
+
+    providers: Mapping[str, Provider]
+    addressable: Mapping[str, Provider] = field(repr=False)
+    aliases: Mapping[str, tuple[str, ...]]
+    default: str
+    listed: Mapping[str, tuple[str, ...]]
+
+    @property
+    def claude(self) -> Provider | None:
+        """The provider for Claude models: the first of Anthropic's own, if any is set up."""
+        return next((each for each in self.providers.values() if each.preset.first_party), None)
+
+
+def is_claude(model: str) -> bool:
+    """Whether a name is one of Anthropic's own models or of Claude Code's words for them."""
+    name = model.lower().removesuffix(_LONG_CONTEXT)
+    return name.startswith("claude-") or name in _CLAUDE_WORDS
+
+
+def discovery_id(provider: str, model: str) -> str:
+    """The id under which older clients accept a model; `resolve` reads it back without a table."""
+    return f"{DISCOVERY_PREFIX}{provider}:{model}"
+
+
+def resolve(name: str, directory: Directory, *, client_login: bool = False) -> tuple[Target, ...]:
+    """The targets of ``name`` in fallback order; never empty.
+
+    ``client_login``: the client brings a credential for Anthropic of its own, which makes that provider
+    usable even when the router has none. Raises ApiError 404 for a name that can't be meant.
+    """
+    if name.startswith(DISCOVERY_PREFIX):
+        decoded = name.removeprefix(DISCOVERY_PREFIX)
+        if _split(decoded, directory):
+            name = decoded
+    names = _unalias(name, directory.aliases)
+    return tuple(_target(each, directory, client_login) for each in names)
+
+
+def _unalias(name: str, aliases: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Aliases may name aliases; a loop ends at the name that closes it."""
+    found: list[str] = []
+
+    def visit(each: str, seen: tuple[str, ...]) -> None:
+        short = each if each in aliases else each.removesuffix(_LONG_CONTEXT)
+        if short not in aliases or short in seen:
+            if each not in found:
+                found.append(each)
+            return
+        for inner in aliases[short]:
+            visit(inner, (*seen, short))
+
+    visit(name, ())
+    return tuple(found)
+
+
+def _target(name: str, directory: Directory, client_login: bool) -> Target:
+    if split := _split(name, directory):
+        provider, model = split
+        if not model:
+            raise ApiError(404, "not_found_error", f"{name!r} names a provider but no model")
+        return _fit(provider, model)
+    if is_claude(name):
+        claude = directory.claude
+        if claude is None and client_login:
+            claude = next((each for each in directory.addressable.values() if each.preset.first_party), None)
+        if claude is not None:
+            return _fit(claude, name)
+    owners = [
+        provider
+        for provider in directory.providers.values()
+        if name in directory.listed.get(provider.name, ())
+        or any(model.id == name for model in provider.models)
+    ]
+    if len(owners) == 1:
+        return Target(owners[0], name)
+    return _default(name, directory)
+
+
+def _default(name: str, directory: Directory) -> Target:
+    if split := _split(directory.default, directory):
+        provider, model = split
+        return Target(provider, model or name)
+    provider = directory.addressable[directory.default]
+    if is_claude(name) and not provider.preset.first_party:
+        known = [model.id for model in provider.models] or directory.listed.get(provider.name, ())
+        if known:
+            return Target(provider, known[0])
+    return _fit(provider, name)
+
+
+def _split(name: str, directory: Directory) -> tuple[Provider, str] | None:
+    """Provider and model of a name that begins with a provider's; the longest such provider."""
+    best: tuple[Provider, str] | None = None
+    for provider in directory.addressable.values():
+        size = len(provider.name)
+        if not name.startswith(provider.name) or name[size : size + 1] not in _SEPARATORS:
+            continue
+        if best is None or size > len(best[0].name):
+            best = provider, name[size + 1 :]
+    return best
+
+
+def _fit(provider: Provider, model: str) -> Target:
+    """``[1m]`` is a word between the user and the client; no backend knows it."""
+    return Target(provider, model.removesuffix(_LONG_CONTEXT) if provider.preset.first_party else model)

@@ -1,0 +1,141 @@
+"""What a single value of the configuration may be: how it is read, what an editor is told of it.
+
+A `Kind` is both in one row, so that the two cannot drift apart. No message repeats the value that it refuses:
+it may be a secret in the wrong place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NewType
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from ccrouter.routing.spelling import DURATION_PATTERN, duration
+from ccrouter.wire.headers import HOP_BY_HOP
+
+Name = NewType("Name", str)
+ProviderName = NewType("ProviderName", str)
+HeaderName = NewType("HeaderName", str)
+HostName = NewType("HostName", str)
+BaseUrl = NewType("BaseUrl", str)
+EnvName = NewType("EnvName", str)
+Argument = NewType("Argument", str)
+Deadline = NewType("Deadline", float)
+Pause = NewType("Pause", float)
+Port = NewType("Port", int)
+Count = NewType("Count", int)
+
+#: A year; more is a slip of the pen, and what is beyond float must not come near a clock.
+_LONGEST = 365 * 24 * 3600.0
+_LARGEST = 2**31 - 1
+
+#: Headers that belong to the connection or to the router itself.
+_OWN_HEADERS = ("host", "content-length", "x-ccrouter-token", *sorted(each.decode() for each in HOP_BY_HOP))
+
+_ONE_LINE = r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?"
+#: What a header's value can carry, so also what a credential can be.
+HEADER_TEXT = r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?"
+
+
+@frozen
+class Kind:
+    """What a value may be: ``read`` gives it or raises ValueError with the words; ``schema`` is JSON Schema.
+
+    ``tables`` are the tables that ``schema`` refers to.
+    """
+
+    read: Callable[[Any], Any]
+    schema: Mapping[str, Any]
+    tables: tuple[type, ...] = ()
+
+
+def text(pattern: str, words: str, normal: Callable[[str], str] = str) -> Kind:
+    """A string that matches ``pattern`` as a whole; ``normal`` gives the form that is kept."""
+    shape = re.compile(pattern)
+
+    def read(value: object) -> str:
+        if isinstance(value, str) and shape.fullmatch(value):
+            return normal(value)
+        raise ValueError(words)
+
+    return Kind(read, {"type": "string", "pattern": f"^(?:{pattern})$"})
+
+
+def _whole(least: int, most: int) -> Kind:
+    def read(value: object) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+            return value
+        raise ValueError(f"must be a whole number from {least} to {most}, without quotes")
+
+    return Kind(read, {"type": "integer", "minimum": least, "maximum": most})
+
+
+def _seconds(*, zero: bool) -> Kind:
+    least, lowest = ("0 or more", {"minimum": 0}) if zero else ("more than 0", {"exclusiveMinimum": 0})
+
+    def read(value: object) -> float:
+        found = duration(value) if isinstance(value, str) else value
+        if isinstance(found, int | float) and not isinstance(found, bool):  # noqa: SIM102  # reads better
+            if 0 <= found <= _LONGEST and (zero or found > 0):  # not-a-number fails here too
+                return float(found)
+        raise ValueError(
+            'must be a duration such as "10s", "1.5m", "1h" or "250ms", or a number of seconds;'
+            f" {least}, a year at most"
+        )
+
+    number = {"type": "number", **lowest, "maximum": _LONGEST}
+    return Kind(read, {"anyOf": [{"type": "string", "pattern": DURATION_PATTERN}, number]})
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("must be true or false, without quotes")
+
+
+def _base_url(value: object) -> str:
+    words = "must be an absolute URL such as https://llm.example.com/v1"
+    # URL parsers disagree about backslashes, white space and what is not ASCII.
+    if not isinstance(value, str) or re.fullmatch(r"[\x21-\x5b\x5d-\x7e]+", value) is None:
+        raise ValueError(words)
+    try:
+        parts = urlsplit(value)
+        port, host = parts.port, parts.hostname
+    except ValueError:
+        raise ValueError(words) from None
+    if parts.scheme not in {"http", "https"} or not host or port == 0:
+        raise ValueError(words)
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user or password; put the credential into `api_key` or `headers`")
+    if "?" in value or "#" in value:
+        raise ValueError("must not have a query or a fragment; leave out what follows `?` or `#`")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
+
+
+KINDS: dict[Any, Kind] = {
+    Name: text(_ONE_LINE, "must be a string: one line, not empty, no white space around it"),
+    ProviderName: text(
+        r"[A-Za-z0-9._-]+", "is no name for a provider; use letters, digits, `-`, `_` and `.` only"
+    ),
+    HeaderName: text(
+        rf"(?!(?:{'|'.join(_OWN_HEADERS)})$)[A-Za-z0-9!#$%&'*+.^_`|~-]+",
+        "is no name for a header, or one that only the router itself may send",
+        str.lower,
+    ),
+    HostName: text(
+        r"[A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*",
+        'must be an address or a name such as "127.0.0.1" or "router.lan", without scheme, port or brackets',
+        str.lower,
+    ),
+    BaseUrl: Kind(_base_url, {"type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^?#@]+$"}),
+    EnvName: text("[A-Za-z_][A-Za-z0-9_]*", "must be the name of an environment variable, not its value"),
+    Argument: text(r"[^\x00]+", "must be a string, not empty"),
+    Deadline: _seconds(zero=False),
+    Pause: _seconds(zero=True),
+    Port: _whole(0, 65535),
+    Count: _whole(1, _LARGEST),
+    bool: Kind(_flag, {"type": "boolean"}),
+}

@@ -1,0 +1,6 @@
+"""The edge to the client: HTTP/1.1 on h11 over trio. Knows nothing of models or messages.
+
+``listen``       binds the port, accepts, caps connections, drains
+``connection``   one connection: requests in, replies out; limits and deadlines
+``gate``         who may pass: Host, Origin, token; pure
+"""

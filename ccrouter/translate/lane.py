@@ -1,0 +1,246 @@
+"""The Messages lane: requests to backends that speak the client's own format, and their replies.
+
+The body goes on as the bytes that came. What is changed, and why:
+
+* the model's name, where the target knows the model by another one;
+* the attribution block, the first of Claude Code's system blocks: Anthropic strips it, to everybody else it is a
+  text about billing that changes from release to release and spoils prompt caches;
+* top-level fields that the preset lists as refused.
+
+Of the headers, those of the connection, of the router and every credential stay behind; the target's own
+credential is added by the caller. ``accept-encoding`` becomes ``identity``, since the router must be able to look
+into a reply and to add a ping or an error to a stream.
+
+A reply is passed on frame by frame, in its own bytes. `StreamWatch` holds an unfinished frame back, so that
+whatever the router has to add stands between frames, and knows whether the stream came to its end.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+from urllib.parse import quote
+
+from attrs import field, frozen
+
+from ccrouter.errors import ApiError, TruncatedStream
+from ccrouter.providers.provider import Preset, Provider, Target
+from ccrouter.wire import envelope, spans
+from ccrouter.wire import headers as http
+from ccrouter.wire.headers import Headers
+from ccrouter.wire.messages import MessagesRequest
+from ccrouter.wire.sse import Decoder, Frame
+
+Endpoint = Literal["messages", "count_tokens"]
+
+ATTRIBUTION = "x-anthropic-billing-header:"
+
+#: The beta that comes with the client's OAuth login; it goes where the login goes and nowhere else.
+OAUTH_BETA = "oauth-2025-04-20"
+
+#: Headers of the client that are never copied: they speak of its connection to the router, or open doors.
+_KEPT_BACK = frozenset(
+    {
+        b"host",
+        b"content-length",
+        b"expect",
+        b"accept-encoding",
+        b"authorization",
+        b"x-api-key",
+        b"api-key",
+        b"x-ccrouter-token",
+        b"cookie",
+    }
+)
+
+#: Headers of a reply that speak of the user's plan at Anthropic; anybody else's would be shown as that.
+_PLAN = b"anthropic-ratelimit-"
+
+
+@frozen(kw_only=True)
+class Outbound:
+    """A request ready to be sent, but for the credential. ``changes`` names what differs from what came."""
+
+    url: str
+    headers: Headers = field(repr=False)
+    body: bytes = field(repr=False)
+    changes: tuple[str, ...]
+
+
+def render(request: MessagesRequest, target: Target, headers: Headers, query: str, endpoint: Endpoint) -> Outbound:
+    """The request as ``target`` gets it. Raises ApiError for what it can't take and must not lose."""
+    preset = target.provider.preset
+    for name in preset.refuse_fields:
+        if name in request.fields:
+            raise ApiError(
+                400,
+                "invalid_request_error",
+                f"{name}: Extra inputs are not permitted ({target.provider.name} does not support {name})",
+            )
+    edits: list[spans.Edit] = []
+    changes: list[str] = []
+    doomed: list[int] = []
+    for position, item in enumerate(request.items):
+        if item.key == "model" and item.value != target.model:
+            edits.append(spans.replace(item, json.dumps(target.model)))
+            changes.append(f"model: {request.model} -> {target.model}")
+        elif item.key == "system" and not preset.keep_attribution and _is_attributed(item.value):
+            changes.append("system: attribution block dropped")
+            if len(item.value) == 1:
+                doomed.append(position)
+            else:
+                edits += spans.remove(spans.elements(request.text, item.start), [0])
+        elif item.key in preset.drop_fields:
+            changes.append(f"{item.key}: dropped")
+            doomed.append(position)
+    edits += spans.remove(list(request.items), doomed)
+    text = spans.apply(request.text, edits) if edits else request.text
+    path = preset.messages_path if endpoint == "messages" else preset.count_path
+    return Outbound(
+        url=url(target.provider, path or "", query),
+        headers=_headers(headers, preset),
+        body=text.encode(),
+        changes=tuple(dict.fromkeys(changes)),
+    )
+
+
+def url(provider: Provider, path: str, query: str = "") -> str:
+    """An endpoint of a provider. Characters that a URL can't carry are escaped, others kept as they came."""
+    address = provider.base_url.rstrip("/") + path
+    return f"{address}?{quote(query, safe=_QUERY)}" if query else address
+
+
+_QUERY = "!$&'()*+,;=:@/?%-._~[]"
+
+
+def _is_attributed(system: object) -> bool:
+    if not isinstance(system, list) or not system:
+        return False
+    first = system[0]
+    text = first.get("text") if isinstance(first, dict) else None
+    return isinstance(text, str) and text.startswith(ATTRIBUTION)
+
+
+def _headers(headers: Headers, preset: Preset) -> Headers:
+    dropped = {name.encode() for name in preset.drop_headers}
+    kept: Headers = []
+    for name, value in http.end_to_end(headers):
+        if name in _KEPT_BACK or name in dropped:
+            continue
+        if name == b"anthropic-beta" and preset.auth != "client":
+            remaining = _without_beta(value, OAUTH_BETA)
+            if not remaining:
+                continue
+            kept.append((name, remaining))
+        else:
+            kept.append((name, value))
+    kept.append((b"accept-encoding", b"identity"))
+    return kept
+
+
+def _without_beta(value: bytes, beta: str) -> bytes:
+    if beta.encode() not in value:
+        return value
+    return b",".join(each for each in value.split(b",") if each.strip() != beta.encode())
+
+
+def with_betas(headers: Headers, betas: tuple[str, ...]) -> Headers:
+    """``headers`` with each of ``betas`` in ``anthropic-beta``, added where it isn't yet."""
+    present = {
+        each.strip() for name, value in headers if name == b"anthropic-beta" for each in value.split(b",")
+    }
+    missing = [beta.encode() for beta in betas if beta.encode() not in present]
+    if not missing:
+        return headers
+    result = list(headers)
+    for position, (name, value) in enumerate(result):
+        if name == b"anthropic-beta":
+            result[position] = (name, b",".join([value, *missing]))
+            return result
+    return [*result, (b"anthropic-beta", b",".join(missing))]
+
+
+def reply_headers(headers: Headers, preset: Preset, *, decoded: bool) -> Headers:
+    """What the client gets of a reply's headers: the end-to-end ones.
+
+    ``decoded``: the content coding was undone, and the headers that speak of it go with it.
+    """
+    kept = http.without(http.end_to_end(headers), (b"content-length",))
+    if decoded:
+        kept = http.without(kept, (b"content-encoding", b"content-md5", b"digest", b"content-digest"))
+    if not preset.first_party:
+        kept = [(name, value) for name, value in kept if not name.startswith(_PLAN) and name != b"set-cookie"]
+    return kept
+
+
+class StreamWatch:
+    """Watches a stream that is passed on. `feed` what came; pass on what it returns; `close` at the end.
+
+    Whatever is returned ends at a frame's end. ``first`` is the type of the first event that says anything
+    (not a ping), ``ended`` whether the last one was seen.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = Decoder()
+        self.first: str | None = None
+        self.ended = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The bytes of all frames that are whole now. Raises FrameError for what can't be a stream."""
+        frames = self._decoder.feed(chunk)
+        for frame in frames:
+            self._look(frame)
+        if len(frames) == 1:
+            return frames[0].raw
+        return b"".join(frame.raw for frame in frames)
+
+    def close(self) -> bytes:
+        """The bytes that are left at the end.
+
+        Raises TruncatedStream unless the stream said itself that it is whole (or failed): the end of the
+        connection proves nothing.
+        """
+        try:
+            frames = self._decoder.close()
+        except TruncatedStream:
+            if self.ended:
+                return self._decoder.rest
+            raise TruncatedStream("the backend ended the stream in the middle of an event") from None
+        for frame in frames:
+            self._look(frame)
+        if not self.ended:
+            raise TruncatedStream("the backend ended the stream before the message was whole")
+        return b"".join(frame.raw for frame in frames)
+
+    def _look(self, frame: Frame) -> None:
+        kind = frame.event or _type_in(frame)
+        if kind is None or kind == "ping":
+            return
+        if self.first is None:
+            self.first = kind
+        if kind in {"message_stop", "error"}:
+            self.ended = True
+
+
+def error_in(data: bytes) -> tuple[int, bytes]:
+    """The error that a stream consists of: its status and envelope, as if it had come before the stream."""
+    for frame in Decoder().feed(data):
+        payload = frame.data or b""
+        if envelope.is_envelope(payload):
+            return envelope.status_of(json.loads(payload)["error"]["type"]), payload
+    error = ApiError(502, "api_error", "the backend's stream began with an error that cannot be read")
+    return error.status, envelope.write(error, "")
+
+
+def _type_in(frame: Frame) -> str | None:
+    """The type in the payload of a frame that has no ``event:`` line."""
+    data = frame.data
+    if not data:
+        return None
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    kind = value.get("type") if isinstance(value, dict) else None
+    return kind if isinstance(kind, str) else None
+

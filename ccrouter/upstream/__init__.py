@@ -1,0 +1,19 @@
+"""The edge to the backends. `dial` is the door (Call, Answer, Dial); behind it and beside it:
+
+================  ==================================================================================
+``dial``          the interface: one call out, one answer back
+``pool``          ``HttpDial``: the Dial that goes over the network; keeps connections alive
+``connection``    one HTTP/1.1 connection: h11 over a stream, deadlines, early answers
+``connect``       a stream to where a route leads: DNS, TCP, proxy, TLS, under one deadline
+``proxy``         the route to a URL: its origin, and the proxy that the environment wants; pure
+``tls``           whom to trust: the ssl context, made once
+``demo``          the Dial that answers by itself: the built-in demo model, no network
+``secrets``       follows a secret's recipe (variable, file, command) at request time
+``subscription``  the Claude login of this machine, read anew for each request
+``credentials``   which credential headers a call gets, and which host may see which of them
+``models``        asks the backends for their models
+================  ==================================================================================
+
+Whatever goes wrong below leaves this package as ``ConnectFailed``, ``UpstreamTimeout``, ``UpstreamBroken`` or
+``SecretError``; no exception of the socket, ssl, h11 or trio layers gets out.
+"""

@@ -1,0 +1,253 @@
+"""Follows the recipes of `providers.secret` when a request needs their values.
+
+Variables and files are read anew each time, so that a rotated key is used with the next request. A command
+is run once for all requests that wait for it, and what it printed is kept for its ``ttl``. Whatever goes
+wrong is a SecretError that names the source; neither a value nor a program's output is ever part of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import trio
+from attrs import field, frozen
+
+from ccrouter.errors import SecretError
+from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal, Secret, source
+
+#: The longest secret in bytes. Keys have a hundred; a signed token with many claims has a few thousand.
+LIMIT = 64 * 1024
+
+#: How long a command may take, in seconds: long enough for a person to touch a key or answer a dialog.
+COMMAND_DEADLINE = 30.0
+
+#: Control characters would end the header that a value goes into and begin another; lone surrogates stand for
+#: bytes of the environment that are no text.
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+class Secrets:
+    """Secrets by their recipes. ``clock`` is in seconds and only tells how old a command's output is."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        clock: Callable[[], float] = trio.current_time,
+        command_deadline: float = COMMAND_DEADLINE,
+    ) -> None:
+        self._environ = environ
+        self._clock = clock
+        self._command_deadline = command_deadline
+        self._kept: dict[FromCommand, tuple[str, float]] = {}
+        self._running: SingleFlight[FromCommand, str] = SingleFlight()
+
+    async def get(self, secret: Secret) -> str:
+        """The value, without white space around it. Raises SecretError."""
+        match secret:
+            case Literal(value):
+                return _fit(value, secret)
+            case FromEnv(name):
+                value = self._environ.get(name, "")
+                if not value:
+                    raise SecretError(f"{source(secret)} is not set: set it where ccrouter is started")
+                return _fit(value, secret)
+            case FromFile(path):
+                return _fit(self._read(path, secret), secret)
+            case FromCommand():
+                kept = self._kept.get(secret)
+                if kept is not None and (secret.ttl is None or self._clock() < kept[1] + secret.ttl):
+                    return kept[0]
+                return await self._running.join(secret, lambda: self._run(secret))
+
+    def _read(self, path: str, secret: FromFile) -> str:
+        try:
+            content = read_small(expand_home(path, self._environ), LIMIT)
+        except OSError as error:
+            raise SecretError(
+                f"{source(secret)} cannot be read: {error.strerror}. It must be a readable file"
+                " that holds the secret and nothing else"
+            ) from None
+        return _text(content, secret)
+
+    async def _run(self, secret: FromCommand) -> str:
+        name = source(secret)
+        try:
+            with trio.fail_after(self._command_deadline):
+                finished = await run_program(secret.argv, self._environ, LIMIT)
+        except trio.TooSlowError:
+            raise SecretError(
+                f"{name} took longer than {self._command_deadline:g} s and was ended: run it in a terminal"
+                " to see what it waits for"
+            ) from None
+        except OSError as error:
+            raise SecretError(
+                f"{name} cannot be started: {error.strerror}. Install it, or write its full path"
+            ) from None
+        if len(finished.output) > LIMIT:
+            raise SecretError(f"{name} printed more than {LIMIT // 1024} KiB: it must print the secret alone")
+        if finished.code != 0:
+            how = (
+                f"failed with exit code {finished.code}"
+                if finished.code > 0
+                else f"died of signal {-finished.code}"
+            )
+            raise SecretError(f"{name} {how}: run it in a terminal to see why")
+        value = _fit(_text(finished.output, secret), secret)
+        self._kept[secret] = value, self._clock()
+        return value
+
+
+def _text(content: bytes, secret: Secret) -> str:
+    try:
+        return content.decode("utf-8-sig")  # Windows' editors put a byte order mark in front
+    except UnicodeDecodeError:
+        raise SecretError(f"{source(secret)} gives something that is not text in UTF-8") from None
+
+
+def _fit(value: str, secret: Secret) -> str:
+    """``value`` as it can stand in a header, or SecretError."""
+    value = value.strip()
+    if not value:
+        raise SecretError(f"{source(secret)} gives an empty secret")
+    if _UNFIT.search(value):
+        raise SecretError(
+            f"{source(secret)} gives a secret with line breaks or control characters inside:"
+            " it must be one line and nothing else"
+        )
+    return value
+
+
+def expand_home(path: str, environ: Mapping[str, str]) -> Path:
+    """``path`` with a leading ``~`` replaced by the user's home directory."""
+    if path != "~" and not path.startswith(("~/", "~\\")):
+        return Path(path)
+    home = environ.get("USERPROFILE" if sys.platform == "win32" else "HOME")
+    return Path(home or os.path.expanduser("~"), path[2:])  # noqa: PTH111  Path.home() raises where there is none
+
+
+def read_small(path: Path, limit: int) -> bytes:
+    """The content of a regular file of at most ``limit`` bytes.
+
+    It is read at once, on the event loop: what could block there (a pipe, a terminal) is refused. Raises
+    OSError; its ``strerror`` is fit for a message.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(errno.EINVAL, "Not a regular file")
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except ValueError:  # a NUL in the path
+        raise OSError(errno.EINVAL, "Not a file name") from None
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"Larger than {limit // 1024} KiB")
+    return content
+
+
+@frozen
+class Finished:
+    """How a program ended. ``code`` is negative for a signal."""
+
+    code: int
+    output: bytes = field(repr=False)
+
+
+async def run_program(argv: Sequence[str], environ: Mapping[str, str], limit: int) -> Finished:
+    """Runs a program without a shell, with nothing to read, and gives what it printed.
+
+    One byte more than ``limit`` ends it; the excess byte is in the output. Its error stream is thrown away:
+    the terminal belongs to somebody else. If cancelled, it and what it started are killed before this
+    returns. Raises OSError if it cannot be started.
+    """
+    try:
+        process = await trio.lowlevel.open_process(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(environ),
+            # A group of its own: it can be killed with what it started, and a Ctrl-C meant for the client
+            # spares it. It stays in the terminal's session, by which some helpers know their user.
+            process_group=0,
+        )
+    except ValueError:  # a NUL in an argument
+        raise OSError(errno.EINVAL, "Not a program name") from None
+    output = bytearray()
+    try:
+        assert process.stdout is not None  # noqa: S101  it is a pipe
+        async with process.stdout:
+            while len(output) <= limit and (
+                chunk := await process.stdout.receive_some(limit + 1 - len(output))
+            ):
+                output += chunk
+            if len(output) > limit:
+                _kill(process)
+            return Finished(await process.wait(), bytes(output))
+    finally:
+        if process.returncode is None:
+            _kill(process)
+            with trio.CancelScope(shield=True):  # no deadline: nothing outlives SIGKILL
+                await process.wait()
+
+
+def _kill(process: trio.Process) -> None:
+    if sys.platform == "win32":
+        process.kill()
+        return
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except OSError:  # it ended just now
+        process.kill()
+
+
+class _Flight(Generic[T]):
+    """One run that others wait for. With neither a value nor a failure it was given up."""
+
+    def __init__(self) -> None:
+        self.landed = trio.Event()
+        self.value: tuple[T] | None = None
+        self.failure: str | None = None
+
+
+class SingleFlight(Generic[K, T]):
+    """At most one run for each key at a time; who comes while it runs gets its result.
+
+    The run belongs to the task that came first. If that one is cancelled, the next in line runs anew;
+    cancelling any other changes nothing for the rest. A SecretError reaches all who waited; nothing is kept.
+    """
+
+    def __init__(self) -> None:
+        self._flights: dict[K, _Flight[T]] = {}
+
+    async def join(self, key: K, run: Callable[[], Awaitable[T]]) -> T:
+        """What ``run()`` gives, or gave to the task that it runs for already."""
+        while (flight := self._flights.get(key)) is not None:
+            await flight.landed.wait()
+            if flight.failure is not None:
+                raise SecretError(flight.failure)
+            if flight.value is not None:
+                return flight.value[0]
+        flight = self._flights[key] = _Flight()
+        try:
+            value = await run()
+        except SecretError as error:
+            flight.failure = str(error)
+            raise
+        else:
+            flight.value = (value,)
+            return value
+        finally:
+            del self._flights[key]
+            flight.landed.set()

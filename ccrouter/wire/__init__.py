@@ -1,0 +1,11 @@
+"""Bytes <-> frames <-> values of the wires that ccrouter speaks. Pure.
+
+``headers``    lists of HTTP headers: look-ups, hop-by-hop ones
+``sse``        server-sent events: bytes to frames that keep their bytes
+``spans``      a JSON text with the places of its members: edits that leave all other bytes as they are
+``messages``   a Messages request as ccrouter looks at it
+``events``     events of a Messages stream: makers, bytes
+``grammar``    which event may follow which: one table
+``fold``       what a stream means: the whole message
+``envelope``   Anthropic's error envelope, both ways
+"""

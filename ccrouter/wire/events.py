@@ -1,0 +1,74 @@
+"""Events of a Messages stream, and the bytes of one.
+
+An event is the decoded JSON object of a frame, with ``type`` (Anthropic, *Streaming messages*). The makers
+here are for the events that ccrouter produces itself; events of a backend keep their own bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+Event = dict[str, Any]
+
+
+def encode(event: Event) -> bytes:
+    """One server-sent event. The ``event:`` line is required: without it the client drops the frame."""
+    data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    return f"event: {event['type']}\ndata: {data}\n\n".encode("utf-8", "surrogatepass")
+
+
+def ping() -> Event:
+    """Says only that the stream lives; allowed anywhere."""
+    return {"type": "ping"}
+
+
+def error(kind: str, message: str) -> Event:
+    """Ends a stream that cannot become whole."""
+    return {"type": "error", "error": {"type": kind, "message": message}}
+
+
+def message_start(message_id: str, model: str, usage: dict[str, int]) -> Event:
+    """Opens the message; ``message_id`` must be unique for each reply, or the client merges turns."""
+    return {
+        "type": "message_start",
+        "message": {
+            "id": message_id,
+            "type": "message",
+            "role": "assistant",
+            "model": model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": usage,
+        },
+    }
+
+
+def block_start(index: int, block: dict[str, Any]) -> Event:
+    """Opens content block ``index``."""
+    return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+def block_delta(index: int, delta: dict[str, Any]) -> Event:
+    """Adds ``delta`` to the open block."""
+    return {"type": "content_block_delta", "index": index, "delta": delta}
+
+
+def block_stop(index: int) -> Event:
+    """Closes the open block."""
+    return {"type": "content_block_stop", "index": index}
+
+
+def message_delta(stop_reason: str, usage: dict[str, int], stop_sequence: str | None = None) -> Event:
+    """Says why the message ends; ``usage`` is cumulative."""
+    return {
+        "type": "message_delta",
+        "delta": {"stop_reason": stop_reason, "stop_sequence": stop_sequence},
+        "usage": usage,
+    }
+
+
+def message_stop() -> Event:
+    """The message is whole."""
+    return {"type": "message_stop"}

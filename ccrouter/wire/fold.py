@@ -1,0 +1,94 @@
+"""What a stream means: its events folded into the whole message.
+
+This is the reply that the same request would have got without streaming, and the measure of two streams
+being the same: fold equality. Source: Anthropic's *Streaming messages*; the SDK's accumulation as measured
+with anthropic 2.11.0 (a signature replaces, usage overwrites field by field).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from ccrouter.errors import FrameError, WireError
+from ccrouter.wire.events import Event
+from ccrouter.wire.grammar import Grammar
+
+#: Delta type -> (field of the delta, field of the block) whose texts are joined.
+_JOINED = {
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+}
+
+
+def fold(events: Iterable[Event]) -> dict[str, Any]:
+    """The message of a whole stream. Raises WireError for one that is not whole, carries an error, or lies."""
+    grammar = Grammar()
+    folder = Fold()
+    for event in events:
+        grammar.feed(event)
+        folder.feed(event)
+    grammar.finish()
+    return folder.message()
+
+
+class Fold:
+    """Folds events of a stream that follows the grammar; `message` gives the snapshot so far."""
+
+    def __init__(self) -> None:
+        self._message: dict[str, Any] | None = None
+        self._input: list[str] = []
+
+    def message(self) -> dict[str, Any]:
+        """The message as far as it has come. Raises WireError before message_start."""
+        if self._message is None:
+            raise WireError("no message_start yet")
+        return self._message
+
+    def feed(self, event: Event) -> None:
+        """Take in one event. An ``error`` event raises WireError with its words."""
+        match event["type"]:
+            case "message_start":
+                start = event["message"]
+                self._message = {**start, "content": list(start["content"]), "usage": dict(start["usage"])}
+            case "content_block_start":
+                self._input = []
+                self.message()["content"].append(dict(event["content_block"]))
+            case "content_block_delta":
+                self._delta(self.message()["content"][-1], event["delta"])
+            case "content_block_stop":
+                if self._input:
+                    self._close_input(self.message()["content"][-1])
+            case "message_delta":
+                message = self.message()
+                message.update(event["delta"])
+                usage = event.get("usage") or {}
+                message["usage"].update({key: value for key, value in usage.items() if value is not None})
+            case "error":
+                raise WireError(f"{event['error'].get('type')}: {event['error'].get('message')}")
+            case _:
+                pass
+
+    def _delta(self, block: dict[str, Any], delta: dict[str, Any]) -> None:
+        kind = delta["type"]
+        if kind in _JOINED:
+            source, into = _JOINED[kind]
+            block[into] = block.get(into, "") + delta[source]
+        elif kind == "input_json_delta":
+            self._input.append(delta["partial_json"])
+        elif kind == "citations_delta":
+            block["citations"] = [*(block.get("citations") or []), delta["citation"]]
+        else:
+            # signature_delta, compaction_delta and what may come: their fields are the block's.
+            block.update({key: value for key, value in delta.items() if key != "type"})
+
+    def _close_input(self, block: dict[str, Any]) -> None:
+        text = "".join(self._input)
+        self._input = []
+        if not text:
+            return  # "" says {}: the input that the block opened with stands
+        try:
+            block["input"] = json.loads(text)
+        except ValueError as error:
+            raise FrameError(f"the input of tool {block.get('name')!r} is not JSON: {error}") from None

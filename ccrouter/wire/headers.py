@@ -1,0 +1,52 @@
+"""HTTP header lists as h11 gives and takes them: pairs of bytes, names in lower case, order kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+Headers = list[tuple[bytes, bytes]]
+
+#: RFC 9110 section 7.6.1 and what older software sends beside it: they speak of one connection only.
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+
+
+def get(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+    """The first value of ``name`` (lower case), or None."""
+    for key, value in headers:
+        if key == name:
+            return value
+    return None
+
+
+def get_text(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """Like `get`, decoded; header bytes are Latin-1 by tradition and never fail to decode."""
+    value = get(headers, name)
+    return None if value is None else value.decode("latin-1")
+
+
+def without(headers: Iterable[tuple[bytes, bytes]], names: Collection[bytes]) -> Headers:
+    """All but the named headers."""
+    return [(key, value) for key, value in headers if key not in names]
+
+
+def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """What a relay passes on: no hop-by-hop headers, nor those that ``Connection`` names."""
+    named = {
+        token.strip().lower()
+        for key, value in headers
+        if key == b"connection"
+        for token in value.split(b",")
+    }
+    return [(key, value) for key, value in headers if key not in HOP_BY_HOP and key not in named]

@@ -1,0 +1,46 @@
+"""A Messages request as ccrouter looks at it: the text that came, and where its members stand in it.
+
+Only what a decision needs is read out. The text itself goes on to the backend, changed by edits at the
+places that must change (see `ccrouter.wire.spans`).
+Source: Anthropic's *Create a Message*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from ccrouter.errors import FrameError
+from ccrouter.wire import spans
+
+
+@frozen
+class MessagesRequest:
+    """The body of ``POST /v1/messages`` or of ``count_tokens``."""
+
+    text: str = field(repr=False)
+    items: tuple[spans.Item, ...] = field(repr=False)
+    fields: Mapping[str, Any] = field(repr=False)
+    """Decoded top-level members. A repeated key has its last value, as in every common JSON parser."""
+    model: str
+
+    @property
+    def stream(self) -> bool:
+        """Whether the client wants server-sent events."""
+        return self.fields.get("stream") is True
+
+
+def read_request(body: bytes) -> MessagesRequest:
+    """The request in ``body``. Raises FrameError, in words that tell its sender what to mend."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise FrameError(f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
+    items = spans.document(text)
+    fields = {str(item.key): item.value for item in items}
+    model = fields.get("model")
+    if not isinstance(model, str) or not model:
+        raise FrameError("model: a non-empty string is required")
+    return MessagesRequest(text, tuple(items), fields, model)
