@@ -40,9 +40,7 @@ class ApiError(CcrouterError):
     The words of ``message`` matter: Claude Code's recovery matches them.
     """
 
-    def __init__(
-        self, status: int, kind: str, message: str, headers: tuple[tuple[str, str], ...] = ()
-    ) -> None:
+    def __init__(self, status: int, kind: str, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(message)
         self.status = status
         self.kind = kind

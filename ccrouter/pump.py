@@ -125,9 +125,7 @@ async def ask(inbound: Inbound, target: Target, backends: Backends) -> Whole:
             raise UpstreamBroken("the reply is a stream, which was not asked for")
 
 
-async def _call(
-    inbound: Inbound, target: Target, backends: Backends, send: trio.MemorySendChannel[Part]
-) -> None:
+async def _call(inbound: Inbound, target: Target, backends: Backends, send: trio.MemorySendChannel[Part]) -> None:
     total = target.provider.timeouts.total
     with trio.move_on_after(total) as limit:
         outbound = lane.render(inbound.request, target, inbound.headers, inbound.query, inbound.endpoint)

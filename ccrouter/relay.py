@@ -72,9 +72,7 @@ async def relay(
 class _Attempt:
     """One call to one target, and the writing of its reply."""
 
-    def __init__(
-        self, inbound: Inbound, client: Client, target: Target, pacing: Pacing, *, more: bool
-    ) -> None:
+    def __init__(self, inbound: Inbound, client: Client, target: Target, pacing: Pacing, *, more: bool) -> None:
         self._inbound = inbound
         self._client = client
         self._target = target

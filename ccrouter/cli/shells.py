@@ -93,8 +93,7 @@ def _dotenv(name: str, value: str) -> str:
         return f"{name}={value}"
     if "${" in value:
         raise UsageError(
-            f"a .env file cannot hold {name} safely: its readers expand ${{...}} even in quotes; "
-            "use --format json"
+            f"a .env file cannot hold {name} safely: its readers expand ${{...}} even in quotes; use --format json"
         )
     if not re.search(r"['\\\r\n]", value):
         return f"{name}='{value}'"  # the form that all readers take literally

@@ -1,8 +1,8 @@
 """What a command says: results to standard output, everything else to standard error.
 
 Neither ever harms a running router. `say` drops a line rather than wait for somebody to read it: a tool that
-started us with a pipe for standard error and never reads it would otherwise stop every stream once the pipe is
-full, and a terminal that is gone must not end a stop half way.
+started us with a pipe for standard error and never reads it would otherwise stop every stream once that pipe
+is full, and a terminal that is gone must not end a stop half way.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import os
 import select
 import sys
 
-#: POSIX promises that a pipe that polls as writable takes so many bytes without waiting (PIPE_BUF; the
-#: smallest value among our platforms).
-_LINE_LIMIT = 512
+#: So many bytes a pipe that polls as writable takes without waiting. Windows names no limit.
+_LINE_LIMIT = getattr(select, "PIPE_BUF", 4096)
 
 
 def say(line: str) -> None:

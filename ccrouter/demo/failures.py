@@ -7,8 +7,8 @@
 `WAITS`            a first byte that comes late (a number says after how many seconds) or never
 =================  ==========================================================================
 
-A stream can only go wrong where there is one: asked for the same without streaming, the model answers.
-That is the way back which Claude Code takes, so the whole of it can be watched.
+A stream can only go wrong where there is one: asked for the same without streaming, or for the rest of a broken
+stream, the model answers. So the ways in which a client recovers can be watched to their end.
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ _KINDS = {
 
 def known(wish: Fail) -> bool:
     """Whether the failure is one of the tables, or a status."""
-    return (
-        wish.what in REFUSALS or wish.what in STREAMS or wish.what in WAITS or _status(wish.what) is not None
-    )
+    return wish.what in REFUSALS or wish.what in STREAMS or wish.what in WAITS or _status(wish.what) is not None
 
 
 def names() -> str:
@@ -89,9 +87,7 @@ def spoil(script: Script, wish: Fail, *, streamed: bool) -> Script:
             return evolve(script, pieces=pieces, end="cut")
         case "silent":
             return evolve(script, pieces=pieces, end="silent")
-    broken = events.error(
-        "overloaded_error", "Overloaded (the demo model was asked for an error in mid-stream)"
-    )
+    broken = events.error("overloaded_error", "Overloaded (the demo model was asked for an error in mid-stream)")
     return evolve(script, pieces=(*pieces, Piece(broken, 1)))
 
 

@@ -23,6 +23,9 @@ from ccrouter.translate.tokens import estimate
 #: How the last text of a compaction request begins (Claude Code 2.1.197 and 2.1.329).
 _COMPACTION = "CRITICAL: Respond with TEXT ONLY"
 
+#: How the text begins with which it asks for the rest of a stream that broke (2.1.329).
+_RESUMPTION = "Your response above was cut off mid-stream"
+
 #: How its safety classifier has a verdict end (the same versions). A second stage does without.
 _VERDICTS = frozenset({"</block>", "</severity>"})
 
@@ -120,15 +123,15 @@ def _terms(fields: Mapping[str, Any], message_id: str) -> Terms:
 
 def _on_its_own(fields: Mapping[str, Any], turn: Turn) -> str | None:
     """The answer to a request that the client makes for itself; None for a turn of the user."""
-    output = mapping(mapping(fields.get("output_config")).get("format")) or mapping(
-        fields.get("output_format")
-    )
+    output = mapping(mapping(fields.get("output_config")).get("format")) or mapping(fields.get("output_format"))
     if output.get("type") == "json_schema":
         return _json(sample(output.get("schema"), "ccrouter demo"))
     # Claude Code's safety classifier: it reads a verdict from tags, so not even an echo may carry them.
     stops = strings(fields.get("stop_sequences"))
     if not _VERDICTS.isdisjoint(stops) or any(text.startswith("<transcript>") for text in turn.texts):
         return "The demo model of ccrouter gives no verdicts."
+    if turn.prompt.startswith(_RESUMPTION):
+        return "My answer broke off, and your client asked for the rest. This is the rest."
     if turn.prompt.startswith(_COMPACTION):
         earlier = [_short(text, 200) for text in prompts(fields)[:-1]][-_SUMMED_UP:]
         listed = "\n".join(f"- {text}" for text in earlier) or "- nothing yet"
@@ -141,9 +144,7 @@ def _thinking(fields: Mapping[str, Any], turn: Turn) -> list[Block]:
     thinking = mapping(fields.get("thinking"))
     if thinking.get("type") not in ("enabled", "adaptive"):
         return []
-    seen = (
-        f"{len(turn.results)} results of tools" if turn.settled else f"a prompt of {len(turn.prompt)} letters"
-    )
+    seen = f"{len(turn.results)} results of tools" if turn.settled else f"a prompt of {len(turn.prompt)} letters"
     offered = f"{len(turn.tools)} tools to call"
     text = f"A real model would think here. I see {seen} and {offered}, and look up what my script says."
     return [Thinking(text, shown=thinking.get("display") != "omitted")]
@@ -194,8 +195,7 @@ def _main_argument(tool: Tool) -> str:
 def _calls(wishes: Sequence[_Wish], turn: Turn, message_id: str) -> list[Call]:
     stem = message_id.removeprefix("msg_")
     made = [
-        Call(f"toolu_{stem}_{number}", wish.tool.name, _json(wish.input))
-        for number, wish in enumerate(wishes)
+        Call(f"toolu_{stem}_{number}", wish.tool.name, _json(wish.input)) for number, wish in enumerate(wishes)
     ]
     return made if turn.parallel else made[:1]
 

@@ -60,8 +60,7 @@ class _Sampler:
             case "object":
                 properties = mapping(wanted.get("properties"))
                 return {
-                    name: self.value(properties.get(name), depth + 1)
-                    for name in strings(wanted.get("required"))
+                    name: self.value(properties.get(name), depth + 1) for name in strings(wanted.get("required"))
                 }
             case "array":
                 count = min(_whole(wanted.get("minItems"), 0), _ITEMS)

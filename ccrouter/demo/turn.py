@@ -38,7 +38,7 @@ class Tool:
 
 @frozen
 class Result:
-    """What a tool gave back. ``tool`` is its name, where the conversation tells it."""
+    """What a tool gave back, or a task in the background. ``tool`` names it, where the conversation does."""
 
     tool: str
     text: str
@@ -73,6 +73,9 @@ def read(fields: Mapping[str, Any]) -> Turn:
     for block in _last_blocks(messages):
         if block.get("type") == "tool_result":
             results.append(_result(block, names))
+            settled = True
+        elif (report := _report(block)) is not None:
+            results.append(report)
             settled = True
         elif text := own_text(block):
             texts.append(text)
@@ -165,6 +168,19 @@ def _result(block: Mapping[str, Any], names: Mapping[str, str]) -> Result:
         text="\n".join(part for part in parts if part),
         failed=block.get("is_error") is True,
     )
+
+
+def _report(block: Mapping[str, Any]) -> Result | None:
+    """What Claude Code says of a background task that ended, with or without a reminder's marks around it."""
+    text = block.get("text") if block.get("type") == "text" else None
+    if not isinstance(text, str):
+        return None
+    start = text.find("<result>", text.find("<task-notification>") + 1)
+    end = text.rfind("</result>")
+    if "<task-notification>" not in text or not 0 <= start < end:
+        return None
+    failed = "<status>failed</status>" in text[:start]
+    return Result("The background task", clean(text[start + len("<result>") : end]), failed)
 
 
 def _shown(part: Mapping[str, Any]) -> str:

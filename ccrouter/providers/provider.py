@@ -38,7 +38,9 @@ class Preset:
     models_path: str | None = "/v1/models"
     listing: Listing = "data"
     probe: bool = False
-    """Looked for on its default port when nothing is configured."""
+    """Looked for on its default port without being configured."""
+    owner: str | None = None
+    """What ``owned_by`` says in its list of models; tells it from other programs on a common port."""
     first_party: bool = False
     """Anthropic itself, or Anthropic's API sold by a cloud: requests and replies pass as they are."""
     local: bool = False

@@ -61,11 +61,12 @@ def of_client(headers: Iterable[tuple[bytes, bytes]], router_token: str) -> tupl
         else:
             continue
         shown |= is_token
-        if name in own and value and not is_token:
+        if name in own and value:
             own[name].append(raw)
     if not shown:
         return ClientCredentials(), False
-    # A plain search takes no constant time, and need not: only who knows the token comes this far.
+    # A plain search takes no constant time, and need not: only who knows the token comes this far. It leaves
+    # out the token itself, and whatever it is wrapped in.
     first = {name: next((v for v in values if token not in v), None) for name, values in own.items()}
     return ClientCredentials(first[b"authorization"], first[b"x-api-key"]), True
 

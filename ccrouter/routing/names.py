@@ -42,7 +42,7 @@ class Directory:
     addressable: Mapping[str, Provider] = field(repr=False)
     aliases: Mapping[str, tuple[str, ...]]
     default: str
-    listed: Mapping[str, tuple[str, ...]]
+    listed: Mapping[str, tuple[str, ...]] = field(factory=dict)
 
     @property
     def claude(self) -> Provider | None:
@@ -107,8 +107,7 @@ def _target(name: str, directory: Directory, client_login: bool) -> Target:
     owners = [
         provider
         for provider in directory.providers.values()
-        if name in directory.listed.get(provider.name, ())
-        or any(model.id == name for model in provider.models)
+        if name in directory.listed.get(provider.name, ()) or any(model.id == name for model in provider.models)
     ]
     if len(owners) == 1:
         return Target(owners[0], name)

@@ -73,9 +73,7 @@ class ServerTable:
         default=(), metadata=_for("Further names under which clients reach the router.")
     )
     drain: Pause | None = field(default=None, metadata=_for("How long a stop waits for running streams."))
-    ping: Deadline | None = field(
-        default=None, metadata=_for("A ping whenever a stream was silent for so long.")
-    )
+    ping: Deadline | None = field(default=None, metadata=_for("A ping whenever a stream was silent for so long."))
     commit_after: Pause | None = field(
         default=None, metadata=_for("How long a slow backend may still be answered for with an error status.")
     )
@@ -92,9 +90,7 @@ class SecretTable:
     """A secret that is not written in the file; exactly one of the first three keys."""
 
     env: EnvName | None = field(default=None, metadata=_for("The environment variable that holds it."))
-    file: Argument | None = field(
-        default=None, metadata=_for("The file that holds it; ~ is the home directory.")
-    )
+    file: Argument | None = field(default=None, metadata=_for("The file that holds it; ~ is the home directory."))
     command: tuple[Argument, ...] | None = field(
         default=None, metadata=_for("The program that prints it, with its arguments; no shell.")
     )
@@ -124,9 +120,7 @@ class ProviderTable:
         default=None, metadata=_for("Where it is: http(s)://…, without /v1/messages.")
     )
     api_key: Secret | None = field(default=None, metadata=_for("The key that is sent to it."))
-    models: tuple[Model, ...] = field(
-        default=(), metadata=_for("Its models, beside those that it lists itself.")
-    )
+    models: tuple[Model, ...] = field(default=(), metadata=_for("Its models, beside those that it lists itself."))
     headers: dict[HeaderName, Secret] = field(factory=dict, metadata=_for("Headers to send along."))
     timeouts: TimeoutsTable = field(
         default=TimeoutsTable(), metadata=_for("Deadlines, where they differ from [server].")
@@ -146,9 +140,7 @@ class DemoTable:
 class FileTable:
     """The whole file."""
 
-    default: Name | None = field(
-        default=None, metadata=_for("The provider for names that nothing else claims.")
-    )
+    default: Name | None = field(default=None, metadata=_for("The provider for names that nothing else claims."))
     server: ServerTable = field(default=ServerTable(), metadata=_for("The router itself."))
     providers: dict[ProviderName, ProviderTable] = field(factory=dict, metadata=_for("Backends, by name."))
     aliases: dict[Name, Fallbacks] = field(
@@ -175,9 +167,7 @@ def structure(table: Mapping[str, object]) -> FileTable:
 
 # ------------------------------------------------------------------- values that are spelled in several ways
 
-_SECRET_SHAPE = (
-    'a string, { env = "NAME" }, { file = "PATH" } or { command = ["PROGRAM", "ARGUMENT"], ttl = "1h" }'
-)
+_SHAPES = 'a string, { env = "NAME" }, { file = "PATH" } or { command = ["PROGRAM", "ARGUMENT"], ttl = "1h" }'
 
 
 def _secret(value: object) -> Secret:
@@ -186,7 +176,7 @@ def _secret(value: object) -> Secret:
             return Literal(value)
         raise ValueError("is empty, has white space around it, or holds characters that no header can carry")
     if not isinstance(value, dict):
-        raise ValueError(f"must be {_SECRET_SHAPE}")  # noqa: TRY004  # TypeError would be a bug of ours
+        raise ValueError(f"must be {_SHAPES}")  # noqa: TRY004  # TypeError would be a bug of ours
     match said(_CONVERTER.structure(value, SecretTable)):
         case {"env": str(name), **rest} if not rest:
             return FromEnv(name)
@@ -194,7 +184,7 @@ def _secret(value: object) -> Secret:
             return FromFile(path)
         case {"command": (str(), *_) as argv, **rest} if rest.keys() <= {"ttl"}:
             return FromCommand(tuple(argv), rest.get("ttl"))
-    raise ValueError(f"must be exactly one of these: {_SECRET_SHAPE}")
+    raise ValueError(f"must be exactly one of these: {_SHAPES}")
 
 
 def _model(value: object) -> Model:

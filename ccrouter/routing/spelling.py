@@ -13,8 +13,10 @@ import re
 import tomllib
 from bisect import bisect_left
 from collections.abc import Iterable
+from contextlib import suppress
 from decimal import Decimal
 from difflib import get_close_matches
+from itertools import islice
 
 #: Names of tables and keys, and the places of elements in arrays: ``("providers", "x", "models", 0, "id")``.
 KeyPath = tuple[str | int, ...]
@@ -25,10 +27,10 @@ _DEEPEST = 8
 _BARE = r"[A-Za-z0-9_-]+"
 _BASIC = r'"(?:[^"\\\n]|\\.)*"'
 _LITERAL = r"'[^'\n]*'"
-_PART = f"(?:{_BARE}|{_BASIC}|{_LITERAL})"
+_PART = re.compile(f"(?:{_BARE}|{_BASIC}|{_LITERAL})")
 
 _BARE_KEY = re.compile(_BARE)
-_KEY = re.compile(rf"{_PART}(?:[ \t]*\.[ \t]*{_PART})*")
+_KEY = re.compile(rf"{_PART.pattern}(?:[ \t]*\.[ \t]*{_PART.pattern})*")
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 # A multi-line string may end with up to two quotation marks of its own before the closing three.
 _STRING = re.compile(
@@ -102,10 +104,8 @@ def lines(text: str) -> dict[KeyPath, int]:
     A table stands where it is first named, an element of an array where it begins.
     """
     walk = _Walk(text)
-    try:
+    with suppress(_Lost, RecursionError):  # what was found by then is right, and better than nothing
         walk.document()
-    except (_Lost, RecursionError):
-        pass  # what was found so far is right, and better than nothing
     return walk.found
 
 
@@ -116,6 +116,17 @@ def line_of(path: KeyPath, found: dict[KeyPath, int]) -> int | None:
 
 class _Lost(Exception):  # noqa: N818  # not an error: it never leaves this module
     """The text is not what the walk expects."""
+
+
+def _unquoted(part: str) -> str:
+    """The name that one part of a key spells; tomllib reads the quotes and escapes."""
+    if part[0] not in "\"'":
+        return part
+    try:
+        (name,) = tomllib.loads(f"{part} = 0")
+    except tomllib.TOMLDecodeError:
+        raise _Lost from None
+    return name
 
 
 class _Walk:
@@ -176,14 +187,8 @@ class _Walk:
 
     def _key(self) -> KeyPath:
         self._skip_blank()
-        spelled = self._need(_KEY)
-        # tomllib reads the quotes and escapes: a key alone is a document of one line.
-        table: dict[str, object] | object = tomllib.loads(f"{spelled} = 0")
-        path: KeyPath = ()
-        while isinstance(table, dict):
-            ((part, table),) = table.items()
-            path = (*path, part) if len(path) < _DEEPEST else path
-        return path
+        parts = islice(_PART.finditer(self._need(_KEY)), _DEEPEST)
+        return tuple(_unquoted(part[0]) for part in parts)
 
     def _resolve(self, key: KeyPath) -> KeyPath:
         """Where a header points: into the last element of each array on its way."""

@@ -33,7 +33,7 @@ _LONGEST = 365 * 24 * 3600.0
 _LARGEST = 2**31 - 1
 
 #: Headers that belong to the connection or to the router itself.
-_OWN_HEADERS = ("host", "content-length", "x-ccrouter-token", *sorted(each.decode() for each in HOP_BY_HOP))
+_OWN_HEADERS = {"host", "content-length", "x-ccrouter-token"} | {name.decode() for name in HOP_BY_HOP}
 
 _ONE_LINE = r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?"
 #: What a header's value can carry, so also what a credential can be.
@@ -96,6 +96,18 @@ def _flag(value: object) -> bool:
     raise ValueError("must be true or false, without quotes")
 
 
+def _header_name() -> Kind:
+    plain = text(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "is no name for a header")
+
+    def read(value: object) -> str:
+        name: str = plain.read(value)
+        if name.lower() in _OWN_HEADERS:
+            raise ValueError("is a header that only the router itself may send; leave it out")
+        return name
+
+    return Kind(read, plain.schema)
+
+
 def _base_url(value: object) -> str:
     words = "must be an absolute URL such as https://llm.example.com/v1"
     # URL parsers disagree about backslashes, white space and what is not ASCII.
@@ -120,11 +132,7 @@ KINDS: dict[Any, Kind] = {
     ProviderName: text(
         r"[A-Za-z0-9._-]+", "is no name for a provider; use letters, digits, `-`, `_` and `.` only"
     ),
-    HeaderName: text(
-        rf"(?!(?:{'|'.join(_OWN_HEADERS)})$)[A-Za-z0-9!#$%&'*+.^_`|~-]+",
-        "is no name for a header, or one that only the router itself may send",
-        str.lower,
-    ),
+    HeaderName: _header_name(),
     HostName: text(
         r"[A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*",
         'must be an address or a name such as "127.0.0.1" or "router.lan", without scheme, port or brackets',

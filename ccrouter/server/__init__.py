@@ -2,5 +2,5 @@
 
 ``listen``       binds the port, accepts, caps connections, drains
 ``connection``   one connection: requests in, replies out; limits and deadlines
-``gate``         who may pass: Host, Origin, token; pure
+``gate``         who may pass: Host and Origin; pure
 """

@@ -133,7 +133,7 @@ class Client:
         """Return when the client has gone. Meant to be cancelled when the reply is done."""
         while self._ahead < self._limits.ahead_bytes:
             try:
-                data = await self._stream.receive_some(_READ_SIZE)
+                data = bytes(await self._stream.receive_some(_READ_SIZE))
             except trio.BrokenResourceError:
                 data = b""
             self._conn.receive_data(data)
@@ -167,9 +167,7 @@ class Client:
             with trio.move_on_after(self._limits.head_seconds) as deadline:
                 event = await self._next_event(None)
             if deadline.cancelled_caught:
-                raise ApiError(
-                    408, "timeout_error", f"the request head took over {self._limits.head_seconds:g} s"
-                )
+                raise ApiError(408, "timeout_error", f"the request head took over {self._limits.head_seconds:g} s")
         except h11.RemoteProtocolError as error:
             status = error.error_status_hint
             raise ApiError(status, "invalid_request_error", f"not an HTTP/1.1 request: {error}") from None
@@ -214,7 +212,7 @@ class Client:
         head = list(headers)
         if http.get(head, b"date") is None:
             head.append((b"date", formatdate(usegmt=True).encode()))
-        if self._closing or self._conn.their_state not in (h11.DONE, h11.MIGHT_SWITCH_PROTOCOL):
+        if self._closing or self._conn.their_state is not h11.DONE:
             # What is left of the request body is not read: this connection can't go on.
             self._closing = True
             head.append((b"connection", b"close"))

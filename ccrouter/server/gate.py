@@ -2,15 +2,15 @@
 
 The port is on the user's machine, and so are web pages that strangers wrote. A page can send requests to
 loopback from the user's own browser (with an ``Origin``), and can rebind a name of its own to 127.0.0.1 (with
-a foreign ``Host``). Both are refused before anything else is looked at; then the token decides.
+a foreign ``Host``). Both are refused before anything else is looked at. The token comes after, in `endpoints`:
+it is among the credentials that a request carries.
 """
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 
-from attrs import field, frozen
+from attrs import frozen
 
 from ccrouter.errors import ApiError
 from ccrouter.wire import headers as http
@@ -21,18 +21,15 @@ _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @frozen(kw_only=True)
 class Gate:
-    """What the port asks of a request. ``host`` is the bound address, ``hosts`` further names it goes by."""
+    """What the port asks of a request before it looks at it. ``host`` is the bound address, ``hosts`` further names it goes by."""
 
-    token: str = field(repr=False)
     host: str
     hosts: tuple[str, ...] = ()
 
     def check_origin(self, headers: Headers) -> None:
         """Raise ApiError 403 for a request from a web page or under a foreign name."""
         if http.get(headers, b"origin") is not None:
-            raise ApiError(
-                403, "permission_error", "requests from web pages (with an Origin header) are refused"
-            )
+            raise ApiError(403, "permission_error", "requests from web pages (with an Origin header) are refused")
         name = host_name(http.get_text(headers, b"host") or "")
         if not self._is_ours(name):
             raise ApiError(
@@ -42,17 +39,6 @@ class Gate:
                 "use 127.0.0.1, or add the name to server.hosts in the configuration",
             )
 
-    def check_token(self, headers: Headers) -> None:
-        """Raise ApiError 401 unless the request carries the router's token in one of its three places."""
-        if not carries(headers, self.token):
-            raise ApiError(
-                401,
-                "authentication_error",
-                "ccrouter: this request does not carry the router's token "
-                "(x-ccrouter-token, Authorization: Bearer, or x-api-key)",
-                (("x-should-retry", "false"),),
-            )
-
     def _is_ours(self, name: str) -> bool:
         known = {self.host.lower(), *(host.lower() for host in self.hosts)}
         if name in _LOOPBACK_NAMES or name in known:
@@ -60,27 +46,6 @@ class Gate:
         # Bound to every address, the router can't know by which one it was reached. A rebound name is never
         # an address, so an address is let through.
         return is_wildcard(self.host) and _is_address(name)
-
-
-def carries(headers: Headers, token: str) -> bool:
-    """Whether a token stands in Authorization (Bearer), x-api-key or x-ccrouter-token.
-
-    All places are compared in constant time, whichever matches.
-    """
-    expected = token.encode()
-    found = False
-    for name, value in headers:
-        if name == b"authorization":
-            scheme, _, given = value.partition(b" ")
-            if scheme.lower() != b"bearer":
-                continue
-            given = given.strip()
-        elif name in (b"x-api-key", b"x-ccrouter-token"):
-            given = value.strip()
-        else:
-            continue
-        found |= hmac.compare_digest(given, expected)
-    return found
 
 
 def host_name(value: str) -> str:

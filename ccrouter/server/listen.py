@@ -25,9 +25,10 @@ Refuse = Callable[[Client, ApiError], Awaitable[None]]
 class Stop:
     """How a server is stopped: `drain` lets what runs come to its end, `end` does not.
 
-    ``draining`` and ``ending`` are events that anybody may wait for.
+    ``draining`` and ``ending`` are events that anybody may wait for; ``open`` counts the connections.
     """
 
+    open: int = 0
     draining: trio.Event = field(factory=trio.Event)
     ending: trio.Event = field(factory=trio.Event)
 
@@ -97,7 +98,7 @@ async def serve(
             await stop.draining.wait()
             accepting.cancel_scope.cancel()
         port.close_idle()
-        if port.open:
+        if stop.open:
             with trio.move_on_after(drain_seconds()):
                 async with trio.open_nursery() as waiting:
                     waiting.start_soon(_cancel_after, port.emptied.wait, waiting.cancel_scope)
@@ -118,10 +119,7 @@ async def _cancel_after(wait: Callable[[], Awaitable[None]], scope: trio.CancelS
 class _Port:
     """The connections of one server."""
 
-    def __init__(
-        self, answer: Answer, refuse: Refuse, stop: Stop, limits: Limits, max_connections: int
-    ) -> None:
-        self.open = 0
+    def __init__(self, answer: Answer, refuse: Refuse, stop: Stop, limits: Limits, max_connections: int) -> None:
         self.emptied = trio.Event()
         self._answer = answer
         self._refuse = refuse
@@ -132,29 +130,29 @@ class _Port:
 
     async def connection(self, stream: trio.SocketStream) -> None:
         """Serve one accepted stream, or tell it that there are too many."""
-        self.open += 1
+        self._stop.open += 1
         try:
-            if self.open > self._max:
+            if self._stop.open > self._max:
                 await self._turn_away(stream)
                 return
             await serve_connection(
                 stream, self._answer, self._refuse, self._limits, self._idle, self._stop.draining.is_set
             )
         finally:
-            self.open -= 1
-            if not self.open and self._stop.draining.is_set():
+            self._stop.open -= 1
+            if not self._stop.open and self._stop.draining.is_set():
                 self.emptied.set()
 
     def close_idle(self) -> None:
         """Close the connections that wait for a request."""
         for scope in list(self._idle):
             scope.cancel()
-        if not self.open:
+        if not self._stop.open:
             self.emptied.set()
 
     async def _turn_away(self, stream: trio.SocketStream) -> None:
         """Answer the first request with 529, so that the client hears a reason and not a reset."""
-        if self.open > 2 * self._max + 16:
+        if self._stop.open > 2 * self._max + 16:
             await trio.aclose_forcefully(stream)
             return
 

@@ -146,9 +146,7 @@ def _without_beta(value: bytes, beta: str) -> bytes:
 
 def with_betas(headers: Headers, betas: tuple[str, ...]) -> Headers:
     """``headers`` with each of ``betas`` in ``anthropic-beta``, added where it isn't yet."""
-    present = {
-        each.strip() for name, value in headers if name == b"anthropic-beta" for each in value.split(b",")
-    }
+    present = {each.strip() for name, value in headers if name == b"anthropic-beta" for each in value.split(b",")}
     missing = [beta.encode() for beta in betas if beta.encode() not in present]
     if not missing:
         return headers
@@ -243,4 +241,3 @@ def _type_in(frame: Frame) -> str | None:
         return None
     kind = value.get("type") if isinstance(value, dict) else None
     return kind if isinstance(kind, str) else None
-

@@ -27,9 +27,7 @@ def reword(provider: str, status: int, headers: Headers, body: bytes) -> ApiErro
     """A refusal in the client's envelope; None when it may pass as it is."""
     if status >= 400 and envelope.is_envelope(body):
         return None
-    advice = tuple(
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name in _ADVICE
-    )
+    advice = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name in _ADVICE)
     if 300 <= status < 400:
         place = urlsplit(http.get_text(headers, b"location") or "").netloc
         whither = f" to {place}" if place else ""

@@ -67,9 +67,7 @@ async def _open_pipe(route: Route) -> Pipe:
         # Happy eyeballs: all addresses, a quarter of a second apart. A trio.SocketStream sets TCP_NODELAY.
         return Pipe(await trio.open_tcp_stream(near.host, near.port))
     except OSError as error:
-        where = (
-            str(near) if route.proxy is None else f"the proxy {route.proxy} (set by {route.proxy.variable})"
-        )
+        where = str(near) if route.proxy is None else f"the proxy {route.proxy} (set by {route.proxy.variable})"
         raise ConnectFailed(f"cannot reach {where}: {_why(error)}") from None
 
 
@@ -133,9 +131,7 @@ def _reason(error: BaseException) -> str:
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError() | trio.BrokenResourceError():
             return "the connection was closed in the middle of the handshake"
         case ssl.SSLError():
-            return _REASONS.get(
-                error.reason or "", (error.reason or "unknown reason").replace("_", " ").lower()
-            )
+            return _REASONS.get(error.reason or "", (error.reason or "unknown reason").replace("_", " ").lower())
         case OSError(errno=int() as number):
             return _REASONS.get(number) or (error.strerror or type(error).__name__).lower()
         case _:

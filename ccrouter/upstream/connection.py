@@ -112,10 +112,10 @@ def render(call: Call, route: Route, target: str) -> h11.Request:
 def _culprit(headers: Headers) -> str:
     for name, value in headers:
         try:
-            h11.Request(method="GET", target="/", headers=[(b"host", b""), (name, value)])
+            h11.Response(status_code=200, headers=[(name, value)])
         except h11.LocalProtocolError:
             return f"the header {name.decode('latin-1')!r}"
-    return "the request line"
+    return "the method, the URL or the header 'host'"
 
 
 class Connection:

@@ -1,6 +1,6 @@
 """The transport of the demo model: what `ccrouter.demo` says, as an upstream's replies. No network involved.
 
-Here are the clock and the randomness that the demo's mind has not: the pace of its streams, the deadlines that
+Here are the clock and the randomness that its mind has not: the pace of its streams, the deadlines that
 the transports of real backends keep too, and ids that are unique for each reply.
 """
 
@@ -59,9 +59,7 @@ class DemoDial:
         elif call.method == "GET" and path.endswith("/v1/models"):
             answer = _json(200, MODELS)
         else:
-            refused = (
-                f"The demo model has no {call.method} {path}; it has POST /v1/messages and GET /v1/models"
-            )
+            refused = f"The demo model has no {call.method} {path}; it has POST /v1/messages and GET /v1/models"
             answer = _refused(Refusal(status=404, kind="not_found_error", message=refused))
         await trio.lowlevel.checkpoint()
         yield answer

@@ -86,9 +86,7 @@ class HttpDial:
         self._idle.clear()
         await self._close(*idle)
 
-    async def _exchange(
-        self, route: Route, request: h11.Request, call: Call
-    ) -> tuple[Connection, HttpAnswer]:
+    async def _exchange(self, route: Route, request: h11.Request, call: Call) -> tuple[Connection, HttpAnswer]:
         if (connection := await self._take(route)) is not None:
             began = trio.current_time()
             try:

@@ -204,7 +204,7 @@ def _excepted(origin: Origin, exceptions: str) -> bool:
 
 
 def _matches(entry: str, origin: Origin) -> bool:
-    """Whether an entry of NO_PROXY covers ``origin``: ``*``, a domain, an address, a network; maybe a port."""
+    """Whether an entry of NO_PROXY covers ``origin``: ``*``, a domain, address or network; maybe a port."""
     if entry == "*":
         return True
     if split := re.fullmatch(r"\[(.+)\](?::(\d+))?|([^:]+):(\d+)", entry):

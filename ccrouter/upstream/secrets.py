@@ -188,9 +188,7 @@ async def run_program(argv: Sequence[str], environ: Mapping[str, str], limit: in
     try:
         assert process.stdout is not None  # noqa: S101  it is a pipe
         async with process.stdout:
-            while len(output) <= limit and (
-                chunk := await process.stdout.receive_some(limit + 1 - len(output))
-            ):
+            while len(output) <= limit and (chunk := await process.stdout.receive_some(limit + 1 - len(output))):
                 output += chunk
             if len(output) > limit:
                 _kill(process)
@@ -205,11 +203,11 @@ async def run_program(argv: Sequence[str], environ: Mapping[str, str], limit: in
 def _kill(process: trio.Process) -> None:
     if sys.platform == "win32":
         process.kill()
-        return
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except OSError:  # it ended just now
-        process.kill()
+    else:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except OSError:  # macOS refuses for a group in which somebody just ended
+            process.kill()
 
 
 class _Flight(Generic[T]):

@@ -44,9 +44,6 @@ def without(headers: Iterable[tuple[bytes, bytes]], names: Collection[bytes]) ->
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """What a relay passes on: no hop-by-hop headers, nor those that ``Connection`` names."""
     named = {
-        token.strip().lower()
-        for key, value in headers
-        if key == b"connection"
-        for token in value.split(b",")
+        token.strip().lower() for key, value in headers if key == b"connection" for token in value.split(b",")
     }
     return [(key, value) for key, value in headers if key not in HOP_BY_HOP and key not in named]

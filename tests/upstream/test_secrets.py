@@ -249,8 +249,9 @@ async def test_without_a_ttl_a_command_is_run_once(tmp_path: Path) -> None:
     time = 0.0
     secrets = Secrets(ENVIRON, clock=lambda: time)
     command = counting(tmp_path / "runs", "print('sk')")
-    for time in (0.0, 1e9):
-        assert await secrets.get(command) == "sk"
+    assert await secrets.get(command) == "sk"
+    time = 1e9
+    assert await secrets.get(command) == "sk"
     assert (tmp_path / "runs").read_text() == "|"
 
 

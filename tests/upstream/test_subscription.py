@@ -217,7 +217,7 @@ async def test_an_expired_item_gives_way_to_the_file_and_is_the_reason_when_ther
 ) -> None:
     machine.keychain(f"print({content(expires=NOW - 1)!r})")
     assert await machine.read("darwin") == NoLogin("the login in the Keychain has expired", expired=True)
-    path = machine.file("{")
+    machine.file("{")
     assert await machine.read("darwin") == NoLogin("the login in the Keychain has expired", expired=True)
     path = machine.file(content())
     assert await machine.read("darwin") == Login(TOKEN, str(path))
@@ -235,6 +235,12 @@ async def test_an_item_that_does_not_exist_is_no_error(machine: Machine, code: s
 async def test_a_locked_keychain_is_told(machine: Machine) -> None:
     machine.keychain("sys.exit(36)")
     assert await machine.read("darwin") == NoLogin("the Keychain refused (security: exit code 36)")
+
+
+async def test_that_a_login_expired_is_a_better_reason_than_that_another_is_odd(machine: Machine) -> None:
+    machine.keychain("print('not json')")
+    path = machine.file(content(expires=NOW - 1))
+    assert await machine.read("darwin") == NoLogin(f"the login in {path} has expired", expired=True)
 
 
 async def test_odd_output_of_the_keychain_counts_as_no_login(machine: Machine) -> None:

@@ -1,0 +1,178 @@
+"""``ccrouter ask``: one prompt to one model, streamed to standard output.
+
+A router of its own, on a free port, serves just this question: the same way that Claude Code's requests go,
+without a running router to find or a token to know.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from ccrouter.errors import CcrouterError, UsageError
+from ccrouter.observe.log import printable
+from ccrouter.wire.envelope import message_in
+
+if TYPE_CHECKING:  # see `run` for why not at run time
+    import trio
+
+    from ccrouter.service import Running
+
+#: Anthropic's name where the user gives none: an alias or the directory decides what it means.
+DEFAULT_MODEL = "sonnet"
+
+_MAX_TOKENS = 8192
+
+INTERRUPTED = 130
+
+_EXAMPLE = """\
+examples:
+  ccrouter ask "why is the sky blue?"
+  ccrouter ask -m ollama:qwen3:8b "explain this error" < build.log
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "ask",
+        help="one prompt to one model, the answer streamed to standard output",
+        description="Send one prompt to one model and stream the answer to standard output. "
+        "What stands on standard input is sent along, when it is no terminal.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "-m", "--model", metavar="MODEL", help=f"a model's name or an alias; default: {DEFAULT_MODEL}"
+    )
+    parser.add_argument("--thinking", action="store_true", help="show the model's thinking too, on standard error")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration to use")
+    parser.add_argument(
+        "prompt", nargs="*", metavar="PROMPT", help="the question; without one, standard input is it"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask. Raises UsageError when there is no question, and what `ccrouter.service.serve` raises."""
+    prompt = _prompt(args.prompt)
+    # Imported here, since `--help` and the other commands have no use for it and it takes a tenth of a second.
+    import trio
+
+    question = Question(prompt=prompt, model=args.model or DEFAULT_MODEL, thinking=args.thinking)
+    code: int | CcrouterError = trio.run(_ask, question, args.config)
+    if isinstance(code, CcrouterError):
+        raise code
+    return code
+
+
+@frozen(kw_only=True)
+class Question:
+    """What is asked, of whom, and whether the model's thinking is shown."""
+
+    prompt: str
+    model: str
+    thinking: bool
+
+    def body(self) -> dict[str, Any]:
+        """The Messages request."""
+        body: dict[str, Any] = {
+            "model": self.model,
+            "max_tokens": _MAX_TOKENS,
+            "stream": True,
+            "messages": [{"role": "user", "content": self.prompt}],
+        }
+        if self.thinking:
+            body["thinking"] = {"type": "adaptive"}
+        return body
+
+
+def _prompt(words: list[str]) -> str:
+    prompt = " ".join(words)
+    if not sys.stdin.isatty():
+        piped = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
+        prompt = "\n\n".join(part for part in (prompt, piped) if part)
+    if not prompt.strip():
+        raise UsageError('nothing to ask: give a prompt, as in ccrouter ask "why is the sky blue?"')
+    return prompt
+
+
+async def _ask(question: Question, config: Path | None) -> int | CcrouterError:
+    """The exit code. An error is handed back, since raised here it would arrive in a group."""
+    import trio
+
+    from ccrouter.service import Options, serve
+
+    code = INTERRUPTED
+    async with trio.open_nursery() as nursery:
+        try:
+            running = await nursery.start(serve, Options(config=config, host="127.0.0.1", port=0))
+        except CcrouterError as error:
+            return error
+        with trio.open_signal_receiver(signal.SIGINT) as interrupts:
+            async with trio.open_nursery() as asking:
+                asking.start_soon(_cancel_at_first, interrupts, asking.cancel_scope)
+                code = await _stream(running, question)
+                asking.cancel_scope.cancel()
+        running.end()
+    return code
+
+
+async def _cancel_at_first(arrivals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+    async for _ in arrivals:
+        scope.cancel()
+
+
+async def _stream(running: Running, question: Question) -> int:
+    """Print the answer as it comes; the exit code."""
+    import httpx
+
+    from ccrouter.wire.sse import Decoder
+
+    headers = {"x-ccrouter-token": running.token, "anthropic-version": "2023-06-01"}
+    url = f"{running.url}/v1/messages"
+    decoder = Decoder()
+    problem: str | None = None
+    try:
+        async with (
+            # The router keeps the deadlines. Its port is never behind a proxy.
+            httpx.AsyncClient(timeout=httpx.Timeout(None), trust_env=False) as client,
+            client.stream("POST", url, headers=headers, json=question.body()) as response,
+        ):
+            if response.status_code != 200:
+                problem = message_in(await response.aread())
+            else:
+                async for chunk in response.aiter_raw():
+                    for frame in decoder.feed(chunk):
+                        problem = _show(json.loads(frame.data or b"{}"), question) or problem
+    except httpx.HTTPError as error:
+        problem = f"the answer was cut short: {error}"
+    if problem is None:
+        return 0
+    print(f"ccrouter: {printable(problem)}", file=sys.stderr)
+    return 1
+
+
+def _show(event: dict[str, Any], question: Question) -> str | None:
+    """Print what an event adds to the answer; an error's message is handed back."""
+    match event:
+        case {"type": "content_block_delta", "delta": {"type": "text_delta", "text": str(text)}}:
+            print(text, end="", flush=True)
+        case {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": str(text)}}:
+            if question.thinking:
+                print(text, end="", flush=True, file=sys.stderr)
+        case {"type": "content_block_start", "content_block": {"type": "tool_use", "name": str(name)}}:
+            print(f"[asks for the tool {name}, which `ask` has not]", end="", flush=True)
+        case {"type": "content_block_stop"}:
+            print(flush=True)
+        case {"type": "error", "error": {"message": str(message)}}:
+            return message
+        case _:
+            pass
+    return None

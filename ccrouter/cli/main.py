@@ -1,0 +1,183 @@
+"""The command line: which command is meant, and what its end means for the exit code.
+
+====  =======================================================================
+0     done
+1     failed
+2     wrong use: a flag, an argument, the configuration
+126   ``run``: the command cannot be executed
+127   ``run``: there is no such command
+130   interrupted
+====  =======================================================================
+
+A command is a module with ``add_parser(subparsers)`` and ``run(args) -> int``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn, Protocol
+
+import ccrouter
+from ccrouter.errors import CcrouterError, ConfigError, UsageError
+
+FAILED = 1
+WRONG_USE = 2
+INTERRUPTED = 130
+
+#: The commands with what each does, in the order of the overview.
+COMMANDS = {
+    "serve": "serve in the foreground; the default",
+    "run": "start a command (default: claude) behind a router of its own",
+    "env": "print the variables that point a client at the running router",
+    "ask": "send one prompt to one model and stream the answer",
+    "config": "check, find, show, describe or begin the configuration file",
+}
+
+OVERVIEW = """\
+usage: ccrouter [COMMAND] [OPTION ...]
+
+Claude Code through one port to every model you have.
+
+commands:
+{commands}
+
+ccrouter COMMAND --help explains a command; ccrouter --version prints the version.
+
+examples:
+  ccrouter run                              Claude Code with all your models in /model
+  ccrouter                                  serve on http://127.0.0.1:11436
+  ccrouter --port 0 --print-env=json        serve as another program's sidecar
+"""
+
+
+class Command(Protocol):
+    """What a command's module offers."""
+
+    def add_parser(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser], /) -> None:
+        """Declare the command and its options."""
+        ...
+
+    def run(self, args: argparse.Namespace, /) -> int:
+        """Do it; the exit code."""
+        ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and give the exit code. Raises nothing."""
+    try:
+        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a reader that left can still be dealt with
+    except SystemExit as error:  # argparse, after --help
+        return error.code if isinstance(error.code, int) else 0
+    except BaseException as error:  # noqa: BLE001  what nobody expected is what this is for
+        return _explained(error)
+    return code
+
+
+def _dispatch(argv: list[str]) -> int:
+    if argv[:1] == ["--version"]:
+        print(f"ccrouter {ccrouter.__version__}")
+        return 0
+    if argv[:1] in (["--help"], ["-h"], ["help"]):
+        width = max(map(len, COMMANDS)) + 3
+        listed = "\n".join(f"  {name:{width}}{meaning}" for name, meaning in COMMANDS.items())
+        print(OVERVIEW.format(commands=listed), end="")
+        return 0
+    name, rest = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else ("serve", argv)
+    if name not in COMMANDS:
+        raise UsageError(_unknown(name))
+    words: list[str] = []
+    if name == "run":  # the only command line that is not all ours
+        from ccrouter.cli import run as run_command
+
+        rest, words = run_command.split(rest)
+    command = _module(name)
+    parser: argparse.ArgumentParser = Parser(prog="ccrouter", allow_abbrev=False)
+    command.add_parser(parser.add_subparsers())
+    args = parser.parse_args([name, *rest])
+    args.words = words
+    return command.run(args)
+
+
+def _module(name: str) -> Command:
+    """The command's module.
+
+    Only the one that is needed is imported, since what serves takes long to; and in plain statements, so that
+    the compiler of the executable sees them.
+    """
+    if name == "run":
+        from ccrouter.cli import run
+
+        return run
+    if name == "env":
+        from ccrouter.cli import env
+
+        return env
+    if name == "ask":
+        from ccrouter.cli import ask
+
+        return ask
+    if name == "config":
+        from ccrouter.cli import config
+
+        return config
+    from ccrouter.cli import serve
+
+    return serve
+
+
+def _unknown(name: str) -> str:
+    from difflib import get_close_matches  # for those who mistyped only
+
+    near = get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+    hint = f"did you mean `ccrouter {near[0]}`?" if near else f"the commands are {', '.join(COMMANDS)}"
+    return f"there is no command {name!r}; {hint}"
+
+
+class Parser(argparse.ArgumentParser):
+    """Wrong use is an error like any other: one line that says what is wrong and where help is."""
+
+    def error(self, message: str) -> NoReturn:
+        """See `argparse.ArgumentParser.error`."""
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def _explained(error: BaseException) -> int:
+    """Say what went wrong, in one line, and give the exit code."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:  # from a nursery
+        error = error.exceptions[0]
+    if os.environ.get("CCROUTER_DEBUG"):
+        import traceback  # for those who look for a mistake of ours
+
+        traceback.print_exception(error)
+    if isinstance(error, BaseExceptionGroup):
+        if error.subgroup(KeyboardInterrupt):
+            return INTERRUPTED
+        if all(isinstance(each, CcrouterError) for each in error.exceptions):
+            error = error.exceptions[0]
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        # The reader of our output has left; nobody is there to be told. What is still buffered must not be
+        # tried again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    if isinstance(error, CcrouterError):
+        _complain(str(error))
+        return WRONG_USE if isinstance(error, UsageError | ConfigError) else FAILED
+    _complain(
+        f"a mistake in ccrouter itself, {type(error).__name__}; please report it with what the same command says "
+        "with CCROUTER_DEBUG=1 set"
+    )
+    return FAILED
+
+
+def _complain(message: str) -> None:
+    try:
+        print(f"ccrouter: {message}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):  # nobody can read it
+        return

@@ -1,0 +1,327 @@
+"""The routes of the port.
+
+======================================  =====================================================================
+``POST /v1/messages``                   to a backend, by the model's name
+``POST /v1/messages/count_tokens``      to a backend that can count, else an estimate
+``GET /v1/models``                      the models of all providers
+``GET /status``                         what the router is at, as JSON
+``HEAD|GET /``, ``/api/hello``          says that a router is here; open, like the next
+``GET /health``                         that it lives
+======================================  =====================================================================
+
+Everything else is a 404 in Anthropic's envelope, and every reply carries a ``request-id``. All but the open ones
+ask for the router's token. Paths match whatever base path a client was given: ``/any/v1/messages`` is served too.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import trio
+from attrs import evolve
+
+import ccrouter
+from ccrouter.errors import ApiError, ClientGone, FrameError, UpstreamError
+from ccrouter.observe.log import Done, Log
+from ccrouter.providers.provider import Target
+from ccrouter.pump import Backends, Inbound, ask
+from ccrouter.relay import Pacing, relay
+from ccrouter.routing.credentials import ClientCredentials, of_client
+from ccrouter.routing.names import Directory, discovery_id, resolve
+from ccrouter.routing.plan import Outcome, Plan
+from ccrouter.server.connection import Client, Request
+from ccrouter.server.gate import Gate
+from ccrouter.translate import lane
+from ccrouter.translate.tokens import estimate
+from ccrouter.upstream.models import ModelLists
+from ccrouter.wire import envelope
+from ccrouter.wire import headers as http
+from ccrouter.wire.headers import Headers
+from ccrouter.wire.messages import read_request
+
+#: The client gives up on the list of models after 3 s.
+MODELS_WITHIN = 2.0
+
+#: A count that a backend has not given by then is estimated, in seconds.
+COUNT_WITHIN = 10.0
+
+T = TypeVar("T")
+
+_OPEN = frozenset({"/", "/api/hello", "/health"})
+_JSON: Headers = [(b"content-type", b"application/json")]
+
+
+class Router(Protocol):
+    """What the endpoints need of the running router (`ccrouter.service`)."""
+
+    gate: Gate
+    token: str
+    backends: Backends
+    lists: ModelLists
+    ending: trio.Event
+    log: Log
+
+    async def directory(self) -> Directory:
+        """The providers of this moment, configuration changes included."""
+        ...
+
+    def pacing(self) -> Pacing:
+        """How patient streams are."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """What ``GET /status`` tells beside the providers."""
+        ...
+
+
+class Endpoints:
+    """Answers the requests of one router."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._routes: dict[tuple[str, str], Callable[[Request, Client, str], Awaitable[None]]] = {
+            ("POST", "/v1/messages"): self._messages,
+            ("POST", "/v1/messages/count_tokens"): self._count,
+            ("GET", "/v1/models"): self._models,
+            ("GET", "/status"): self._status,
+            ("GET", "/health"): self._health,
+            ("HEAD", "/health"): self._health,
+            ("GET", "/"): self._hello,
+            ("HEAD", "/"): self._hello,
+            ("GET", "/api/hello"): self._hello,
+            ("HEAD", "/api/hello"): self._hello,
+        }
+
+    async def answer(self, request: Request, client: Client) -> None:
+        """Answer one request. Raises ApiError for `refuse` to tell."""
+        self._router.gate.check_origin(request.headers)
+        path = _route_path(request.path)
+        if path not in _OPEN:
+            _, shown = of_client(request.headers, self._router.token)
+            if not shown:
+                raise _no_token()
+        route = self._routes.get((request.method, path))
+        if route is None:
+            raise self._unknown(request, path)
+        await route(request, client, _request_id())
+
+    async def refuse(self, client: Client, error: ApiError) -> None:
+        """Tell the client of an ApiError."""
+        request_id = next((value for name, value in error.headers if name == "request-id"), None) or _request_id()
+        headers = [
+            (name.encode("latin-1"), value.encode("latin-1", "replace"))
+            for name, value in error.headers
+            if name != "request-id"
+        ]
+        headers.append((b"request-id", request_id.encode("latin-1", "replace")))
+        await client.respond(error.status, [*_JSON, *headers], envelope.write(error, request_id))
+
+    def _unknown(self, request: Request, path: str) -> ApiError:
+        methods = sorted(method for method, known in self._routes if known == path)
+        if methods:
+            return ApiError(
+                405,
+                "invalid_request_error",
+                f"{request.method} is not a method of {path}",
+                (("allow", ", ".join(methods)),),
+            )
+        return ApiError(404, "not_found_error", f"there is nothing at {path[:200]}")
+
+    async def _messages(self, request: Request, client: Client, request_id: str) -> None:
+        router = self._router
+        started = trio.current_time()
+        inbound = await self._read(request, client, "messages", request_id)
+        outcome = Outcome(result="failed")
+        target: Target | None = None
+        try:
+            directory = await router.directory()
+            plan = Plan(resolve(inbound.request.model, directory, client_login=bool(inbound.credentials)))
+            target, outcome = await relay(inbound, client, plan, router.backends, router.pacing(), router.ending)
+        except ApiError as error:
+            outcome = Outcome(result="failed", failure=error)
+            raise
+        finally:
+            router.log(
+                Done(
+                    request_id=request_id,
+                    what="messages",
+                    model=inbound.request.model,
+                    target=target,
+                    outcome=outcome,
+                    seconds=trio.current_time() - started,
+                ).line()
+            )
+
+    async def _read(self, request: Request, client: Client, endpoint: lane.Endpoint, request_id: str) -> Inbound:
+        try:
+            body = read_request(await client.body())
+        except FrameError as error:
+            raise ApiError(400, "invalid_request_error", str(error)) from None
+        credentials, _ = of_client(request.headers, self._router.token)
+        return Inbound(
+            request=body,
+            headers=request.headers,
+            query=request.query,
+            endpoint=endpoint,
+            credentials=credentials,
+            request_id=request_id,
+        )
+
+    async def _count(self, request: Request, client: Client, request_id: str) -> None:
+        inbound = await self._read(request, client, "count_tokens", request_id)
+        headers, body = await _unless_gone(client, partial(self._counted, inbound))
+        await client.respond(200, [*headers, (b"request-id", request_id.encode())], body)
+
+    async def _counted(self, inbound: Inbound) -> tuple[Headers, bytes]:
+        """The backend's own count, or an estimate where it has none: never an error."""
+        try:
+            directory = await self._router.directory()
+            target = resolve(inbound.request.model, directory, client_login=bool(inbound.credentials))[0]
+            if target.provider.preset.count_path is not None:
+                timeouts = evolve(target.provider.timeouts, total=COUNT_WITHIN)
+                brisk = Target(evolve(target.provider, timeouts=timeouts), target.model)
+                whole = await ask(inbound, brisk, self._router.backends)
+                if whole.status == 200 and _is_count(whole.body):
+                    kept = lane.reply_headers(whole.headers, target.provider.preset, decoded=False)
+                    return http.without(kept, (b"request-id",)), whole.body
+        except (ApiError, UpstreamError):
+            pass
+        body = json.dumps({"input_tokens": estimate(inbound.request.fields)}).encode()
+        return [*_JSON, (b"x-ccrouter-estimate", b"1")], body
+
+    async def _models(self, request: Request, client: Client, request_id: str) -> None:
+        await client.body()
+        credentials, _ = of_client(request.headers, self._router.token)
+        agent = (http.get_text(request.headers, b"user-agent") or "").lower()
+        discovery = agent.startswith("claude")
+        rows = await _unless_gone(client, partial(self._rows, credentials, discovery=discovery))
+        body = {
+            "data": rows,
+            "has_more": False,
+            "first_id": rows[0]["id"] if rows else None,
+            "last_id": rows[-1]["id"] if rows else None,
+        }
+        await _respond(client, body, request_id)
+
+    async def _rows(self, credentials: ClientCredentials, *, discovery: bool) -> list[dict[str, Any]]:
+        """All models in Anthropic's shape. ``discovery``: under ids that older clients accept."""
+        directory = await self._router.directory()
+        providers = list(directory.providers.values())
+        await self._router.lists.refresh(providers, credentials, MODELS_WITHIN - 0.3)
+        rows = []
+        for provider in providers:
+            for model in self._router.lists.of(provider).models:
+                plain = model.id if provider.preset.first_party else f"{provider.name}:{model.id}"
+                foreign = discovery and not provider.preset.first_party
+                row = {
+                    "type": "model",
+                    "id": discovery_id(provider.name, model.id) if foreign else plain,
+                    "display_name": f"{model.name or model.id} ({provider.name})"
+                    if foreign
+                    else model.name or plain,
+                    "description": describe(provider.preset.title, model.window),
+                    "created_at": "1970-01-01T00:00:00Z",
+                    "max_input_tokens": model.window,
+                }
+                rows.append(row)
+        return rows
+
+    async def _status(self, request: Request, client: Client, request_id: str) -> None:
+        await client.body()
+        credentials, _ = of_client(request.headers, self._router.token)
+        directory = await self._router.directory()
+        await self._router.lists.refresh(directory.providers.values(), credentials, MODELS_WITHIN - 0.3)
+        providers = []
+        for provider in directory.providers.values():
+            listing = self._router.lists.of(provider)
+            providers.append(
+                {
+                    "name": provider.name,
+                    "preset": provider.preset.name,
+                    "base_url": provider.base_url,
+                    "configured": provider.configured,
+                    "models": len(listing.models),
+                    "problem": listing.problem,
+                }
+            )
+        aliases = {name: list(targets) for name, targets in directory.aliases.items()}
+        body = {
+            **self._router.status(),
+            "default": directory.default,
+            "aliases": aliases,
+            "providers": providers,
+        }
+        await _respond(client, body, request_id)
+
+    async def _health(self, request: Request, client: Client, request_id: str) -> None:
+        del request
+        await client.body()
+        await _respond(client, {"status": "ok"}, request_id)
+
+    async def _hello(self, request: Request, client: Client, request_id: str) -> None:
+        del request
+        await client.body()
+        await _respond(client, {"name": "ccrouter", "version": ccrouter.__version__}, request_id)
+
+
+def describe(title: str, window: int | None) -> str:
+    """``Ollama · 128k``: what a picker shows below a model's name."""
+    return title if window is None else f"{title} · {window // 1024}k"
+
+
+async def _respond(client: Client, body: dict[str, Any], request_id: str) -> None:
+    payload = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    await client.respond(200, [*_JSON, (b"request-id", request_id.encode())], payload)
+
+
+async def _unless_gone(client: Client, run: Callable[[], Awaitable[T]]) -> T:
+    """What ``run`` gives; cancelled, with ClientGone, when the client hangs up before it is done."""
+    results: list[T] = []
+
+    async def watch(scope: trio.CancelScope) -> None:
+        await client.hang_up()
+        scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch, nursery.cancel_scope)
+        results.append(await run())
+        nursery.cancel_scope.cancel()
+    if not results:
+        raise ClientGone("the client hung up")
+    return results[0]
+
+
+def _is_count(body: bytes) -> bool:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and isinstance(value.get("input_tokens"), int)
+
+
+def _route_path(path: str) -> str:
+    """The part of a path that names an endpoint, whatever stands before ``/v1/``; no doubled slashes."""
+    while "//" in path:
+        path = path.replace("//", "/")
+    position = path.find("/v1/")
+    if position > 0:
+        path = path[position:]
+    return path.rstrip("/") or "/"
+
+
+def _request_id() -> str:
+    return f"req_ccr_{secrets.token_hex(12)}"
+
+
+def _no_token() -> ApiError:
+    return ApiError(
+        401,
+        "authentication_error",
+        "ccrouter: this request does not carry the router's token "
+        "(in x-ccrouter-token, Authorization: Bearer or x-api-key)",
+        (("x-should-retry", "false"),),
+    )

@@ -1,0 +1,63 @@
+"""Which providers there are at one moment: the configured ones, and those that were found. Pure.
+
+Without any configuration a router still finds what its user has: a Claude login or key, keys of the presets in
+the environment, and local servers on their default ports. What is found never takes the place of what is
+configured. The demo model stands in only when there is nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from ccrouter.providers.provider import Preset, Provider, Timeouts
+from ccrouter.routing.config import Config
+from ccrouter.routing.names import Directory
+
+DEMO = "demo"
+
+
+def preset_provider(preset: Preset, timeouts: Timeouts) -> Provider | None:
+    """A preset as it is; None for one that needs a base URL of the user's."""
+    if preset.base_url is None:
+        return None
+    return Provider(name=preset.name, preset=preset, base_url=preset.base_url, timeouts=timeouts)
+
+
+def build(
+    config: Config,
+    presets: Mapping[str, Preset],
+    *,
+    login: bool,
+    environ: Collection[str],
+    running: Collection[str],
+) -> Directory:
+    """The directory, without the models that its providers list.
+
+    ``login``: this machine has a Claude login. ``environ``: names of variables that are set. ``running``: presets
+    whose server answered on its default port.
+    """
+    addressable = dict(config.providers)
+    found: dict[str, Provider] = {}
+    for preset in presets.values():
+        provider = preset_provider(preset, config.server.timeouts)
+        if provider is None or preset.name in config.providers:
+            continue
+        addressable[preset.name] = provider
+        has_key = any(name in environ for name in preset.key_env) and preset.key_required
+        if has_key or preset.name in running or (login and preset.auth == "client"):
+            found[preset.name] = provider
+    providers = config.providers | found
+    if not providers:
+        providers = {DEMO: addressable[DEMO]}
+    return Directory(
+        providers=providers,
+        addressable=addressable,
+        aliases=config.aliases,
+        default=config.default or _default(providers),
+    )
+
+
+def _default(providers: Mapping[str, Provider]) -> str:
+    """Claude where there is one, else the first configured provider, else the first found."""
+    claude = next((name for name, each in providers.items() if each.preset.first_party), None)
+    return claude or next(iter(providers))

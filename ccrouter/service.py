@@ -1,0 +1,327 @@
+"""One running router: everything put together, from its start to its stop.
+
+`serve` binds the port, tells its caller through `Running`, and serves until it is drained, ended or cancelled.
+What changes while it runs is looked up when it is needed: the configuration's file at each request, the local
+servers and the login of this machine in the background, at most every few seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import trio
+from attrs import evolve, frozen
+
+import ccrouter
+from ccrouter.config_file import ConfigFile, choose
+from ccrouter.endpoints import Endpoints, describe
+from ccrouter.errors import StartError
+from ccrouter.observe.log import Log
+from ccrouter.providers.presets import PRESETS
+from ccrouter.pump import Backends
+from ccrouter.relay import Pacing
+from ccrouter.routing.config import Config
+from ccrouter.routing.credentials import ClientCredentials
+from ccrouter.routing.directory import DEMO, build, preset_provider
+from ccrouter.routing.names import Directory
+from ccrouter.server.connection import Limits
+from ccrouter.server.gate import Gate, is_loopback
+from ccrouter.server.listen import Stop, bind
+from ccrouter.server.listen import serve as serve_port
+from ccrouter.upstream.credentials import Credentials
+from ccrouter.upstream.demo import DemoDial
+from ccrouter.upstream.dial import Dial
+from ccrouter.upstream.models import PROBE, ModelLists
+from ccrouter.upstream.pool import HttpDial
+from ccrouter.upstream.secrets import Secrets
+from ccrouter.upstream.subscription import has_login
+
+#: Local servers and the login are looked for again when the last look is older than this, in seconds.
+LOOK_AGAIN = 15.0
+
+#: Put together, what was found and listed is used for this long without being put together again, in seconds.
+_SETTLED = 1.0
+
+
+@frozen(kw_only=True)
+class Options:
+    """What the command line says. ``token``: None for the configured one, or else a random one."""
+
+    config: Path | None = None
+    host: str | None = None
+    port: int | None = None
+    token: str | None = None
+    log: Log = lambda line: None
+
+
+@frozen(kw_only=True)
+class Listed:
+    """A model as a menu shows it. ``name`` is what the user types."""
+
+    name: str
+    label: str
+    description: str
+    provider: str
+    anthropic: bool
+
+
+class Running:
+    """A router that accepts connections, for who started it."""
+
+    def __init__(self, service: _Service, port: int) -> None:
+        self._service = service
+        self.host = service.gate.host
+        self.port = port
+        self.url = f"http://{_in_url(self.host)}:{port}"
+        self.token = service.token
+
+    @property
+    def connections(self) -> int:
+        """How many client connections are open."""
+        return self._service.stop.open
+
+    def drain(self) -> None:
+        """Accept no more and end when all running streams have, or the drain time is over."""
+        self._service.stop.drain()
+
+    def end(self) -> None:
+        """End now; running streams get an ``error`` event."""
+        self._service.stop.end()
+
+    async def models(self, seconds: float) -> list[Listed]:
+        """The models that can be had, asking each provider for at most ``seconds`` in all. Never fails."""
+        return await self._service.models(seconds)
+
+
+async def serve(
+    options: Options,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    platform: str = sys.platform,
+    task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until stopped. Raises StartError, ConfigError and SecretError before it reports `Running`."""
+    path, required = choose(None if options.config is None else str(options.config), environ, platform)
+    file = ConfigFile(path, required=required, presets=PRESETS)
+    config = file.current()
+    host = options.host if options.host is not None else config.server.host
+    if not is_loopback(host) and config.server.token is None and options.token is None:
+        raise StartError(
+            f"{host} can be reached from other machines: set server.token in the configuration first, "
+            "or listen on 127.0.0.1"
+        )
+    store = Secrets(environ)
+    token = options.token
+    if token is None and config.server.token is not None:
+        token = await store.get(config.server.token)
+    port = options.port if options.port is not None else config.server.port
+    listeners = await bind(host, port)
+    http = HttpDial(environ=environ)
+    try:
+        async with trio.open_nursery() as background:
+            service = _Service(
+                file=file,
+                secrets_=store,
+                http=http,
+                token=token or f"ccr-{secrets.token_urlsafe(32)}",
+                host=host,
+                options=options,
+                environ=environ,
+                platform=platform,
+                background=background,
+            )
+            bound: int = listeners[0].socket.getsockname()[1]
+            running = Running(service, bound)
+            service.url = running.url
+            endpoints = Endpoints(service)
+            for warning in file.warnings():
+                options.log(f"warning: {warning}")
+            background.start_soon(service.look)
+            task_status.started(running)
+            await serve_port(
+                listeners,
+                endpoints.answer,
+                endpoints.refuse,
+                stop=service.stop,
+                limits=Limits(),
+                max_connections=config.server.max_connections,
+                drain_seconds=lambda: file.current().server.drain,
+            )
+            background.cancel_scope.cancel()
+    finally:
+        for listener in listeners:
+            await trio.aclose_forcefully(listener)
+        with trio.CancelScope(shield=True), trio.move_on_after(1):
+            await http.aclose()
+
+
+class _Service:
+    """The state of one router; what `endpoints.Router` asks for."""
+
+    def __init__(
+        self,
+        *,
+        file: ConfigFile,
+        secrets_: Secrets,
+        http: HttpDial,
+        token: str,
+        host: str,
+        options: Options,
+        environ: Mapping[str, str],
+        platform: str,
+        background: trio.Nursery,
+    ) -> None:
+        self._file = file
+        self._environ = environ
+        self._platform = platform
+        self._background = background
+        self._problem: str | None = None
+        self._started = trio.current_time()
+        self._running: frozenset[str] = frozenset()
+        self._login = False
+        self._looked = trio.Event()
+        self._look_due = 0.0
+        self._looking = False
+        self._told = ""
+        self._settled: tuple[Config, float, Directory] | None = None
+        self._http = http
+        self.log = options.log
+        self.url = ""
+        self.token = token
+        self.gate = Gate(host=host, hosts=file.current().server.hosts)
+        self.stop = Stop()
+        self.ending = self.stop.ending
+        credentials = Credentials(secrets_, environ, platform)
+        dials: dict[str, Dial] = {"http": http, "demo": DemoDial(lambda: file.current().demo.pace)}
+        self.backends = Backends(dials=dials, credentials=credentials)
+        self.lists = ModelLists(dials, credentials)
+
+    def _config(self) -> Config:
+        config = self._file.current()
+        if self._file.problem != self._problem:
+            self._problem = self._file.problem
+            if self._problem is None:
+                self.log("the configuration is fine again")
+            else:
+                self.log(f"the last good configuration stays in force: {self._problem}")
+        return config
+
+    def pacing(self) -> Pacing:
+        """How patient streams are, by the configuration of this moment."""
+        server = self._file.current().server
+        return Pacing(ping=server.ping, commit_after=server.commit_after)
+
+    async def directory(self) -> Directory:
+        """The providers of this moment. Waits for the first look around, which takes under a second."""
+        config = self._config()
+        now = trio.current_time()
+        if not self._looked.is_set():
+            with trio.move_on_after(PROBE + 0.3):
+                await self._looked.wait()
+        elif now > self._look_due and not self._looking:
+            self._background.start_soon(self.look)
+        if self._settled is not None and self._settled[0] is config and now < self._settled[1]:
+            return self._settled[2]
+        directory = self._build(config)
+        self._settled = (config, now + _SETTLED, directory)
+        return directory
+
+    def _build(self, config: Config) -> Directory:
+        directory = build(
+            config,
+            PRESETS,
+            login=self._login,
+            environ={name for name, value in self._environ.items() if value},
+            running=self._running,
+        )
+        models = {provider.name: self.lists.of(provider).models for provider in directory.providers.values()}
+        listed = {name: tuple(model.id for model in found) for name, found in models.items() if found}
+        return evolve(directory, listed=listed)
+
+    async def look(self) -> None:
+        """Look for a login and for local servers on their default ports, all at once."""
+        self._looking = True
+        config = self._file.current()
+        found: set[str] = set()
+
+        async def probe(name: str) -> None:
+            provider = preset_provider(PRESETS[name], config.server.timeouts)
+            if provider is not None and await self.lists.probe(provider):
+                found.add(name)
+
+        async def look_for_login() -> None:
+            self._login = await trio.to_thread.run_sync(
+                has_login, self._environ, self._platform, abandon_on_cancel=True
+            )
+
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(look_for_login)
+                for name, preset in PRESETS.items():
+                    if preset.probe and name not in config.providers:
+                        nursery.start_soon(probe, name)
+        finally:
+            self._looking = False
+        self._running = frozenset(found)
+        self._look_due = trio.current_time() + LOOK_AGAIN
+        self._settled = None
+        self._looked.set()
+        self._tell(self._build(config))
+
+    def _tell(self, directory: Directory) -> None:
+        """Say which providers there are, when that changed."""
+        if list(directory.providers) == [DEMO] and directory.default == DEMO:
+            line = (
+                "nothing is configured and nothing was found: the built-in demo model answers "
+                "(`ccrouter config init` writes a configuration to start from)"
+            )
+        else:
+            line = f"providers: {', '.join(directory.providers)}; default: {directory.default}"
+        if line != self._told:
+            self._told = line
+            self.log(line)
+
+    async def models(self, seconds: float) -> list[Listed]:
+        """See `Running.models`."""
+        with trio.move_on_after(seconds):
+            directory = await self.directory()
+            providers = list(directory.providers.values())
+            await self.lists.refresh(providers, ClientCredentials(), seconds * 0.8)
+        directory = self._build(self._config())
+        return [
+            Listed(
+                name=f"{provider.name}:{model.id}",
+                label=model.name or model.id,
+                description=describe(provider.preset.title, model.window),
+                provider=provider.name,
+                anthropic=provider.preset.first_party,
+            )
+            for provider in directory.providers.values()
+            for model in self.lists.of(provider).models
+        ]
+
+    def status(self) -> dict[str, Any]:
+        """The router's own part of ``GET /status``."""
+        return {
+            "version": ccrouter.__version__,
+            "url": self.url,
+            "pid": os.getpid(),
+            "uptime_seconds": round(trio.current_time() - self._started, 1),
+            "connections": self.stop.open,
+            "upstream_connections": self._http.connections_open,
+            "config": {"path": str(self._file.path), "problem": self._file.problem},
+        }
+
+
+def _in_url(host: str) -> str:
+    """The host as a client on this machine names it."""
+    if host == "0.0.0.0":
+        return "127.0.0.1"
+    if host == "::":
+        return "[::1]"
+    return f"[{host}]" if ":" in host else host
