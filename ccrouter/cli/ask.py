@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from attrs import frozen
 
@@ -138,7 +138,7 @@ async def _stream(running: Running, question: Question) -> int:
     headers = {"x-ccrouter-token": running.token, "anthropic-version": "2023-06-01"}
     url = f"{running.url}/v1/messages"
     decoder = Decoder()
-    problem: str | None = None
+    printer = Printer(thinking=question.thinking)
     try:
         async with (
             # The router keeps the deadlines. Its port is never behind a proxy.
@@ -146,33 +146,51 @@ async def _stream(running: Running, question: Question) -> int:
             client.stream("POST", url, headers=headers, json=question.body()) as response,
         ):
             if response.status_code != 200:
-                problem = message_in(await response.aread())
+                printer.problem = message_in(await response.aread())
             else:
                 async for chunk in response.aiter_raw():
                     for frame in decoder.feed(chunk):
-                        problem = _show(json.loads(frame.data or b"{}"), question) or problem
+                        printer.feed(json.loads(frame.data or b"{}"))
     except httpx.HTTPError as error:
-        problem = f"the answer was cut short: {error}"
-    if problem is None:
+        printer.problem = f"the answer was cut short: {error}"
+    printer.end_line()
+    if printer.problem is None:
         return 0
-    print(f"ccrouter: {printable(problem)}", file=sys.stderr)
+    print(f"ccrouter: {printable(printer.problem)}", file=sys.stderr)
     return 1
 
 
-def _show(event: dict[str, Any], question: Question) -> str | None:
-    """Print what an event adds to the answer; an error's message is handed back."""
-    match event:
-        case {"type": "content_block_delta", "delta": {"type": "text_delta", "text": str(text)}}:
-            print(text, end="", flush=True)
-        case {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": str(text)}}:
-            if question.thinking:
-                print(text, end="", flush=True, file=sys.stderr)
-        case {"type": "content_block_start", "content_block": {"type": "tool_use", "name": str(name)}}:
-            print(f"[asks for the tool {name}, which `ask` has not]", end="", flush=True)
-        case {"type": "content_block_stop"}:
-            print(flush=True)
-        case {"type": "error", "error": {"message": str(message)}}:
-            return message
-        case _:
-            pass
-    return None
+class Printer:
+    """Prints an answer as it comes: text on standard output, thinking and remarks on standard error."""
+
+    def __init__(self, *, thinking: bool) -> None:
+        self._thinking = thinking
+        self._line: TextIO | None = None
+        self.problem: str | None = None
+
+    def feed(self, event: dict[str, Any]) -> None:
+        """Show what an event adds; an ``error`` event is kept as ``problem``."""
+        match event:
+            case {"type": "content_block_delta", "delta": {"type": "text_delta", "text": str(text)}}:
+                self._print(text, sys.stdout)
+            case {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": str(text)}}:
+                if self._thinking:
+                    self._print(text, sys.stderr)
+            case {"type": "content_block_start", "content_block": {"type": "tool_use", "name": str(name)}}:
+                self._print(f"[the model asks for the tool {printable(name)}; `ask` has none]", sys.stderr)
+            case {"type": "content_block_stop"}:
+                self.end_line()
+            case {"type": "error", "error": {"message": str(message)}}:
+                self.problem = message
+            case _:
+                pass
+
+    def end_line(self) -> None:
+        """End the line that is being written, if any."""
+        if self._line is not None:
+            print(file=self._line, flush=True)
+            self._line = None
+
+    def _print(self, text: str, stream: TextIO) -> None:
+        print(text, end="", file=stream, flush=True)
+        self._line = stream

@@ -56,23 +56,26 @@ class Mode:
 
 @frozen(kw_only=True)
 class Launch:
-    """Everything that a start takes. ``settings``, when there are any, go where `argv` is told their path."""
+    """Everything that a start takes. ``secret``: the settings hold what a command line must not."""
 
     client: Client
     model: str | None
     environ: dict[str, str] = field(repr=False)
     settings: settings.Json | None = field(repr=False)
+    secret: bool
     notes: tuple[str, ...]
 
-    def argv(self, path: str | None) -> list[str]:
-        """The command line, with ``path`` as the file that holds the settings."""
+    def argv(self, value: str | None) -> list[str]:
+        """The command line, with ``value`` as what `settings` are given by."""
         program, *arguments = self.client.argv
+        own = self.client.own
+        if value is not None:
+            arguments = settings.placed(arguments, own, value)
         if self.model is not None and self.client.takes_settings:
-            # Behind our settings, before all of the user's own: a --model of theirs comes later and wins.
-            placed = settings.placed(arguments, self.client.own, path) if path else arguments
-            at = 2 if path and self.client.own is None else 0
-            return [program, *placed[:at], "--model", self.model, *placed[at:]]
-        return [program, *(settings.placed(arguments, self.client.own, path) if path else arguments)]
+            # Behind our settings, before all of the user's: a --model of theirs comes later and wins.
+            at = 2 if value is not None and own is None else 0
+            arguments[at:at] = ["--model", self.model]
+        return [program, *arguments]
 
 
 def mode(client: Client, url: str, *, picker: bool, has_login: Callable[[Mapping[str, str]], bool]) -> Mode:
@@ -123,10 +126,10 @@ def launch(
     notes = []
     if inherited := [name for name in chosen.removed if client.environ.get(name)]:
         notes.append(f"ccrouter: not passed on, for it leads past the router: {', '.join(inherited)}")
-    if ours and not client.takes_settings and (names := [*contradicted, *_helper(chosen)]):
+    if contradicted and not client.takes_settings:
         notes.append(
-            f"ccrouter: Claude Code's settings set {', '.join(names)}, which leads past the router; "
-            "take it out of settings.json"
+            f"ccrouter: Claude Code's settings.json sets {', '.join(contradicted)}, which here leads past the "
+            "router; take it out there"
         )
     own = client.own.settings if client.own is not None else None
     return Launch(
@@ -134,13 +137,11 @@ def launch(
         model=model,
         environ=environment.child_environ(client.environ, env, chosen.removed),
         settings=settings.merged(own or {}, ours) if ours and client.takes_settings else None,
+        # Of ours only the variables can be secret; of the user's, what they kept off the command line.
+        secret=bool(contradicted) or (client.own is not None and client.own.file),
         notes=tuple(notes),
     )
 
 
 def _without(environ: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name not in names}
-
-
-def _helper(chosen: Mode) -> list[str]:
-    return ["apiKeyHelper"] if chosen.drop_key_helper else []

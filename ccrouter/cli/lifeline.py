@@ -74,12 +74,10 @@ def adopted(parent: int) -> bool:
 
 async def stdin_closed() -> None:
     """Returns when standard input ends; what comes before is thrown away."""
-    try:
-        fd = 0 if sys.stdin is None else sys.stdin.fileno()
-        os.fstat(fd)
-    except (OSError, ValueError):
-        say("ccrouter: standard input is closed already, so --exit-on-stdin-close ends the router at once")
+    if sys.stdin is None:  # closed when we started; its number may be something else's by now
+        say("ccrouter: standard input is closed, so --exit-on-stdin-close ends the router at once")
         return
+    fd = sys.stdin.fileno()
     if sys.platform == "win32":
         # There is no waiting for a pipe. The thread that is left behind ends with the program.
         while await trio.to_thread.run_sync(os.read, fd, _DISCARD, abandon_on_cancel=True):

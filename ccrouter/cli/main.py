@@ -98,7 +98,9 @@ def _dispatch(argv: list[str]) -> int:
     command = _module(name)
     parser: argparse.ArgumentParser = Parser(prog="ccrouter", allow_abbrev=False)
     command.add_parser(parser.add_subparsers())
-    args = parser.parse_args([name, *rest])
+    args, unknown = parser.parse_known_args([name, *rest])
+    if unknown:
+        raise UsageError(f"{name} knows no argument {unknown[0]!r}; see ccrouter {name} --help")
     args.words = words
     return command.run(args)
 
@@ -170,8 +172,8 @@ def _explained(error: BaseException) -> int:
         _complain(str(error))
         return WRONG_USE if isinstance(error, UsageError | ConfigError) else FAILED
     _complain(
-        f"a mistake in ccrouter itself, {type(error).__name__}; please report it with what the same command says "
-        "with CCROUTER_DEBUG=1 set"
+        f"a mistake in ccrouter itself, {type(error).__name__}; please report it with what the same command "
+        "says with CCROUTER_DEBUG=1 set"
     )
     return FAILED
 

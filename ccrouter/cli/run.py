@@ -149,9 +149,8 @@ async def run_command(
             )
             for note in start.notes:
                 say(note)
-            with contextlib.ExitStack() as stack:
-                path = stack.enter_context(settings.kept(start.settings)) if start.settings else None
-                code = await child.run_child(program, start.argv(path), start.environ, router.stop)
+            with settings.given(start.settings, secret=start.secret) as value:
+                code = await child.run_child(program, start.argv(value), start.environ, router.stop)
             nursery.cancel_scope.cancel()
     if router.failure is not None:
         raise router.failure

@@ -47,7 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "serve",
         description="Serve in the foreground until SIGTERM or Ctrl-C; the second one stops at once.",
-        epilog="example: ccrouter --port 0 --print-env=json   (as a sidecar: one line, then it serves)",
+        epilog="example, as a sidecar: ccrouter --port 0 --print-env=json",
     )
     parser.add_argument("--host", metavar="H", help="listen here (default: 127.0.0.1)")
     parser.add_argument(

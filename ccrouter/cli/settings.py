@@ -11,8 +11,8 @@ Facts that this module rests on, all tried with Claude Code 2.1.329 and 2.1.197 
 - a word such as ``logs`` or ``rm`` is taken as a command only where it stands first: behind ``--settings`` it
   becomes a prompt.
 
-Ours go in a private file and not on the command line: they can hold the router's token and what the user's
-own ``--settings`` file keeps secret, and everyone may read a command line.
+Ours go on the command line while everyone may read them, which lets the client's words at its end ("resume
+with: claude --settings …") work later. With a secret in them, or too long for that, they go in a private file.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ from ccrouter.cli import runtime
 
 #: Settings are small; what is larger is not read.
 _LARGEST = 4 * 1024 * 1024
+
+#: In characters. Linux allows 128 KiB for one argument, and what is inherited needs room beside it.
+_LONGEST_ARGUMENT = 30_000
 
 #: The shape of a command's name. A prompt of one lower-case word looks the same and gets no settings: once a
 #: picker without our rows is better than ``logs`` sent to a model.
@@ -91,12 +95,13 @@ def _object(text: str) -> Json | None:
 class Own:
     """The ``--settings`` of the user's own command line.
 
-    ``at`` is where its value stands, and whether it is glued to the flag. ``settings`` is None when the value
-    cannot be read: then the client is to say so, not we.
+    ``at`` is where its value stands; ``glued`` to the flag or by itself; ``file`` when it names one.
+    ``settings`` is None when the value cannot be read: then the client is to say so, not we.
     """
 
     at: int
     glued: bool
+    file: bool
     settings: Json | None = field(repr=False)
 
 
@@ -104,15 +109,14 @@ def own(arguments: Sequence[str], folder: Path) -> Own | None:
     """The last ``--settings`` before a ``--``; None when there is none."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     for at in reversed(range(end)):
-        if arguments[at].startswith("--settings="):
-            return Own(at, glued=True, settings=_value(arguments[at].removeprefix("--settings="), folder))
-        if arguments[at] == "--settings" and at + 1 < end:
-            return Own(at + 1, glued=False, settings=_value(arguments[at + 1], folder))
+        flag, equals, glued = arguments[at].partition("=")
+        if flag != "--settings" or not (equals or at + 1 < end):
+            continue
+        value = glued if equals else arguments[at + 1]
+        file = not value.strip().startswith("{")
+        found = _read(folder / value) if file else _object(value)
+        return Own(at if equals else at + 1, glued=bool(equals), file=file, settings=found)
     return None
-
-
-def _value(value: str, folder: Path) -> Json | None:
-    return _object(value) if value.strip().startswith("{") else _read(folder / value)
 
 
 def takes_settings(arguments: Sequence[str]) -> bool:
@@ -130,16 +134,21 @@ def merged(own: Json, ours: Json) -> Json:
     return settings
 
 
-def placed(arguments: Sequence[str], own: Own | None, path: str) -> list[str]:
-    """The arguments with ``--settings path``: in place of the user's own value, else in front."""
+def placed(arguments: Sequence[str], own: Own | None, value: str) -> list[str]:
+    """The arguments with ``--settings value``: in place of the user's own value, else in front."""
     if own is None:
-        return ["--settings", path, *arguments]
-    value = f"--settings={path}" if own.glued else path
-    return [*arguments[: own.at], value, *arguments[own.at + 1 :]]
+        return ["--settings", value, *arguments]
+    return [*arguments[: own.at], f"--settings={value}" if own.glued else value, *arguments[own.at + 1 :]]
 
 
 @contextlib.contextmanager
-def kept(settings: Json) -> Iterator[str]:
-    """A private file with these settings, gone when the block is left."""
-    with runtime.private_file("settings", json.dumps(settings)) as path:
-        yield str(path)
+def given(settings: Json | None, *, secret: bool) -> Iterator[str | None]:
+    """What to say behind ``--settings``; a file is gone when the block is left. None for no settings."""
+    text = json.dumps(settings)
+    if settings is None:
+        yield None
+    elif secret or len(text) > _LONGEST_ARGUMENT or sys.platform == "win32":  # npm's launchers there quote badly
+        with runtime.private_file("settings", text) as path:
+            yield str(path)
+    else:
+        yield text

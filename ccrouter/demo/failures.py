@@ -7,8 +7,8 @@
 `WAITS`            a first byte that comes late (a number says after how many seconds) or never
 =================  ==========================================================================
 
-A stream can only go wrong where there is one: asked for the same without streaming, or for the rest of a broken
-stream, the model answers. So the ways in which a client recovers can be watched to their end.
+A stream can only go wrong where there is one: asked for the same without streaming, or for the rest of a
+broken stream, the model answers. So the ways in which a client recovers can be watched to their end.
 """
 
 from __future__ import annotations

@@ -52,20 +52,7 @@ _HELP = f"""{_SELF} At the start of a prompt I know these words:
 
 Anything else I repeat. {_REAL}"""
 
-_FILLER = (
-    "These",
-    "words",
-    "come",
-    "from",
-    "the",
-    "demo",
-    "model",
-    "of",
-    "ccrouter",
-    "and",
-    "mean",
-    "nothing",
-)
+_FILLER = "These words come from the demo model of ccrouter and mean nothing"
 
 _ECHO = 300
 _QUOTED_LINES = 10
@@ -238,7 +225,7 @@ def _spoken(directive: words.Directive | None, turn: Turn) -> str:
 
 
 def _filler(count: int) -> str:
-    return " ".join(islice(cycle(_FILLER), count)) or "None."
+    return " ".join(islice(cycle(_FILLER.split()), count)) or "None."
 
 
 def _short(text: str, limit: int) -> str:

@@ -78,10 +78,10 @@ def read(fields: Mapping[str, Any]) -> Turn:
             results.append(report)
             settled = True
         elif text := own_text(block):
+            # After results this can be a note of the client (`Tool loaded.`, the size of an image) or new words
+            # of the user. Which it is, `mind` sees by whether they are words that drive it.
             texts.append(text)
             prompt, settled = text, False
-    # A note that follows results (`Tool loaded.`, the size of an image) is no new prompt, yet new words of
-    # the user may follow results too. Which it is, `mind` sees by whether they are words that drive it.
     choice = mapping(fields.get("tool_choice"))
     return Turn(
         prompt=prompt,

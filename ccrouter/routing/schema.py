@@ -41,6 +41,8 @@ from ccrouter.routing.values import (
 
 #: The models of an alias: one name, or several in fallback order.
 Fallbacks = NewType("Fallbacks", tuple[str, ...])
+#: A program and its arguments.
+Command = NewType("Command", tuple[str, ...])
 
 
 def _for(meaning: str) -> dict[str, str]:
@@ -91,7 +93,7 @@ class SecretTable:
 
     env: EnvName | None = field(default=None, metadata=_for("The environment variable that holds it."))
     file: Argument | None = field(default=None, metadata=_for("The file that holds it; ~ is the home directory."))
-    command: tuple[Argument, ...] | None = field(
+    command: Command | None = field(
         default=None, metadata=_for("The program that prints it, with its arguments; no shell.")
     )
     ttl: Deadline | None = field(
@@ -182,9 +184,15 @@ def _secret(value: object) -> Secret:
             return FromEnv(name)
         case {"file": str(path), **rest} if not rest:
             return FromFile(path)
-        case {"command": (str(), *_) as argv, **rest} if rest.keys() <= {"ttl"}:
-            return FromCommand(tuple(argv), rest.get("ttl"))
+        case {"command": tuple(argv), **rest} if rest.keys() <= {"ttl"}:
+            return FromCommand(argv, rest.get("ttl"))
     raise ValueError(f"must be exactly one of these: {_SHAPES}")
+
+
+def _command(value: object) -> tuple[str, ...]:
+    if isinstance(value, list) and value:
+        return _CONVERTER.structure(value, tuple[Argument, ...])
+    raise ValueError('must be a list: a program and its arguments, such as ["op", "read", "op://work/llm/key"]')
 
 
 def _model(value: object) -> Model:
@@ -226,6 +234,7 @@ _KINDS: dict[Any, Kind] = values.KINDS | {
         {"anyOf": [_NAME.schema, {"allOf": [{"$ref": "#/definitions/Model"}], "required": ["id"]}]},
         (ModelTable,),
     ),
+    Command: Kind(_command, {"type": "array", "items": values.KINDS[Argument].schema, "minItems": 1}),
     Fallbacks: Kind(
         _fallbacks, {"anyOf": [_NAME.schema, {"type": "array", "items": _NAME.schema, "minItems": 1}]}
     ),

@@ -114,7 +114,7 @@ def line_of(path: KeyPath, found: dict[KeyPath, int]) -> int | None:
     return next((found[path[:end]] for end in range(len(path), 0, -1) if path[:end] in found), None)
 
 
-class _Lost(Exception):  # noqa: N818  # not an error: it never leaves this module
+class _Lost(Exception):
     """The text is not what the walk expects."""
 
 

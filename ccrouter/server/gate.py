@@ -52,7 +52,8 @@ def host_name(value: str) -> str:
     """The host of a ``Host`` header, without port and brackets, in lower case."""
     value = value.strip().lower()
     if value.startswith("["):
-        return value[1:].partition("]")[0]
+        name, _, rest = value[1:].partition("]")
+        return name if not rest or rest.startswith(":") else value
     return value.partition(":")[0].rstrip(".")
 
 

@@ -18,6 +18,9 @@ from ccrouter.server.connection import Answer, Client, Limits, serve_connection
 #: After `Stop.ending` the connections have this long to write their last words, in seconds.
 LAST_WORDS = 1.0
 
+#: So many refusals beyond the cap are told at one time; whoever comes on top of that is just closed.
+_MOST_TURNED_AWAY = 64
+
 Refuse = Callable[[Client, ApiError], Awaitable[None]]
 
 
@@ -126,22 +129,31 @@ class _Port:
         self._stop = stop
         self._limits = limits
         self._max = max_connections
+        self._admitted = 0
+        self._turned_away = 0
         self._idle: set[trio.CancelScope] = set()
 
     async def connection(self, stream: trio.SocketStream) -> None:
         """Serve one accepted stream, or tell it that there are too many."""
         self._stop.open += 1
         try:
-            if self._stop.open > self._max:
+            if self._admitted >= self._max:
                 await self._turn_away(stream)
-                return
-            await serve_connection(
-                stream, self._answer, self._refuse, self._limits, self._idle, self._stop.draining.is_set
-            )
+            else:
+                await self._admit(stream)
         finally:
             self._stop.open -= 1
             if not self._stop.open and self._stop.draining.is_set():
                 self.emptied.set()
+
+    async def _admit(self, stream: trio.SocketStream) -> None:
+        self._admitted += 1
+        try:
+            await serve_connection(
+                stream, self._answer, self._refuse, self._limits, self._idle, self._stop.draining.is_set
+            )
+        finally:
+            self._admitted -= 1
 
     def close_idle(self) -> None:
         """Close the connections that wait for a request."""
@@ -152,7 +164,7 @@ class _Port:
 
     async def _turn_away(self, stream: trio.SocketStream) -> None:
         """Answer the first request with 529, so that the client hears a reason and not a reset."""
-        if self._stop.open > 2 * self._max + 16:
+        if self._turned_away >= _MOST_TURNED_AWAY:
             await trio.aclose_forcefully(stream)
             return
 
@@ -168,4 +180,8 @@ class _Port:
             )
 
         brief = Limits(head_seconds=5.0, idle_seconds=5.0, linger_seconds=1.0)
-        await serve_connection(stream, overloaded, self._refuse, brief, self._idle, self._stop.draining.is_set)
+        self._turned_away += 1
+        try:
+            await serve_connection(stream, overloaded, self._refuse, brief, self._idle, self._stop.draining.is_set)
+        finally:
+            self._turned_away -= 1
