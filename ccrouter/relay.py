@@ -26,7 +26,7 @@ from ccrouter.routing.plan import Outcome, Plan, Refusal, api_error
 from ccrouter.server.connection import Client
 from ccrouter.translate import lane
 from ccrouter.translate.refusal import is_refusal, reword
-from ccrouter.wire import events
+from ccrouter.wire import envelope, events
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 
@@ -116,7 +116,7 @@ class _Attempt:
             case Whole():
                 return await self._write_whole(part)
             case Failed(error):
-                return Outcome(result="ended" if error is STOPPING else "failed", failure=error)
+                return Outcome(result="failed", failure=error)
             case Piece(data, first, ended):
                 if first == "error" and self._more:
                     status, body = lane.error_in(data)
@@ -169,12 +169,15 @@ class _Attempt:
         await self._client.respond(whole.status, self.identified(headers), whole.body)
         return Outcome(result="done")
 
-    def _refusal(self, whole: Whole) -> Refusal | ApiError:
+    def _refusal(self, whole: Whole) -> Refusal:
         provider = self._target.provider
-        if error := reword(provider.name, whole.status, whole.headers, whole.body):
-            return error
-        headers = lane.reply_headers(whole.headers, provider.preset, decoded=False)
-        return Refusal(whole.status, headers, whole.body)
+        error = reword(provider.name, whole.status, whole.headers, whole.body)
+        if error is None:
+            headers = lane.reply_headers(whole.headers, provider.preset, decoded=False)
+            return Refusal(whole.status, headers, whole.body)
+        advice = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in error.headers]
+        body = envelope.write(error, self._inbound.request_id)
+        return Refusal(error.status, [(b"content-type", b"application/json"), *advice], body)
 
     def _stream_head(self, head: Head | None) -> Headers:
         return self.identified(_STREAM_HEADERS if head is None else head.headers)

@@ -21,7 +21,7 @@ import ccrouter
 from ccrouter.config_file import ConfigFile, choose
 from ccrouter.endpoints import Endpoints, describe
 from ccrouter.errors import StartError
-from ccrouter.observe.log import Log
+from ccrouter.observe.log import Log, silent
 from ccrouter.providers.presets import PRESETS
 from ccrouter.pump import Backends
 from ccrouter.relay import Pacing
@@ -56,7 +56,7 @@ class Options:
     host: str | None = None
     port: int | None = None
     token: str | None = None
-    log: Log = lambda line: None
+    log: Log = silent
 
 
 @frozen(kw_only=True)

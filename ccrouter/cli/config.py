@@ -165,11 +165,11 @@ def _init(_: argparse.Namespace, path: Path, __: bool) -> int:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             file.write(STARTER)
-    except FileExistsError:
-        print(f"{path}: is there already and stays as it is", file=sys.stderr)
-        return 1
     except OSError as error:
-        print(f"{path}: cannot be written: {error.strerror or error}", file=sys.stderr)
+        why = f"cannot be written: {error.strerror or error}"
+        if os.path.lexists(path):
+            why = "is there already and stays as it is"
+        print(f"{path}: {why}", file=sys.stderr)
         return 1
     print(path)
     print("Written; edit it, then run `ccrouter config check`.", file=sys.stderr)

@@ -13,6 +13,11 @@ from ccrouter.routing.plan import Outcome, Refusal
 Log = Callable[[str], None]
 
 
+def silent(line: str) -> None:
+    """A Log that nobody reads."""
+    del line
+
+
 @frozen(kw_only=True)
 class Done:
     """What is said of a request that is over. ``seconds`` from its head to its last byte."""

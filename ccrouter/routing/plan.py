@@ -82,10 +82,8 @@ def _goes_on(outcome: Outcome) -> bool:
     if outcome.result != "failed":
         return False
     match outcome.failure:
-        case Refusal(status):
+        case Refusal(status) | ApiError(status=status):  # as it came, or reworded
             return status >= 500 or status in _ELSEWHERE
-        case ApiError():
-            return False
         case _:
             return True
 

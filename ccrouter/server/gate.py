@@ -21,7 +21,10 @@ _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @frozen(kw_only=True)
 class Gate:
-    """What the port asks of a request before it looks at it. ``host`` is the bound address, ``hosts`` further names it goes by."""
+    """What the port asks of a request before it looks at it.
+
+    ``host`` is the bound address, ``hosts`` are further names that it goes by.
+    """
 
     host: str
     hosts: tuple[str, ...] = ()

@@ -141,7 +141,7 @@ def _headers(headers: Headers, preset: Preset) -> Headers:
 def _without_beta(value: bytes, beta: str) -> bytes:
     if beta.encode() not in value:
         return value
-    return b",".join(each for each in value.split(b",") if each.strip() != beta.encode())
+    return b",".join(each for each in value.split(b",") if each.strip() != beta.encode()).strip()
 
 
 def with_betas(headers: Headers, betas: tuple[str, ...]) -> Headers:

@@ -29,7 +29,7 @@ def reword(provider: str, status: int, headers: Headers, body: bytes) -> ApiErro
         return None
     advice = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name in _ADVICE)
     if 300 <= status < 400:
-        place = urlsplit(http.get_text(headers, b"location") or "").netloc
+        place = _host(http.get_text(headers, b"location") or "")
         whither = f" to {place}" if place else ""
         return ApiError(
             502,
@@ -38,10 +38,18 @@ def reword(provider: str, status: int, headers: Headers, body: bytes) -> ApiErro
             "set the provider's base_url to where it should go",
             advice,
         )
-    words = envelope.message_in(body) if body.strip() else f"HTTP status {status} without a word"
+    words = envelope.message_in(body) or f"HTTP status {status} without a word"
     if status < 400:
         return ApiError(502, "api_error", f"{provider}: the backend answered with a web page: {words}", advice)
     return ApiError(status, envelope.kind_of(status), f"{provider}: {words}", advice)
+
+
+def _host(location: str) -> str:
+    """Host and port of an address; not what stands before an ``@``, which can be a password."""
+    try:
+        return urlsplit(location).netloc.rpartition("@")[2]
+    except ValueError:  # such as half an IPv6 address
+        return ""
 
 
 def _is_page(headers: Headers) -> bool:

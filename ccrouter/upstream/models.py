@@ -161,7 +161,7 @@ def _model(row: dict[str, Any]) -> Model | None:
     windows = (
         row.get(key) for key in ("max_input_tokens", "context_length", "max_model_len", "max_context_length")
     )
-    window = next((size for size in windows if isinstance(size, int) and size > 0), None)
+    window = next((size for size in windows if type(size) is int and size > 0), None)  # true is an int too
     return Model(name, name=title if isinstance(title, str) and title.isprintable() else None, window=window)
 
 

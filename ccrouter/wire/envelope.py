@@ -6,8 +6,9 @@ a backend is never rewritten.
 
 from __future__ import annotations
 
+import html
 import json
-from html.parser import HTMLParser
+import re
 from typing import Any
 
 from ccrouter.errors import ApiError
@@ -68,7 +69,7 @@ def write(error: ApiError, request_id: str) -> bytes:
             "request_id": request_id,
         },
         ensure_ascii=False,
-    ).encode("utf-8", "replace")
+    ).encode("utf-8", "backslashreplace")  # a lone surrogate becomes JSON's escape for it
 
 
 def is_envelope(body: bytes) -> bool:
@@ -84,7 +85,7 @@ def is_envelope(body: bytes) -> bool:
 
 
 def message_in(body: bytes) -> str:
-    """What another kind of error body says, in at most MAX_MESSAGE characters.
+    """What another kind of error body says, in at most MAX_MESSAGE characters; "" when it says nothing.
 
     Read: ``error`` as an object, a string or the first of an array, ``message``, ``detail``; else the text
     itself, an HTML page reduced to its words.
@@ -92,49 +93,59 @@ def message_in(body: bytes) -> str:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        return _words(body.decode("utf-8", "replace"))
-    return _message(value)[:MAX_MESSAGE]
+        return _words(body[:_MAX_PAGE].decode("utf-8", "replace"))[:MAX_MESSAGE]
+    return _message(value)[:MAX_MESSAGE].strip()
+
+
+#: How much of a page is searched for its words, in bytes.
+_MAX_PAGE = 64 * 1024
+
+#: How far inside each other envelopes are opened.
+_MAX_DEPTH = 8
 
 
 def _message(value: Any) -> str:
-    if isinstance(value, list) and value:
-        value = value[0]
-    if isinstance(value, dict):
-        for key in ("error", "message", "detail"):
-            inner = value.get(key)
-            if isinstance(inner, str) and inner:
-                return inner
-            if isinstance(inner, dict | list) and inner:
-                return _message(inner)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    for _ in range(_MAX_DEPTH):
+        if isinstance(value, list) and value:
+            value = value[0]
+        if not isinstance(value, dict):
+            break
+        inner = next((value[key] for key in ("error", "message", "detail") if _speaks(value.get(key))), None)
+        if inner is None:
+            break
+        value = inner
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return ""
+
+
+def _speaks(value: Any) -> bool:
+    return isinstance(value, str | dict | list) and bool(value)
+
+
+#: A tag or a comment, or the text up to the next one. Linear: a ``<`` that opens nothing is text.
+_PIECE = re.compile(r"<([^<>]*)>|[^<]+|<")
+_HIDDEN = ("style", "script", "title")
 
 
 def _words(text: str) -> str:
-    """The words of an HTML page, or of plain text, with white space folded."""
+    """The words that an HTML page shows, or those of plain text, with white space folded."""
     if text.lstrip().startswith("<"):
-        page = _Page()
-        page.feed(text)
-        text = " ".join(page.words)
-    return " ".join(text.split())[:MAX_MESSAGE]
-
-
-class _Page(HTMLParser):
-    """Collects what a page shows."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self._hidden = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        del attrs
-        if not self._hidden and tag in {"style", "script", "title"}:
-            self._hidden = tag
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == self._hidden:
-            self._hidden = ""
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.words.append(data)
+        shown = []
+        hidden = ""
+        for piece in _PIECE.finditer(text):
+            tag = piece[1]
+            if tag is None:
+                shown.append("" if hidden else piece[0])
+                continue
+            name = tag.split()[0].lower() if tag.split() else ""
+            if hidden:
+                hidden = "" if name == f"/{hidden}" else hidden
+            elif name in _HIDDEN:
+                hidden = name
+            shown.append(" ")
+        text = html.unescape("".join(shown))
+    return " ".join(text.split())

@@ -15,7 +15,8 @@ Event = dict[str, Any]
 def encode(event: Event) -> bytes:
     """One server-sent event. The ``event:`` line is required: without it the client drops the frame."""
     data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-    return f"event: {event['type']}\ndata: {data}\n\n".encode("utf-8", "surrogatepass")
+    # A lone surrogate has no bytes in UTF-8; its escape is the one that JSON has for it.
+    return f"event: {event['type']}\ndata: {data}\n\n".encode("utf-8", "backslashreplace")
 
 
 def ping() -> Event:

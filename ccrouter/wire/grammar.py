@@ -89,6 +89,8 @@ class Grammar:
     def feed(self, event: Event) -> None:
         """Advance by one event; raise GrammarError where it may not stand."""
         kind = event.get("type")
+        if not isinstance(kind, str):
+            raise GrammarError("an event without a type")
         if kind not in KNOWN:
             if self.state in ENDED:
                 raise GrammarError(f"{kind!r} {self.state.value}")

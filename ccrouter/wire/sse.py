@@ -19,11 +19,10 @@ MAX_FRAME = 32 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 
-# A blank line: an end of line, then another at once. Greedy CRLF first, or a CRLF would count as two.
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _CR = 0x0D
-_BLANK = re.compile(rb"(?:\r\n|\n|\r)(?:\r\n|\n|\r(?!\n))")
-
+# A blank line: an end of line, then another at once. Atomic, or one CRLF would be taken for two line ends.
+_BLANK = re.compile(rb"(?>\r\n|\n|\r)(?:\r\n|\n|\r)")
 
 # What every sender writes: one event line, in front. Anything else takes the longer way.
 _EVENT_FIRST = re.compile(rb"event: ?([^\r\n]*)(?:\r\n|\n|\r)data:[^\r\n]*(?:\r\n|\n|\r){2}\Z")
@@ -31,7 +30,10 @@ _EVENT_FIRST = re.compile(rb"event: ?([^\r\n]*)(?:\r\n|\n|\r)data:[^\r\n]*(?:\r\
 
 @frozen
 class Frame:
-    """One dispatched block of lines, with the blank line that ends it. ``raw`` may hold comments only."""
+    """One dispatched block of lines, with the blank line that ends it. ``raw`` may hold comments only.
+
+    A byte order mark in front is passed over, in every frame: no field begins with one.
+    """
 
     raw: bytes = field(repr=False)
 
@@ -65,7 +67,7 @@ class Frame:
 class Decoder:
     """Cuts a byte stream into frames. `feed` what came, `close` at the end.
 
-    The concatenated ``raw`` of all frames, with the rest that `close` hands over, is what was fed.
+    The concatenated ``raw`` of all frames, followed by `rest`, is what was fed.
     """
 
     def __init__(self, max_frame: int = MAX_FRAME) -> None:

@@ -91,6 +91,7 @@ _WORDS = st.sampled_from(
         "<system-reminder>",
         "</system-reminder>",
         "<transcript>",
+        "half \ud83d a pair",
     ]
 )
 texts = st.one_of(_WORDS, st.text(max_size=40), st.builds("{} {}".format, _WORDS, st.text(max_size=20)))
@@ -164,6 +165,4 @@ _odd_requests = loose(
     stream=st.booleans(),
 )
 
-requests = _odd_requests | st.builds(
-    lambda usual, odd: {**usual, **odd}, st.builds(ask, texts), _odd_requests
-)
+requests = _odd_requests | st.builds(lambda usual, odd: {**usual, **odd}, st.builds(ask, texts), _odd_requests)

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from ccrouter.demo.mind import reply
 from ccrouter.demo.script import Refusal, Script
 from ccrouter.translate.tokens import estimate
+from ccrouter.wire.events import encode
 from ccrouter.wire.fold import fold
 from ccrouter.wire.grammar import Grammar
 from tests.demo.shapes import BASH, READ, REMINDER, ask, follow, requests
@@ -102,10 +103,7 @@ def test_parallel_calls_have_ids_of_their_own_and_their_results_come_in_any_orde
     assert calls(asked) == [("Bash", {"command": "a"}), ("Bash", {"command": "b"})]
     again = answer(request, "msg_demo_b")
     ids = [
-        block["id"]
-        for message in (asked, again)
-        for block in message["content"]
-        if block["type"] == "tool_use"
+        block["id"] for message in (asked, again) for block in message["content"] if block["type"] == "tool_use"
     ]
     assert len(set(ids)) == 4
     told = said(answer(follow(request, asked, result(asked, 1, "B", is_error=True), result(asked, 0, "A"))))
@@ -125,9 +123,7 @@ def test_a_file_is_read():
 def test_any_tool_can_be_used_with_an_input_a_text_or_nothing():
     assert calls(answer(ask('use Agent {"prompt": "run `ls`"}'))) == [("Agent", {"prompt": "run `ls`"})]
     assert calls(answer(ask("use bash: ls | wc"))) == [("Bash", {"command": "ls | wc"})]
-    assert calls(answer(ask("use Agent"))) == [
-        ("Agent", {"description": "demo", "prompt": "demo", "kind": "a"})
-    ]
+    assert calls(answer(ask("use Agent"))) == [("Agent", {"description": "demo", "prompt": "demo", "kind": "a"})]
 
 
 def test_another_tool_that_takes_commands_will_do():
@@ -161,6 +157,20 @@ def test_a_note_after_results_does_not_start_the_call_again():
     assert calls(answer(follow(request, asked, result(asked, 0, "x"), note, reminder))) == []
 
 
+def test_words_before_results_have_been_acted_upon():
+    request = ask("say hi")
+    blocks = [{"type": "text", "text": "run `ls`"}, {"type": "tool_result", "tool_use_id": "t", "content": "x"}]
+    assert calls(answer(follow(request, {"content": "ok"}, *blocks))) == []
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_schema_that_wants_what_json_cannot_say_still_gets_json(number):
+    tool = {"name": "x", "input_schema": {"properties": {"a": {"const": number}}, "required": ["a"]}}
+    assert calls(answer(ask("use x", tools=[tool]))) == [("x", {})]
+    wanted = {"format": {"type": "json_schema", "schema": {"const": number}}}
+    assert json.loads(said(answer(ask("say hi", output_config=wanted)))) == {}
+
+
 def test_new_words_after_results_are_acted_upon():
     request = ask("run `ls`")
     asked = answer(request)
@@ -168,6 +178,14 @@ def test_new_words_after_results_are_acted_upon():
         request, asked, result(asked, 0, "refused", is_error=True), {"type": "text", "text": "run `pwd`"}
     )
     assert calls(answer(more)) == [("Bash", {"command": "pwd"})]
+
+
+def test_halves_of_surrogate_pairs_do_not_reach_the_stream():
+    half = "half \ud83d a pair"
+    script = reply(ask(half, model=half, tools=[{**BASH, "name": half}]), message_id="msg_1")
+    assert isinstance(script, Script)
+    stream = b"".join(encode(piece.event) for piece in script.pieces).decode("utf-8")
+    assert "half ? a pair" in stream
 
 
 def test_long_results_are_shortened():
@@ -220,8 +238,7 @@ def test_compaction_gets_a_summary_of_the_users_prompts():
 @pytest.mark.parametrize("more", [{"stop_sequences": ["</block>"]}, {}])
 def test_it_never_gives_a_verdict_on_safety(more):
     content = [
-        {"type": "text", "text": part}
-        for part in ("<transcript>\n", "</transcript>\n", "say <block>no</block>")
+        {"type": "text", "text": part} for part in ("<transcript>\n", "</transcript>\n", "say <block>no</block>")
     ]
     message = answer({"messages": [{"role": "user", "content": content}], "max_tokens": 64, **more})
     assert "<block>" not in said(message)
@@ -249,6 +266,8 @@ def test_any_request_gets_a_right_stream_and_the_same_one_each_time(request):
     if isinstance(script, Refusal):
         return
     events = [piece.event for piece in script.pieces]
+    for event in events:
+        encode(event).decode("utf-8")
     if events[-1:] != [{"type": "message_stop"}]:  # it was asked to fail in mid-stream
         grammar = Grammar()
         for event in events:
@@ -264,6 +283,4 @@ def test_any_request_gets_a_right_stream_and_the_same_one_each_time(request):
     limit = request.get("max_tokens")
     if type(limit) is int and limit > 0:
         assert message["usage"]["output_tokens"] <= limit
-    assert (message["stop_reason"] == "tool_use") == bool(calls(message)) or message[
-        "stop_reason"
-    ] == "max_tokens"
+    assert (message["stop_reason"] == "tool_use") == bool(calls(message)) or message["stop_reason"] == "max_tokens"

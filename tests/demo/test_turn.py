@@ -96,9 +96,7 @@ def test_words_after_results_are_a_new_prompt():
     ],
 )
 def test_a_result_is_shown_as_text(content, shown):
-    (result,) = read(
-        {"messages": [user({"type": "tool_result", "content": content, "is_error": True})]}
-    ).results
+    (result,) = read({"messages": [user({"type": "tool_result", "content": content, "is_error": True})]}).results
     assert (result.text, result.failed, result.tool) == (shown, True, "The tool")
 
 

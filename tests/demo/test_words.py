@@ -84,8 +84,7 @@ def test_calls_are_bounded():
 
 
 @given(
-    st.text()
-    | st.builds("{}{}".format, st.sampled_from(["run ", "read ", "use ", "fail ", "please "]), st.text())
+    st.text() | st.builds("{}{}".format, st.sampled_from(["run ", "read ", "use ", "fail ", "please "]), st.text())
 )
 def test_no_prompt_breaks_the_parser(prompt):
     parse(prompt)

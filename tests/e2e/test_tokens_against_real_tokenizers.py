@@ -65,7 +65,7 @@ Contents of /home/dev/projects/router/CLAUDE.md (checked into the code base):
 IMPORTANT: this context may or may not be relevant to the task.
 </system-reminder>"""
 
-CHINESE = "请先阅读路由模块，再说明超时是怎样计算的。然后修复测试里的错误，不要改动公开的接口。"
+CHINESE = "请先阅读路由模块，再说明超时是怎样计算的。然后修复测试里的错误，不要改动公开的接口。"  # noqa: RUF001 - Chinese punctuation is meant
 
 
 @cache
@@ -191,13 +191,13 @@ def tool_loop(turns: int) -> dict[str, Any]:
         step = number % 5
         said: list[dict[str, Any]] = []
         if step == 0:
-            thought = f"The promise of {path} stands in its docstring. I'll read it whole before I touch the caller."
+            thought = (
+                f"The promise of {path} stands in its docstring. I'll read it whole before I touch the caller."
+            )
             said = [{"type": "thinking", "thinking": thought, "signature": "c2ln" * 100}]
             called, content = call(number, "Read", file_path=absolute), numbered(text)
         elif step == 1:
-            called = call(
-                number, "Bash", command="ls -la ccrouter | head -100", description="List the modules"
-            )
+            called = call(number, "Bash", command="ls -la ccrouter | head -100", description="List the modules")
             content = listing()
         elif step == 2:
             said = [{"type": "text", "text": "The name is used elsewhere too; let me see where."}]
@@ -226,12 +226,8 @@ def subagent() -> dict[str, Any]:
 def title() -> dict[str, Any]:
     return {
         "model": "demo:demo",
-        "system": [
-            {"type": "text", "text": "Name this session in three to seven words. " + INSTRUCTIONS[:900]}
-        ],
-        "messages": [
-            {"role": "user", "content": [{"type": "text", "text": "the dialler times out too late"}]}
-        ],
+        "system": [{"type": "text", "text": "Name this session in three to seven words. " + INSTRUCTIONS[:900]}],
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "the dialler times out too late"}]}],
         "tools": [],
         "output_config": {
             "format": {
@@ -253,9 +249,11 @@ def counted_alone() -> list[dict[str, Any]]:
         {"model": "demo:demo", "messages": [{"role": "user", "content": "foo"}], "tools": [tool]}
         for tool in tools(8)
     ]
+    # Three modules at a time: one alone can be a table on which the two tokenizers do not agree themselves.
+    read = ["\n".join(text for _, text in sources()[first : first + 3]) for first in range(0, 24, 3)]
     made += [
         {"model": "demo:demo", "messages": [{"role": "user", "content": numbered(text)}], "tools": []}
-        for _, text in sources()[:8]
+        for text in read
     ]
     made.append({"model": "demo:demo", "messages": [{"role": "user", "content": "foo"}], "tools": []})
     made.append({"model": "demo:demo", "messages": [{"role": "user", "content": INSTRUCTIONS}], "tools": []})
@@ -274,46 +272,49 @@ def made_requests() -> dict[str, list[dict[str, Any]]]:
     }
 
 
+def captured_requests() -> dict[str, list[dict[str, Any]]]:
+    """The bodies in the folder that ``CCROUTER_TEST_REQUESTS`` names; one shape per file."""
+    folder = os.environ.get("CCROUTER_TEST_REQUESTS")
+    if not folder:
+        return {}
+    paths = sorted(Path(folder).rglob("*.json"))
+    if not paths:
+        raise FileNotFoundError(f"{folder} (CCROUTER_TEST_REQUESTS) has no request bodies (**/*.json)")
+    return {str(path.relative_to(folder)): [json.loads(path.read_bytes())] for path in paths}
+
+
+SHAPES = made_requests() | captured_requests()
+
+
 @pytest.fixture(scope="module")
-def _tokenizers() -> None:
+def rows() -> dict[str, list[dict[str, Any]]]:
+    """The figures of each request, by shape; counted in one go, as the tokenizers take a second to load."""
     try:
         install()
     except Unavailable as error:
         skipped_or_failed(error)
+    flat = [(shape, request) for shape, requests in SHAPES.items() for request in requests]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for (shape, _), row in zip(flat, check_requests([request for _, request in flat])["rows"], strict=True):
+        found.setdefault(shape, []).append(row)
+    return found
 
 
-@pytest.mark.usefixtures("_tokenizers")
-@pytest.mark.parametrize("shape", list(made_requests()))
-def test_the_estimate_is_within_15_percent_of_both_tokenizers(shape: str) -> None:
-    figures = check_requests(made_requests()[shape])
-    assert figures["worst"] <= TOLERANCE, figures
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_estimate_is_within_15_percent_of_both_tokenizers(
+    rows: dict[str, list[dict[str, Any]]], shape: str
+) -> None:
+    for row in rows[shape]:
+        assert max(abs(error) for error in row["errors"].values()) <= TOLERANCE, row
 
 
-@pytest.mark.usefixtures("_tokenizers")
-def test_the_shapes_are_as_large_as_the_clients() -> None:
-    """Small requests would prove nothing: a first turn has about 10 000 tokens, a loop grows far beyond."""
-    first, loop = check_requests([first_turn(), tool_loop(80)])["rows"]
-    assert first["o200k_base"] > 3_000
-    assert loop["o200k_base"] > 40_000
+def test_the_shapes_are_as_large_as_the_clients(rows: dict[str, list[dict[str, Any]]]) -> None:
+    """Small requests would prove nothing: the client's first turn has about 11 000 tokens, its loops grow far beyond."""
+    assert rows["first turn, many tools"][0]["o200k_base"] > 9_000
+    assert rows["tool loop"][-1]["o200k_base"] > 40_000
 
 
-@pytest.mark.usefixtures("_tokenizers")
+@pytest.mark.usefixtures("rows")
 def test_a_wrong_estimate_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ccrouter.translate.tokens.estimate_text", lambda text: len(text) // 3)
     assert check_requests([first_turn()])["worst"] > TOLERANCE
-
-
-@pytest.mark.usefixtures("_tokenizers")
-def test_captured_requests_are_within_15_percent_too() -> None:
-    folder = os.environ.get("CCROUTER_TEST_REQUESTS")
-    if not folder:
-        pytest.skip("CCROUTER_TEST_REQUESTS names no folder of captured requests")
-    paths = sorted(Path(folder).rglob("*.json"))
-    assert paths, f"{folder} has no captured requests (**/*.json)"
-    figures = check_requests([json.loads(path.read_bytes()) for path in paths])
-    far = {
-        str(path): row
-        for path, row in zip(paths, figures["rows"], strict=True)
-        if max(abs(error) for error in row["errors"].values()) > TOLERANCE
-    }
-    assert not far

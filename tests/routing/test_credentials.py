@@ -131,9 +131,7 @@ WITHHELD = [
 
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("base_url", FORWARDED)
-def test_a_login_may_go_by_https_or_within_the_machine_to_anthropics_kind_only(
-    name: str, base_url: str
-) -> None:
+def test_a_login_may_go_by_https_or_within_the_machine_to_anthropics_kind_only(name: str, base_url: str) -> None:
     provider = Provider(name=name, preset=PRESETS[name], base_url=base_url)
     assert may_forward(provider) is (name == "anthropic")
 

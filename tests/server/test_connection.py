@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -155,7 +156,7 @@ def test_requests_mean_the_same_however_they_are_cut(cuts: list[int]) -> None:
 
     async def main() -> None:
         async with served() as it:
-            for start, end in zip(edges, edges[1:], strict=False):
+            for start, end in itertools.pairwise(edges):
                 await it.peer.send(data[start:end])
             assert [(await it.peer.reply()).status for _ in range(2)] == [200, 200]
             (first, body), (second, _) = it.requests

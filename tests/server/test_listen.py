@@ -93,12 +93,12 @@ async def test_a_taken_port_is_told_with_what_to_do() -> None:
 
 
 async def test_a_foreign_address_is_told() -> None:
-    with pytest.raises(StartError, match="192.0.2.1"):
+    with pytest.raises(StartError, match=r"192\.0\.2\.1"):
         await bind("192.0.2.1", 0)
 
 
 async def test_an_unknown_host_is_told() -> None:
-    with pytest.raises(StartError, match="no-such-host.invalid"):
+    with pytest.raises(StartError, match=r"no-such-host\.invalid"):
         await bind("no-such-host.invalid", 0)
 
 

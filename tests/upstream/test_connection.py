@@ -71,8 +71,11 @@ async def test_the_request_is_written_as_one_piece_with_host_length_and_header_o
     connection, backend, stream = connect()
     sends = []
 
+    deliver = stream.send_stream.send_all_hook
+
     async def count() -> None:
         sends.append(None)
+        await deliver()
 
     stream.send_stream.send_all_hook = count
     await backend.send_all(WHOLE)

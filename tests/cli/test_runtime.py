@@ -1,0 +1,114 @@
+"""The private folder of running routers."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ccrouter.cli import runtime
+from ccrouter.cli.runtime import Record
+from ccrouter.errors import CcrouterError
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return {"XDG_RUNTIME_DIR": str(tmp_path)}
+
+
+@pytest.fixture(scope="module")
+def dead() -> int:
+    """The id of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def record(port: int, pid: int | None = None) -> Record:
+    return Record(
+        url=f"http://127.0.0.1:{port}", port=port, pid=pid or os.getpid(), token="ccr-secret", version="1"
+    )
+
+
+def test_a_router_is_found_while_it_runs_and_not_after(environ: dict[str, str]) -> None:
+    with runtime.announced(record(9), environ), runtime.announced(record(8), environ):
+        assert runtime.running(environ) == [record(8), record(9)]
+    assert runtime.running(environ) == []
+
+
+def test_only_its_owner_can_read_the_token(environ: dict[str, str], tmp_path: Path) -> None:
+    with runtime.announced(record(9), environ):
+        folder = tmp_path / "ccrouter"
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert [stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()] == [0o600]
+    assert "ccr-secret" not in repr(record(9))
+
+
+def test_what_a_killed_router_left_is_ignored_and_removed(
+    environ: dict[str, str], tmp_path: Path, dead: int
+) -> None:
+    folder = runtime.folder(environ)
+    left = folder / "9.json"
+    left.write_text(json.dumps({"url": "u", "port": 9, "pid": dead, "token": "t", "version": "1"}))
+    settings = folder / f"settings-{dead}.json"
+    settings.write_text("{}")
+    living = folder / f"settings-{os.getpid()}.json"
+    living.write_text("{}")
+    assert runtime.running(environ) == []
+    assert list(folder.iterdir()) == [living]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"url": 1, "port": "x", "pid": 1, "token": 1, "version": 1}'])
+def test_a_broken_record_is_ignored(environ: dict[str, str], text: str) -> None:
+    (runtime.folder(environ) / "9.json").write_text(text)
+    assert runtime.running(environ) == []
+
+
+def test_the_next_router_on_a_port_keeps_its_record_when_the_last_one_ends(environ: dict[str, str]) -> None:
+    last = runtime.announced(record(9), environ)
+    last.__enter__()
+    with runtime.announced(record(9), environ):
+        last.__exit__(None, None, None)
+        assert runtime.running(environ) == [record(9)]
+
+
+def test_a_record_never_follows_a_link(environ: dict[str, str], tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (runtime.folder(environ) / "9.json").symlink_to(victim)
+    with runtime.announced(record(9), environ):
+        assert victim.read_text() == "precious"
+
+
+def test_a_folder_that_others_can_open_is_refused(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "ccrouter").mkdir()
+    (tmp_path / "ccrouter").chmod(0o755)
+    with pytest.raises(CcrouterError, match="only you can open"):
+        runtime.folder(environ)
+
+
+def test_a_link_in_place_of_the_folder_is_refused(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / "ccrouter").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CcrouterError, match="only you can open"):
+        runtime.folder(environ)
+
+
+def test_without_a_runtime_directory_the_folder_is_named_for_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = runtime.folder({"XDG_RUNTIME_DIR": str(tmp_path / "missing")})
+    assert folder == tmp_path / f"ccrouter-{os.getuid()}"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_alive_tells_the_living_from_the_dead(dead: int) -> None:
+    assert runtime.alive(os.getpid())
+    assert runtime.alive(1)
+    assert not runtime.alive(dead)

@@ -1,0 +1,53 @@
+"""Set-up that all tests share: what a skip means, and how hypothesis searches."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import hypothesis
+import pytest
+
+pytest_plugins = ["pytester"]
+
+# The same examples each time, for everybody, however busy the machine. To search further:
+# `dist-scripts/test --hypothesis-profile explore tests/wire`
+hypothesis.settings.register_profile("house", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("explore", deadline=None, print_blob=True, max_examples=5000)
+hypothesis.settings.load_profile("house")
+
+#: On tests that `only_on` skipped: they have no meaning here, so nothing is missing.
+MEANINGLESS_HERE = pytest.StashKey[bool]()
+
+
+def nothing_may_be_skipped():
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    for mark in item.iter_markers("only_on"):
+        if sys.platform not in mark.args:
+            item.stash[MEANINGLESS_HERE] = True
+            pytest.skip(f"only on {', '.join(mark.args)}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    expected = hasattr(report, "wasxfail") or item.stash.get(MEANINGLESS_HERE, False)
+    return report if expected else _held_against_ci(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    return _held_against_ci((yield))
+
+
+def _held_against_ci(report):
+    """In CI a skip is a failure: what a test needs is to be there."""
+    if report.skipped and nothing_may_be_skipped():
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{reason}\nIn CI nothing may be skipped, but by the marker only_on: {report.nodeid}"
+    return report

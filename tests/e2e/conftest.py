@@ -1,0 +1,57 @@
+"""The fixtures of the end-to-end tests: clients, a home for them, the stage."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import claude_code
+from tests.e2e.sandbox import Sandbox
+from tests.e2e.stage import WAYS, Client, Stage, Way, staged
+
+
+def _client(version: str) -> Client:
+    try:
+        return Client(version, claude_code.program(version))
+    except claude_code.Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def new_client() -> Client:
+    """Claude Code as it is today."""
+    return _client(claude_code.NEW)
+
+
+@pytest.fixture(scope="session")
+def old_client() -> Client:
+    """The last Claude Code that a plain installation on Node 20 gives."""
+    return _client(claude_code.OLD)
+
+
+@pytest.fixture(scope="session", params=[claude_code.NEW, claude_code.OLD])
+def client(request: pytest.FixtureRequest) -> Client:
+    """Each version in turn."""
+    return _client(request.param)
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> Way:
+    """Each way in turn."""
+    found: Way = request.param
+    return found
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Sandbox:
+    """An empty home."""
+    return Sandbox(tmp_path).make()
+
+
+@pytest.fixture
+async def stage(client: Client, way: Way, sandbox: Sandbox) -> AsyncIterator[Stage]:
+    """A client, a router and an upstream that the test gives a script."""
+    async with staged(client, way, sandbox) as put_together:
+        yield put_together

@@ -1,0 +1,120 @@
+"""The router as its users start it: a process of its own, told by its command line and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import trio
+from attrs import Factory, define
+
+from tests.e2e.sandbox import Sandbox, session
+
+CHECKOUT = Path(__file__).parents[2]
+
+#: Seconds from the start of the process to the line that says that it serves.
+START_DEADLINE = 20.0
+STOP_DEADLINE = 15.0
+
+
+def command() -> list[str]:
+    """How ccrouter is called: from the sources, or the executable that CCROUTER_TEST_COMMAND names."""
+    return shlex.split(os.environ.get("CCROUTER_TEST_COMMAND", "")) or [sys.executable, "-m", "ccrouter"]
+
+
+def environ(sandbox: Sandbox, **more: str) -> dict[str, str]:
+    """The environment in which it is called."""
+    return sandbox.environ(PYTHONPATH=str(CHECKOUT), PYTHONWARNINGS="error", **more)
+
+
+@define
+class Router:
+    """A router that serves."""
+
+    url: str
+    port: int
+    env: dict[str, str]
+    """The variables that it printed."""
+    process: trio.Process
+    log: list[str] = Factory(list)
+
+    @property
+    def token(self) -> str:
+        """Its token."""
+        return self.env["ANTHROPIC_AUTH_TOKEN"]
+
+    def client(self, **options: Any) -> httpx.AsyncClient:
+        """An HTTP client that shows the token."""
+        headers = {"authorization": f"Bearer {self.token}", "anthropic-version": "2023-06-01"}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, trust_env=False, **options)
+
+
+@asynccontextmanager
+async def serve(
+    sandbox: Sandbox, config: str = "", *, environ_more: Mapping[str, str] | None = None
+) -> AsyncIterator[Router]:
+    """A router for the block, as a sidecar. ``config`` is the text of its configuration file, empty for none.
+
+    When the block is left its standard input is closed, and it must end by itself, cleanly, with nothing more
+    said on standard output and no traceback on standard error.
+    """
+    argv = [*command(), "serve", "--port", "0", "--print-env=json", "--exit-on-stdin-close"]
+    if config:
+        argv += ["--config", str(write_config(sandbox, config))]
+    log: list[str] = []
+    async with session(argv, environ(sandbox, **(environ_more or {})), sandbox.folder) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_keep_lines, process.stderr, log)
+            router = await _first_line(process, log)
+            try:
+                yield router
+            finally:
+                rest = b""
+                with trio.move_on_after(STOP_DEADLINE, shield=True) as limit:
+                    await process.stdin.aclose()
+                    async for data in process.stdout:
+                        rest += data
+                    await process.wait()
+                nursery.cancel_scope.cancel()
+    assert not limit.cancelled_caught, ("the router did not end when its standard input did", log)
+    assert (process.returncode, rest) == (0, b""), log
+    assert not any("Traceback" in line for line in log), "\n".join(log)
+
+
+def write_config(sandbox: Sandbox, text: str) -> Path:
+    """The configuration as a file."""
+    path = sandbox.root / "config.toml"
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+async def _first_line(process: trio.Process, log: list[str]) -> Router:
+    assert process.stdout is not None
+    line = b""
+    with trio.move_on_after(START_DEADLINE):
+        while not line.endswith(b"\n") and (data := await process.stdout.receive_some()):
+            line += data
+    if not line.endswith(b"\n"):
+        with trio.move_on_after(1):
+            await process.wait()
+        raise AssertionError(f"the router did not start: {log}")
+    said = json.loads(line)
+    return Router(said["url"], said["port"], said["env"], process, log)
+
+
+async def _keep_lines(stream: trio.abc.ReceiveStream, log: list[str]) -> None:
+    unfinished = b""
+    async for data in stream:
+        *lines, unfinished = (unfinished + data).split(b"\n")
+        log += [line.decode("utf-8", "replace") for line in lines]

@@ -1,0 +1,623 @@
+"""The relay between a client and a backend: fidelity, pacing, failure, hang-up, stop, memory."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import zlib
+
+import pytest
+import trio
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trio.testing import MockClock, lockstep_stream_pair
+
+from ccrouter.errors import ConnectFailed, UpstreamBroken, UpstreamTimeout
+from ccrouter.providers.presets import PRESETS
+from ccrouter.providers.provider import Timeouts
+from ccrouter.relay import Pacing
+from ccrouter.wire import events
+from tests.rig import JSON, SSE, Script, Sleep, Step, event_types, message, provider, request, rig, talk
+
+OVERFLOW = b'{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 5 tokens > 4 maximum"},"request_id":"req_up"}'
+
+
+async def test_a_stream_goes_through_byte_for_byte() -> None:
+    frames = message()
+    it = rig(
+        Script(
+            body=frames,
+            headers=[
+                *SSE,
+                (b"request-id", b"req_up"),
+                (b"anthropic-ratelimit-unified-status", b"allowed"),
+                (b"x-new", b"1"),
+                (b"connection", b"x-gone"),
+                (b"x-gone", b"1"),
+                (b"keep-alive", b"5"),
+            ],
+        )
+    )
+    async with talk(it) as client:
+        await client.send(request())
+        assert await client.reply() == b"".join(frames)
+    assert client.status == 200
+    assert client.headers["request-id"] == "req_up"
+    assert client.headers["anthropic-ratelimit-unified-status"] == "allowed"
+    assert client.headers["x-new"] == "1"
+    assert "x-gone" not in client.headers
+    assert "keep-alive" not in client.headers
+
+
+async def test_a_request_goes_through_byte_for_byte_with_its_open_lists() -> None:
+    body = b'{ "model":"claude-opus-5-5",\n"future": 1.0, "x":"\\u00e9\xc3\xa9", "max_tokens":1e3, "messages":[], "max_tokens":7 }'
+    it = rig(Script(body=message()))
+    headers = [
+        (b"anthropic-beta", b"a,b"),
+        (b"anthropic-beta", b"c"),
+        (b"anthropic-future", b"1"),
+        (b"anthropic-version", b"2099-01-01"),
+        (b"x-app", b"cli"),
+        (b"user-agent", b"claude-cli/2"),
+        (b"accept-encoding", b"gzip, br"),
+    ]
+    async with talk(it) as client:
+        await client.send(body, headers, target="/v1/messages?beta=true&x=%20y")
+        await client.reply()
+    (call,) = it.dial.calls
+    assert call.body == body
+    assert call.url == "https://api.anthropic.com/v1/messages?beta=true&x=%20y"
+    sent = call.headers
+    for header in headers[:-1]:
+        assert header in sent
+    assert (b"accept-encoding", b"identity") in sent
+    names = [name for name, _ in sent]
+    assert len({b"host", b"content-length", b"x-ccrouter-token"} & set(names)) == 0
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**32), text=st.text(max_size=50), extra=st.text(max_size=20), crlf=st.booleans())
+def test_any_chunking_of_a_reply_reaches_the_client_in_the_same_bytes(
+    seed: int, text: str, extra: str, crlf: bool
+) -> None:
+    frames = message(text)
+    frames.insert(2, events.encode({"type": "future_event", "extra": extra}))
+    frames.insert(3, b": a comment\n\n")
+    whole = b"".join(frames)
+    if crlf:
+        whole = whole.replace(b"\n", b"\r\n")
+    rng = random.Random(seed)
+    steps: list[Step] = []
+    position = 0
+    while position < len(whole):
+        size = rng.choice([1, 2, 3, 10, 100, 1000])
+        steps.append(whole[position : position + size])
+        position += size
+    it = rig(Script(body=steps))
+
+    async def main() -> None:
+        async with talk(it) as client:
+            await client.send(request())
+            assert await client.reply() == whole
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 413, 429, 500, 529])
+async def test_a_whole_reply_goes_through_with_its_status_and_advice(status: int) -> None:
+    body = b'{"type":"message", "content" : []}' if status == 200 else OVERFLOW
+    headers = [
+        *JSON,
+        (b"retry-after", b"7"),
+        (b"x-should-retry", b"false"),
+        (b"request-id", b"req_up"),
+        (b"anthropic-ratelimit-requests-limit", b"5"),
+    ]
+    it = rig(Script(status=status, headers=headers, body=[body[:5], body[5:]]))
+    async with talk(it) as client:
+        await client.send(request(stream=False))
+        assert await client.reply() == body
+    assert client.status == status
+    for name, value in headers:
+        assert client.headers[name.decode()] == value.decode()
+
+
+async def test_the_plan_of_another_vendor_is_not_shown_as_the_users() -> None:
+    headers = [
+        *JSON,
+        (b"anthropic-ratelimit-unified-status", b"rejected"),
+        (b"set-cookie", b"a=b"),
+        (b"x-y", b"1"),
+    ]
+    it = rig(Script(headers=headers, body=[b"{}"]), providers=[provider("ollama")])
+    async with talk(it) as client:
+        await client.send(request(model="ollama:q"))
+        await client.reply()
+    assert "anthropic-ratelimit-unified-status" not in client.headers
+    assert "set-cookie" not in client.headers
+    assert client.headers["x-y"] == "1"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+async def test_a_coding_that_was_not_asked_for_is_undone_in_streams(coding: str) -> None:
+    whole = b"".join(message())
+    packed = gzip.compress(whole) if coding == "gzip" else zlib.compress(whole)
+    it = rig(Script(headers=[*SSE, (b"content-encoding", coding.encode())], body=[packed[:20], packed[20:]]))
+    async with talk(it) as client:
+        await client.send(request())
+        assert await client.reply() == whole
+    assert "content-encoding" not in client.headers
+
+
+async def test_a_coding_that_can_not_be_undone_is_an_error_in_a_stream() -> None:
+    it = rig(Script(headers=[*SSE, (b"content-encoding", b"br")], body=[b"???"]))
+    async with talk(it) as client:
+        await client.send(request())
+        body = await client.reply()
+    assert client.status == 502
+    assert b"'br'" in body
+
+
+# Failure before the commit point
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "kind"),
+    [
+        (ConnectFailed("cannot reach https://x: refused"), 502, "api_error"),
+        (UpstreamTimeout("no connection within 10 s", "connect"), 504, "timeout_error"),
+        (UpstreamBroken("closed the connection", before_reply=True), 502, "api_error"),
+    ],
+)
+async def test_a_failure_before_the_reply_has_a_status(failure: ConnectFailed, status: int, kind: str) -> None:
+    it = rig(Script(before=[failure]))
+    async with talk(it) as client:
+        await client.send(request())
+        error = json.loads(await client.reply())
+    assert client.status == status
+    assert error["error"] == {"type": kind, "message": f"anthropic: {failure}"}
+    assert error["request_id"] == client.headers["request-id"]
+
+
+async def test_a_stream_that_breaks_before_its_first_event_has_a_status() -> None:
+    it = rig(Script(body=[message()[0][:20], UpstreamBroken("cut")]))
+    async with talk(it) as client:
+        await client.send(request())
+        await client.reply()
+    assert client.status == 502
+
+
+async def test_a_reply_without_a_stream_is_refused_when_it_is_cut() -> None:
+    it = rig(Script(headers=JSON, body=[b'{"type":"mess', UpstreamBroken("cut")]))
+    async with talk(it) as client:
+        await client.send(request(stream=False))
+        await client.reply()
+    assert client.status == 502
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    it = rig(Script(status=307, headers=[(b"location", b"https://evil.example/v1/messages")]))
+    async with talk(it) as client:
+        await client.send(request(), [(b"authorization", b"Bearer sk-ant-oat01-own")])
+        body = await client.reply()
+    assert client.status == 502
+    assert b"evil.example" in body
+    assert len(it.dial.calls) == 1
+
+
+async def test_another_envelope_is_reworded_and_a_credential_in_it_is_not_repeated() -> None:
+    echo = b'{"error":{"code":401,"message":"bad key sk-secret-123456 given","type":"auth"}}'
+    it = rig(
+        Script(status=401, headers=JSON, body=[echo]),
+        providers=[provider("openrouter")],
+        environ={"HOME": "/nonexistent", "OPENROUTER_API_KEY": "sk-secret-123456"},
+    )
+    async with talk(it) as client:
+        await client.send(request(model="openrouter:x"))
+        error = json.loads(await client.reply())
+    assert client.status == 401
+    assert error["error"]["type"] == "authentication_error"
+    assert error["error"]["message"] == "openrouter: bad key [redacted] given"
+    assert "sk-secret" not in " ".join(it.lines)
+
+
+# Failure after the commit point
+
+
+@pytest.mark.parametrize("count", range(1, 6))
+@pytest.mark.parametrize("how", ["end", "broken", "timeout", "mid-frame"])
+async def test_a_stream_that_is_not_whole_never_ends_as_if_it_were(count: int, how: str) -> None:
+    frames: list[Step] = list(message()[:count])
+    match how:
+        case "broken":
+            frames.append(UpstreamBroken("the connection ended"))
+        case "timeout":
+            frames.append(UpstreamTimeout("silent for 5 s", "idle"))
+        case "mid-frame":
+            frames.append(message()[count][:-3])
+    it = rig(Script(body=frames))
+    async with talk(it) as client:
+        await client.send(request())
+        stream = await client.reply()
+        assert client.status == 200
+        assert event_types(stream)[-1] == "error"
+        assert "message_stop" not in event_types(stream)
+        assert stream.startswith(b"".join(message()[:count]))
+        error = json.loads(stream.rpartition(b"data: ")[2])
+        assert error["error"]["type"] == ("timeout_error" if how == "timeout" else "api_error")
+        assert error["error"]["message"].startswith("anthropic: ")
+    assert it.dial.closed == 1
+
+
+async def test_a_backends_own_error_event_is_passed_on_and_nothing_is_added() -> None:
+    frames = [message()[0], events.encode(events.error("overloaded_error", "Overloaded"))]
+    it = rig(Script(body=frames))
+    async with talk(it) as client:
+        await client.send(request())
+        assert await client.reply() == b"".join(frames)
+
+
+async def test_a_backend_that_leaves_its_connection_open_after_the_end_does_not_hold_the_client(
+    autojump_clock: MockClock,
+) -> None:
+    it = rig(Script(body=[*message(), Sleep(1000), b": late\n\n"]))
+    async with talk(it) as client:
+        await client.send(request())
+        assert await client.reply() == b"".join(message())
+        assert trio.current_time() < 10
+    assert it.dial.closed == 1
+
+
+# Pacing
+
+
+async def test_a_silent_stream_gets_pings_between_its_frames(autojump_clock: MockClock) -> None:
+    frames = message()
+    it = rig(Script(body=[frames[0], frames[1][:10], Sleep(40), frames[1][10:], *frames[2:]]))
+    async with talk(it) as client:
+        await client.send(request())
+        stream = await client.reply()
+    pings = events.encode(events.ping())
+    assert stream == frames[0] + pings * 2 + b"".join(frames[1:])
+
+
+async def test_a_backend_slow_to_begin_is_bridged_with_pings(autojump_clock: MockClock) -> None:
+    it = rig(Script(before=[Sleep(100)], body=message()))
+    async with talk(it) as client:
+        await client.send(request())
+        assert await client.head() == 200
+        assert trio.current_time() == pytest.approx(15)
+        stream = await client.rest()
+    ping = events.encode(events.ping())
+    assert stream == ping * 6 + b"".join(message())
+    assert client.headers["content-type"].startswith("text/event-stream")
+
+
+async def test_a_refusal_after_the_first_ping_becomes_an_error_event_in_its_own_words(
+    autojump_clock: MockClock,
+) -> None:
+    it = rig(Script(before=[Sleep(20)], status=400, headers=JSON, body=[OVERFLOW]))
+    async with talk(it) as client:
+        await client.send(request())
+        stream = await client.reply()
+    assert event_types(stream) == ["ping", "error"]
+    assert json.loads(stream.rpartition(b"data: ")[2])["error"] == json.loads(OVERFLOW)["error"]
+
+
+async def test_a_refusal_before_the_first_ping_keeps_its_status(autojump_clock: MockClock) -> None:
+    it = rig(Script(before=[Sleep(14)], status=400, headers=JSON, body=[OVERFLOW]))
+    async with talk(it) as client:
+        await client.send(request())
+        assert await client.reply() == OVERFLOW
+    assert client.status == 400
+
+
+async def test_a_reply_that_is_not_streamed_is_never_begun_with_a_ping(autojump_clock: MockClock) -> None:
+    it = rig(Script(before=[Sleep(200)], headers=JSON, body=[b'{"type":"message"}']))
+    async with talk(it) as client:
+        await client.send(request(stream=False))
+        assert await client.reply() == b'{"type":"message"}'
+
+
+async def test_the_whole_request_has_a_deadline(autojump_clock: MockClock) -> None:
+    slow = provider("anthropic", timeouts=Timeouts(total=50))
+    drip: list[Step] = [step for _ in range(100) for step in (Sleep(10), b": drip\n\n")]
+    it = rig(Script(body=[message()[0], *drip]), providers=[slow])
+    async with talk(it) as client:
+        await client.send(request())
+        stream = await client.reply()
+        assert trio.current_time() == pytest.approx(50)
+    assert event_types(stream)[-1] == "error"
+    assert b"took over 50 s" in stream
+
+
+# Fallback
+
+
+async def test_the_next_target_is_tried_when_the_first_fails_before_the_commit_point() -> None:
+    for failure in (
+        Script(before=[ConnectFailed("refused")]),
+        Script(status=529, headers=JSON, body=[OVERFLOW]),
+        Script(status=429, headers=JSON, body=[b"slow down"]),
+        Script(body=[events.encode(events.error("overloaded_error", "Overloaded"))]),
+    ):
+        it = rig(
+            failure,
+            Script(body=message()),
+            providers=[provider("anthropic"), provider("ollama")],
+            aliases={"big": ("anthropic:claude-x", "ollama:qwen")},
+        )
+        async with talk(it) as client:
+            await client.send(request(model="big"))
+            assert await client.reply() == b"".join(message())
+        assert [json.loads(call.body)["model"] for call in it.dial.calls] == ["claude-x", "qwen"]
+        assert it.dial.closed == 2
+
+
+async def test_the_users_own_error_is_not_tried_elsewhere() -> None:
+    it = rig(
+        Script(status=400, headers=JSON, body=[OVERFLOW]),
+        Script(body=message()),
+        providers=[provider("anthropic"), provider("ollama")],
+        aliases={"big": ("anthropic:claude-x", "ollama:qwen")},
+    )
+    async with talk(it) as client:
+        await client.send(request(model="big"))
+        assert await client.reply() == OVERFLOW
+    assert len(it.dial.calls) == 1
+
+
+async def test_nothing_is_tried_again_after_the_commit_point() -> None:
+    it = rig(
+        Script(body=[message()[0], UpstreamBroken("cut")]),
+        Script(body=message()),
+        providers=[provider("anthropic"), provider("ollama")],
+        aliases={"big": ("anthropic:claude-x", "ollama:qwen")},
+    )
+    async with talk(it) as client:
+        await client.send(request(model="big"))
+        assert event_types(await client.reply()) == ["message_start", "error"]
+    assert len(it.dial.calls) == 1
+
+
+# Credentials, through the whole router
+
+BEARER = b"Bearer sk-ant-oat01-" + b"o" * 40
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name != "demo"])
+async def test_the_clients_login_reaches_anthropic_and_no_other_provider(name: str) -> None:
+    keys = dict.fromkeys(PRESETS[name].key_env, "sk-key-of-the-preset")
+    it = rig(Script(body=message()), providers=[provider(name)], environ={"HOME": "/nonexistent", **keys})
+    headers = [
+        (b"authorization", BEARER),
+        (b"x-api-key", b"sk-ant-own-key"),
+        (b"cookie", b"a=b"),
+        (b"anthropic-beta", b"oauth-2025-04-20,x"),
+    ]
+    async with talk(it) as client:
+        await client.send(request(model=f"{name}:some-model"), headers)
+        await client.reply()
+    (call,) = it.dial.calls
+    sent = b"\n".join(name + b": " + value for name, value in call.headers)
+    assert (BEARER in sent) is (name == "anthropic")
+    assert (b"sk-ant-own-key" in sent) is (name == "anthropic")
+    assert (b"oauth-2025-04-20" in sent) is (name == "anthropic")
+    assert it.token.encode() not in sent
+    assert b"a=b" not in sent
+
+
+async def test_the_clients_login_does_not_follow_an_alias_or_a_fallback_elsewhere() -> None:
+    it = rig(
+        Script(status=529, headers=JSON, body=[OVERFLOW]),
+        Script(body=message()),
+        providers=[provider("anthropic"), provider("messages", base_url="https://anthropic.example")],
+        aliases={"opus": ("anthropic:claude-x", "messages:claude-x")},
+    )
+    async with talk(it) as client:
+        await client.send(request(model="opus"), [(b"authorization", BEARER)])
+        await client.reply()
+    first, second = it.dial.calls
+    assert (b"authorization", BEARER) in first.headers
+    assert all(BEARER not in value for _, value in second.headers)
+
+
+async def test_the_clients_login_is_not_sent_in_the_clear() -> None:
+    it = rig(
+        Script(body=message()),
+        providers=[provider("anthropic", base_url="http://gateway.example")],
+        environ={"HOME": "/nonexistent"},
+    )
+    async with talk(it) as client:
+        await client.send(request(), [(b"authorization", BEARER)])
+        body = await client.reply()
+    assert client.status == 401
+    assert b"https" in body
+    assert not it.dial.calls
+
+
+@pytest.mark.parametrize("place", ["authorization", "x-api-key", "x-ccrouter-token"])
+async def test_the_token_opens_the_port_from_each_of_its_places_and_goes_no_further(place: str) -> None:
+    it = rig(Script(body=message()))
+    value = it.token if place != "authorization" else f"Bearer {it.token}"
+    async with talk(it) as client:
+        await client.send(request(), [(place.encode(), value.encode())], token=None)
+        await client.reply()
+    assert client.status == 200
+    (call,) = it.dial.calls
+    assert all(it.token.encode() not in value for _, value in call.headers)
+    assert (b"x-api-key", b"sk-router-key") in call.headers
+
+
+@pytest.mark.parametrize("given_token", [None, "wrong", "", "ccr-" + "t" * 39, "ccr-" + "t" * 41])
+async def test_a_stranger_is_turned_away_before_anything_is_sent(given_token: str | None) -> None:
+    it = rig(Script(body=message()))
+    async with talk(it) as client:
+        await client.send(request(), [(b"authorization", BEARER)], token=given_token)
+        await client.reply()
+    assert client.status == 401
+    assert client.headers["x-should-retry"] == "false"
+    assert not it.dial.calls
+
+
+# Hang-up
+
+
+async def test_a_hang_up_closes_the_backend_at_once() -> None:
+    it = rig(Script(body=[message()[0], Sleep(1e6)]))
+    async with talk(it) as client:
+        await client.send(request())
+        await client.head()
+        await client.some()
+        assert (it.dial.opened, it.dial.closed) == (1, 0)
+        await trio.aclose_forcefully(client.stream)
+        await trio.testing.wait_all_tasks_blocked()
+        assert it.dial.closed == 1
+    assert "hung_up" in it.lines[-1]
+
+
+async def test_a_hang_up_before_the_reply_closes_the_backend_at_once() -> None:
+    it = rig(Script(before=[Sleep(1e6)]))
+    async with talk(it) as client:
+        await client.send(request())
+        await trio.testing.wait_all_tasks_blocked()
+        assert (it.dial.opened, it.dial.closed) == (1, 0)
+        await trio.aclose_forcefully(client.stream)
+        await trio.testing.wait_all_tasks_blocked()
+        assert it.dial.closed == 1
+
+
+class CancelAt(trio.abc.Instrument):
+    """Cancels a scope before the n-th step that any task takes."""
+
+    def __init__(self, scope: trio.CancelScope, steps: int) -> None:
+        self.scope = scope
+        self.left = steps
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.scope.cancel()
+
+
+async def test_cancelled_at_any_step_it_leaves_no_task_and_no_open_call(autojump_clock: MockClock) -> None:
+    """Whatever the moment, all that was opened is closed once, and the cancellation is not lost."""
+    frames = message()
+    steps = 0
+    finished = False
+    while not finished:
+        steps += 1
+        it = rig(Script(before=[Sleep(1)], body=[frames[0], Sleep(20), *frames[1:]]))
+        with trio.CancelScope() as scope:
+            instrument = CancelAt(scope, steps)
+            trio.lowlevel.add_instrument(instrument)
+            try:
+                async with talk(it) as client:
+                    await client.send(request())
+                    await client.reply()
+                    finished = True
+            finally:
+                trio.lowlevel.remove_instrument(instrument)
+        assert it.dial.opened == it.dial.closed <= 1
+        if finished and scope.cancel_called:
+            finished = False
+    assert steps > 30
+
+
+# Stop
+
+
+async def test_a_stop_ends_a_running_stream_with_an_error_event() -> None:
+    it = rig(Script(body=[*message()[:3], Sleep(1e6)]))
+    async with talk(it) as client:
+        await client.send(request())
+        await client.head()
+        seen = b""
+        while event_types(seen) != ["message_start", "content_block_start", "content_block_delta"]:
+            seen += await client.some()
+        it.ending.set()
+        last = await client.rest()
+    assert event_types(last) == ["error"]
+    assert b"overloaded_error" in last
+    assert it.dial.closed == 1
+
+
+async def test_a_stop_before_the_first_event_has_a_status() -> None:
+    it = rig(Script(before=[Sleep(1e6)]))
+    async with talk(it) as client:
+        await client.send(request())
+        await trio.testing.wait_all_tasks_blocked()
+        it.ending.set()
+        await client.reply()
+    assert client.status == 529
+    assert client.headers["retry-after"] == "5"
+
+
+# Backpressure
+
+
+async def test_a_client_that_does_not_read_stops_the_reading_of_the_backend() -> None:
+    piece = events.encode({"type": "ping", "pad": "x" * 1000})
+    body: list[Step] = [message()[0], *[piece] * 1000, *message()[1:]]
+    it = rig(Script(body=body))
+    async with talk(it, pair=lockstep_stream_pair) as client:
+        await client.send(request())
+        await client.head()
+        (answer,) = it.dial.answers
+        for _ in range(20):
+            await trio.testing.wait_all_tasks_blocked()
+        stalled = answer.reads
+        assert stalled <= 4  # one being written, one in the channel's hands, one being read
+        for _ in range(20):
+            await trio.testing.wait_all_tasks_blocked()
+        assert answer.reads == stalled
+        assert len(await client.rest()) > 1_000_000
+        assert answer.reads == len(body)
+
+
+# Other targets
+
+
+async def test_what_a_model_is_called_here_is_replaced_by_what_the_backend_calls_it() -> None:
+    body = b'{"system":[{"type":"text","text":"x-anthropic-billing-header: cc_version=1"},{"type":"text","text":"be"}],\n "model" : "ollama:qwen3:8b", "max_tokens":1,"messages":[]}'
+    it = rig(Script(headers=JSON, body=[b"{}"]), providers=[provider("ollama")])
+    async with talk(it) as client:
+        await client.send(body)
+        await client.reply()
+    (call,) = it.dial.calls
+    assert (
+        call.body
+        == b'{"system":[{"type":"text","text":"be"}],\n "model" : "qwen3:8b", "max_tokens":1,"messages":[]}'
+    )
+    assert call.url == "http://127.0.0.1:11434/v1/messages?beta=true"
+
+
+async def test_a_field_that_only_anthropic_can_serve_is_refused_by_name() -> None:
+    it = rig(Script(body=message()), providers=[provider("ollama")])
+    async with talk(it) as client:
+        await client.send(request(model="ollama:x", safeguards={"a": 1}))
+        body = await client.reply()
+    assert client.status == 400
+    assert b"safeguards" in body
+    assert not it.dial.calls
+
+
+async def test_pacing_follows_the_configuration(autojump_clock: MockClock) -> None:
+    it = rig(Script(before=[Sleep(5)], body=message()), pace=Pacing(ping=1.0, commit_after=3.0))
+    async with talk(it) as client:
+        await client.send(request())
+        assert event_types(await client.reply())[:3] == ["ping"] * 3
+
+
+async def test_two_requests_on_one_connection_are_apart() -> None:
+    it = rig(
+        Script(body=message("one")), Script(status=400, headers=JSON, body=[OVERFLOW]), Script(body=message("two"))
+    )
+    async with talk(it) as client:
+        for expected in (b"".join(message("one")), OVERFLOW, b"".join(message("two"))):
+            await client.send(request())
+            assert await client.reply() == expected
+    assert it.dial.opened == it.dial.closed == 3
+    assert evolve(it.pace) == it.pace
