@@ -191,6 +191,7 @@ class ConfigFile:
             return False
         except OSError as error:
             raise _unreadable(self.path, error) from None
+        self._mode = seen.st_mode  # changes without the stamp
         stamp = _stamp(seen)
         if stamp is None:  # to open a pipe could block for ever
             raise ConfigError(f"{self.path}: is not a file any more")
@@ -215,7 +216,6 @@ class ConfigFile:
             if self._refused is not None:
                 self.problem = self._refused[1]
                 return
-        self._mode = version.mode
         self.problem = None
 
     def _is_save_in_progress(self, text: str) -> bool:

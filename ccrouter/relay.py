@@ -15,6 +15,7 @@ connection; one waits for the router to be stopped and sends that down the chann
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import trio
 from attrs import frozen
@@ -87,10 +88,8 @@ class _Attempt:
             nursery.start_soon(self._await_hang_up, nursery.cancel_scope)
             nursery.start_soon(_await_stop, ending, send.clone())
             nursery.start_soon(pump, self._inbound, self._target, backends, send)
-            try:
+            with suppress(ClientGone):
                 outcome = await self._write(receive)
-            except ClientGone:
-                pass
             nursery.cancel_scope.cancel()
         return outcome
 

@@ -55,6 +55,8 @@ class Script:
     status: int = 200
     headers: Headers = field(factory=lambda: list(SSE))
     before: Sequence[Sleep | CcrouterError] = ()
+    where: str = ""
+    """Only for calls whose URL holds this."""
 
 
 @define(eq=False)
@@ -81,7 +83,7 @@ class ScriptedAnswer:
 
 @define(eq=False)
 class ScriptedDial:
-    """Answers each call by the next script (the last one again and again) and keeps what happened."""
+    """Answers each call by the next fitting script (the last one again and again) and keeps what happened."""
 
     scripts: list[Script]
     calls: list[Call] = field(factory=list)
@@ -92,7 +94,10 @@ class ScriptedDial:
     @asynccontextmanager
     async def __call__(self, call: Call) -> AsyncIterator[Answer]:
         self.calls.append(call)
-        script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
+        fitting = [script for script in self.scripts if script.where in call.url]
+        script = fitting[0]
+        if len(fitting) > 1:
+            self.scripts.remove(script)
         self.opened += 1
         try:
             for step in script.before:

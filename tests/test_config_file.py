@@ -325,12 +325,14 @@ SECRET = "SeKrIt-0123456789"
 def test_a_file_with_a_secret_that_others_can_read_deserves_a_warning(path, clock):
     save(path, f'[server]\ntoken = "{SECRET}"\n')
     path.chmod(0o644)
-    (warning,) = open_file(path, clock).warnings()
+    file = open_file(path, clock)
+    (warning,) = file.warnings()
     assert "server.token" in warning
     assert warning.endswith(f"run: chmod 600 {path}")
     assert SECRET not in warning
     path.chmod(0o600)
-    assert open_file(path, clock).warnings() == []
+    file.current()
+    assert file.warnings() == []
 
 
 @posix

@@ -13,6 +13,7 @@ What is set and why is data here; where a line says *seen*, it was tried with Cl
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -108,7 +109,12 @@ def keys_are_foreign(environ: Mapping[str, str]) -> bool:
         host = urlsplit(address).hostname or ""
     except ValueError:
         return True
-    return host not in {"api.anthropic.com", "localhost", "::1"} and not host.startswith("127.")
+    if host in {"api.anthropic.com", "localhost"}:
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True
 
 
 def variables(

@@ -7,7 +7,7 @@ The rules, first match wins (the contract with users, "Model names"):
 3. ``PROVIDER:MODEL``, the longest provider name first; ``PROVIDER,MODEL`` and ``PROVIDER/MODEL`` too;
 4. a Claude name goes to the provider for Claude models, when there is one;
 5. a model that exactly one provider lists;
-6. the default provider. A Claude name that came this far has no provider for Claude models to go to; the
+6. the default: a provider, one of its models, or an alias for such. A Claude name that came this far has no provider for Claude models to go to; the
    default provider does not know it either, and gets it as the first model that it lists.
 """
 
@@ -71,59 +71,74 @@ def resolve(name: str, directory: Directory, *, client_login: bool = False) -> t
         decoded = name.removeprefix(DISCOVERY_PREFIX)
         if _split(decoded, directory):
             name = decoded
-    names = _unalias(name, directory.aliases)
-    return tuple(_target(each, directory, client_login) for each in names)
+    targets: list[Target] = []
+    for each in _unalias(name, directory.aliases):
+        targets += [found for found in _targets(each, directory, client_login) if found not in targets]
+    return tuple(targets)
 
 
 def _unalias(name: str, aliases: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """Aliases may name aliases; a loop ends at the name that closes it."""
-    found: list[str] = []
-
-    def visit(each: str, seen: tuple[str, ...]) -> None:
+    found: dict[str, None] = {}
+    unfolding: dict[str, bool] = {}
+    waiting = [(name, False)]
+    while waiting:
+        each, done = waiting.pop()
+        if done:
+            unfolding[each] = False
+            continue
         short = each if each in aliases else each.removesuffix(_LONG_CONTEXT)
-        if short not in aliases or short in seen:
-            if each not in found:
-                found.append(each)
-            return
-        for inner in aliases[short]:
-            visit(inner, (*seen, short))
-
-    visit(name, ())
+        if not aliases.get(short) or unfolding.get(short):
+            found.setdefault(each)
+        elif short not in unfolding:
+            unfolding[short] = True
+            waiting += [(short, True), *((inner, False) for inner in reversed(aliases[short]))]
     return tuple(found)
 
 
-def _target(name: str, directory: Directory, client_login: bool) -> Target:
+def _targets(name: str, directory: Directory, client_login: bool) -> list[Target]:
+    """What a name that is no alias means: one target, or those of the default."""
     if split := _split(name, directory):
         provider, model = split
         if not model:
             raise ApiError(404, "not_found_error", f"{name!r} names a provider but no model")
-        return _fit(provider, model)
+        return [_fit(provider, model)]
     if is_claude(name):
         claude = directory.claude
         if claude is None and client_login:
             claude = next((each for each in directory.addressable.values() if each.preset.first_party), None)
         if claude is not None:
-            return _fit(claude, name)
+            return [_fit(claude, name)]
     owners = [
         provider
         for provider in directory.providers.values()
         if name in directory.listed.get(provider.name, ()) or any(model.id == name for model in provider.models)
     ]
     if len(owners) == 1:
-        return Target(owners[0], name)
-    return _default(name, directory)
+        return [Target(owners[0], name)]
+    default = directory.default
+    defaults = (default,) if default in directory.addressable else _unalias(default, directory.aliases)
+    return [_by_default(name, each, directory) for each in defaults]
 
 
-def _default(name: str, directory: Directory) -> Target:
-    if split := _split(directory.default, directory):
+def _by_default(name: str, default: str, directory: Directory) -> Target:
+    """``name`` as the default has it: ``PROVIDER``, or ``PROVIDER:MODEL`` for whatever nobody else claims."""
+    if split := _split(default, directory):
         provider, model = split
-        return Target(provider, model or name)
-    provider = directory.addressable[directory.default]
-    if is_claude(name) and not provider.preset.first_party:
-        known = [model.id for model in provider.models] or directory.listed.get(provider.name, ())
-        if known:
-            return Target(provider, known[0])
-    return _fit(provider, name)
+        return _fit(provider, model or name)
+    known = directory.addressable.get(default)
+    if known is None:
+        raise ApiError(
+            404,
+            "not_found_error",
+            f"{name!r} goes to the default, {default!r}, which is not set up: "
+            f"give it a base_url in [providers.{default}], or change `default` in the configuration",
+        )
+    if is_claude(name) and not known.preset.first_party:
+        models = [model.id for model in known.models] or directory.listed.get(known.name, ())
+        if models:
+            return Target(known, models[0])
+    return _fit(known, name)
 
 
 def _split(name: str, directory: Directory) -> tuple[Provider, str] | None:

@@ -53,6 +53,9 @@ _KEPT_BACK = frozenset(
     }
 )
 
+#: Names under which a provider's own headers can carry a credential.
+_CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key"})
+
 #: Headers of a reply that speak of the user's plan at Anthropic; anybody else's would be shown as that.
 _PLAN = b"anthropic-ratelimit-"
 
@@ -98,7 +101,7 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
     path = preset.messages_path if endpoint == "messages" else preset.count_path
     return Outbound(
         url=url(target.provider, path or "", query),
-        headers=_headers(headers, preset),
+        headers=_headers(headers, target.provider),
         body=text.encode(),
         changes=tuple(dict.fromkeys(changes)),
     )
@@ -121,13 +124,14 @@ def _is_attributed(system: object) -> bool:
     return isinstance(text, str) and text.startswith(ATTRIBUTION)
 
 
-def _headers(headers: Headers, preset: Preset) -> Headers:
-    dropped = {name.encode() for name in preset.drop_headers}
+def _headers(headers: Headers, provider: Provider) -> Headers:
+    dropped = {name.encode() for name in provider.preset.drop_headers}
+    keeps_login = _takes_login(provider)
     kept: Headers = []
     for name, value in http.end_to_end(headers):
         if name in _KEPT_BACK or name in dropped:
             continue
-        if name == b"anthropic-beta" and preset.auth != "client":
+        if name == b"anthropic-beta" and not keeps_login:
             remaining = _without_beta(value, OAUTH_BETA)
             if not remaining:
                 continue
@@ -136,6 +140,12 @@ def _headers(headers: Headers, preset: Preset) -> Headers:
             kept.append((name, value))
     kept.append((b"accept-encoding", b"identity"))
     return kept
+
+
+def _takes_login(provider: Provider) -> bool:
+    """Whether the client's login can go there: not where the user gave another credential for the provider."""
+    named = any(name in _CREDENTIALS for name, _ in provider.headers)
+    return provider.preset.auth == "client" and provider.api_key is None and not named
 
 
 def _without_beta(value: bytes, beta: str) -> bytes:

@@ -8,7 +8,9 @@ from ccrouter.errors import FrameError, TruncatedStream
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 
-#: How much one `Undo.feed` may grow a chunk: a reply that unpacks to gigabytes is an attack or a fault.
+_GZIP = zlib.MAX_WBITS | 16
+
+#: What one `Undo.feed` may give, in bytes: a reply that unpacks to gigabytes is an attack or a fault.
 MAX_OUTPUT = 64 * 1024 * 1024
 
 
@@ -24,40 +26,53 @@ def can_undo(coding: str) -> bool:
 
 
 class Undo:
-    """Decodes a body piece by piece. Identity passes through."""
+    """Decodes a body piece by piece. Identity passes through.
+
+    A gzip body may be several members, one after the other (RFC 1952, 2.2). ``deflate`` means zlib's format, and
+    some senders give the raw stream inside it: the first two bytes tell which.
+    """
 
     def __init__(self, coding: str) -> None:
-        self._plain = coding == "identity"
-        self._deflate = coding == "deflate"
-        self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 16 if not self._deflate else zlib.MAX_WBITS)
-        self._first = True
+        self._coding = coding
+        self._inflater = None if coding == "deflate" else zlib.decompressobj(_GZIP)
+        self._head = b""
         self._seen = False
 
     def feed(self, chunk: bytes) -> bytes:
-        """What ``chunk`` holds. Raises FrameError when it does not follow the coding."""
-        if self._plain or not chunk:
+        """What ``chunk`` holds. Raises FrameError when it does not follow the coding, or grows beyond measure."""
+        if self._coding == "identity" or not chunk:
             return chunk
         self._seen = True
+        if self._inflater is None:
+            self._head += chunk
+            if len(self._head) < 2:
+                return b""
+            chunk = self._head
+            self._inflater = zlib.decompressobj(zlib.MAX_WBITS if _is_zlib(chunk) else -zlib.MAX_WBITS)
         try:
-            out = self._inflate(chunk)
+            return self._inflate(self._inflater, chunk)
         except zlib.error as error:
             raise FrameError(f"the body does not follow its content coding: {error}") from None
-        if self._inflater.unconsumed_tail:
-            raise FrameError(f"a compressed body unpacks to over {MAX_OUTPUT} bytes")
-        return out
 
-    def _inflate(self, chunk: bytes) -> bytes:
-        first, self._first = self._first, False
-        try:
-            return self._inflater.decompress(chunk, MAX_OUTPUT)
-        except zlib.error:
-            if not (first and self._deflate):
-                raise
-            # "deflate" means zlib's format; some senders give the raw stream inside it.
-            self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-            return self._inflater.decompress(chunk, MAX_OUTPUT)
+    def _inflate(self, inflater: zlib._Decompress, chunk: bytes) -> bytes:
+        out = bytearray()
+        while chunk:
+            if inflater.eof:
+                if self._coding == "deflate":
+                    raise FrameError("the body does not follow its content coding: bytes after its end")
+                self._inflater = inflater = zlib.decompressobj(_GZIP)
+            out += inflater.decompress(chunk, MAX_OUTPUT + 1 - len(out))
+            if len(out) > MAX_OUTPUT:
+                raise FrameError(f"a compressed body unpacks to over {MAX_OUTPUT} bytes")
+            chunk = inflater.unused_data
+        return bytes(out)
 
     def close(self) -> None:
         """Raise TruncatedStream when the compressed body is not whole."""
-        if self._seen and not self._inflater.eof:
+        if self._seen and (self._inflater is None or not self._inflater.eof):
             raise TruncatedStream("a compressed body ended before it was whole")
+
+
+def _is_zlib(head: bytes) -> bool:
+    """Whether it begins with the header of RFC 1950: method 8, and a multiple of 31 as a number."""
+    return head[0] & 0x0F == 8 and int.from_bytes(head[:2], "big") % 31 == 0

@@ -49,6 +49,16 @@ _STATUSES = {
 #: The longest message that is passed on from an envelope that is not Anthropic's, in characters.
 MAX_MESSAGE = 2048
 
+#: How much of a page is searched for its words, in bytes.
+_MAX_PAGE = 64 * 1024
+
+#: How many envelopes inside each other are opened.
+_MAX_DEPTH = 8
+
+#: A tag or a comment, or the text up to the next one. Linear: a ``<`` that opens nothing is text.
+_PIECE = re.compile(r"<([^<>]*)>|[^<]+|<")
+_HIDDEN = ("style", "script", "title")
+
 
 def kind_of(status: int) -> str:
     """The error type that goes with a status."""
@@ -97,13 +107,6 @@ def message_in(body: bytes) -> str:
     return _message(value)[:MAX_MESSAGE].strip()
 
 
-#: How much of a page is searched for its words, in bytes.
-_MAX_PAGE = 64 * 1024
-
-#: How far inside each other envelopes are opened.
-_MAX_DEPTH = 8
-
-
 def _message(value: Any) -> str:
     for _ in range(_MAX_DEPTH):
         if isinstance(value, list) and value:
@@ -124,11 +127,6 @@ def _message(value: Any) -> str:
 
 def _speaks(value: Any) -> bool:
     return isinstance(value, str | dict | list) and bool(value)
-
-
-#: A tag or a comment, or the text up to the next one. Linear: a ``<`` that opens nothing is text.
-_PIECE = re.compile(r"<([^<>]*)>|[^<]+|<")
-_HIDDEN = ("style", "script", "title")
 
 
 def _words(text: str) -> str:

@@ -21,6 +21,9 @@ _JOINED = {
     "thinking_delta": ("thinking", "thinking"),
 }
 
+#: Fields of a message_delta event that are not the message's.
+_OF_DELTA = frozenset({"type", "delta", "usage"})
+
 
 def fold(events: Iterable[Event]) -> dict[str, Any]:
     """The message of a whole stream. Raises WireError for one that is not whole, carries an error, or lies."""
@@ -47,14 +50,23 @@ class Fold:
         return self._message
 
     def feed(self, event: Event) -> None:
-        """Take in one event. An ``error`` event raises WireError with its words."""
+        """Take in one event. Raises WireError: an ``error`` event with its words, FrameError for a wrong shape."""
+        try:
+            self._take(event)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise FrameError(f"a {event.get('type')} event of the wrong shape: {error}") from None
+
+    def _take(self, event: Event) -> None:
         match event["type"]:
             case "message_start":
                 start = event["message"]
                 self._message = {**start, "content": list(start["content"]), "usage": dict(start["usage"])}
             case "content_block_start":
                 self._input = []
-                self.message()["content"].append(dict(event["content_block"]))
+                block = dict(event["content_block"])
+                self.message()["content"].append(block)
+                if block["type"] == "fallback":  # it names the model that went on with the message
+                    self.message()["model"] = block["to"]["model"]
             case "content_block_delta":
                 self._delta(self.message()["content"][-1], event["delta"])
             case "content_block_stop":
@@ -62,9 +74,10 @@ class Fold:
                     self._close_input(self.message()["content"][-1])
             case "message_delta":
                 message = self.message()
-                message.update(event["delta"])
-                usage = event.get("usage") or {}
-                message["usage"].update({key: value for key, value in usage.items() if value is not None})
+                _overwrite(message["usage"], event.get("usage") or {})
+                _overwrite(message, event["delta"])
+                # What stands beside the delta is the message's too, such as context_management.
+                _overwrite(message, {key: value for key, value in event.items() if key not in _OF_DELTA})
             case "error":
                 raise WireError(f"{event['error'].get('type')}: {event['error'].get('message')}")
             case _:
@@ -90,5 +103,12 @@ class Fold:
             return  # "" says {}: the input that the block opened with stands
         try:
             block["input"] = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FrameError(f"the input of tool {block.get('name')!r} is not JSON: {error}") from None
+
+
+def _overwrite(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Totals and reasons replace what was said before; None says nothing, but that the field exists."""
+    for key, value in new.items():
+        if value is not None or key not in old:
+            old[key] = value

@@ -217,7 +217,7 @@ seconds = st.floats(min_value=1e-6, max_value=1e6)
 deadlines = st.builds(Timeouts, seconds, seconds, seconds, seconds)
 sources = st.one_of(
     st.builds(FromEnv, st.just("K")),
-    st.builds(FromFile, words),
+    st.builds(FromFile, words | st.just('a\x7f "\n\\')),
     st.builds(FromCommand, words.map(lambda word: (word,)), st.none() | seconds),
 )
 models = st.builds(Model, words, st.none() | words, st.none() | st.integers(1, 10**6), st.none() | st.booleans())

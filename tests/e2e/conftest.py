@@ -55,3 +55,11 @@ async def stage(client: Client, way: Way, sandbox: Sandbox) -> AsyncIterator[Sta
     """A client, a router and an upstream that the test gives a script."""
     async with staged(client, way, sandbox) as put_together:
         yield put_together
+
+
+@pytest.fixture
+async def serving(sandbox: Sandbox) -> AsyncIterator[Stage]:
+    """A router and an upstream, for a client that the test is itself."""
+    nobody = Client("0.0.0", Path("/nonexistent"))
+    async with staged(nobody, "printed", sandbox) as put_together:
+        yield put_together

@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 import pytest
+import trio
 
 from tests.e2e import replies, upstream
 from tests.e2e.images import png
@@ -108,23 +109,33 @@ async def test_an_image_that_is_read_reaches_the_upstream(stage: Stage) -> None:
     assert ran.answer == "It is red."
 
 
-async def test_a_subagent_works_while_the_main_conversation_goes_on(stage: Stage) -> None:
+async def test_a_subagent_works_beside_the_main_conversation(stage: Stage) -> None:
+    beside, back = trio.Event(), trio.Event()
+
     def script(received: Received) -> Reply:
         if reply := upstream.usual(received):
             return reply
         if received.kind == "subagent":
-            return received.say(Text("The subagent found 17."))
-        names = [tool["name"] for tool in received.json["tools"]]
+            back.set()
+            reply = received.say(Text("The subagent found 17."))
+            # 2.1.329 lets its agents run in the background: neither of the two is answered before both have come.
+            return reply.after(beside) if stage.client.is_new else reply
         if len(stage.upstream.of("main")) == 1:
+            tool = "Agent" if "Agent" in (each["name"] for each in received.json["tools"]) else "Task"
             task = {"description": "Look", "prompt": "look for it", "subagent_type": "general-purpose"}
-            return received.say(Use("toolu_agent", "Agent" if "Agent" in names else "Task", task))
-        found = "found 17" in json.dumps(received.json["messages"])
-        return received.say(Text(f"Result is {'there' if found else 'still missing'}."))
+            return received.say(Use("toolu_agent", tool, task))
+        beside.set()
+        found = "The subagent found 17." in json.dumps(received.json["messages"])
+        return received.say(Text("It is 17." if found else "Waiting.")).after(back)
 
     stage.upstream.script = script
     ran = await stage.ask("send an agent")
-    print([(r.kind, r.number, json.dumps(r.turns[-1])[:600]) for r in stage.upstream.received if r.kind in ("main","subagent")])
-    assert ran.answer == "Result is there."
+    assert ran.answer == "It is 17."
+    [subagent] = stage.upstream.of("subagent")
+    assert "look for it" in json.dumps(subagent.turns)
+    if stage.client.is_new:
+        assert subagent.header("x-claude-code-request-class") == "subagent"
+        assert {each.header("x-claude-code-request-class") for each in stage.upstream.of("main")} == {"main"}
 
 
 async def test_a_stream_that_is_cut_is_asked_for_again(stage: Stage) -> None:
@@ -137,8 +148,9 @@ async def test_a_stream_that_is_cut_is_asked_for_again(stage: Stage) -> None:
 
     stage.upstream.script = script
     ran = await stage.ask("tell me")
-    print([(r.json.get("stream"), r.turns[-1]) for r in stage.upstream.of("main")])
-    assert ran.answer.endswith("This is the whole answer.")
+    assert ran.answer == "This is the whole answer."
+    first, second = stage.upstream.of("main")
+    assert (first.json["stream"], second.json.get("stream", False)) == (True, False), "the client was not told"
 
 
 async def test_a_429_is_waited_out(stage: Stage) -> None:
@@ -175,11 +187,33 @@ async def test_the_words_of_an_overflow_reach_the_client(stage: Stage) -> None:
         400, "invalid_request_error", words
     )
     ran = await stage.ask("much too much")
-    print(ran)
     assert ran.code == 1
-    assert ran.json["is_error"] is True
-    assert ran.json["api_error_status"] == 400
-    assert "too long" in ran.json["result"]
+    assert (ran.json["is_error"], ran.json["api_error_status"]) == (True, 400)
+    # The client read the numbers out of them.
+    assert "~250001 tokens (limit 200000)" in ran.json["result"]
+
+
+async def test_an_overflow_in_a_long_conversation_makes_the_client_compact_it(stage: Stage) -> None:
+    def script(received: Received) -> Reply:
+        if reply := upstream.usual(received):
+            return reply
+        asked = json.dumps(received.turns[-1])
+        if "CRITICAL: Respond with TEXT ONLY" in asked:
+            return received.say(Text("<summary>The user counts: one, two, three.</summary>"))
+        if "The user counts" in json.dumps(received.turns):
+            return received.say(Text("Going on after the summary."))
+        if "and four" in asked:
+            words = "prompt is too long: 250001 tokens > 200000 maximum"
+            return replies.error(400, "invalid_request_error", words)
+        return received.say(Text("Yes."))
+
+    stage.upstream.script = script
+    session = str(uuid.uuid4())
+    for number, prompt in enumerate(("one", "two", "three")):
+        ran = await stage.ask(prompt, "--resume" if number else "--session-id", session)
+        assert ran.answer == "Yes."
+    ran = await stage.ask("and four", "--resume", session)
+    assert ran.answer == "Going on after the summary."
 
 
 async def test_a_conversation_is_taken_up_again(stage: Stage) -> None:

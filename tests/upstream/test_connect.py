@@ -5,6 +5,7 @@ import socket
 import ssl
 from functools import partial
 
+import h11
 import pytest
 import trio
 
@@ -26,34 +27,28 @@ def trust(authority_file):
     return partial(make_trust, {"SSL_CERT_FILE": authority_file})
 
 
-@pytest.fixture
-def resolve():
-    """``resolve(answer)``: all host names have these addresses, or their look-up fails so."""
-    before = []
+class Resolver(trio.abc.HostnameResolver):
+    def __init__(self, answer):
+        self.answer = answer
 
-    class Resolver(trio.abc.HostnameResolver):
-        def __init__(self, answer):
-            self.answer = answer
+    async def getaddrinfo(self, host, port, family=0, type=0, proto=0, flags=0):
+        await trio.lowlevel.checkpoint()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if self.answer is None:
+            await trio.sleep_forever()
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, each or port))
+            for address, each in self.answer
+        ]
 
-        async def getaddrinfo(self, host, port, family=0, type=0, proto=0, flags=0):
-            await trio.lowlevel.checkpoint()
-            if isinstance(self.answer, Exception):
-                raise self.answer
-            if self.answer is None:
-                await trio.sleep_forever()
-            return [
-                (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, each or port))
-                for address, each in self.answer
-            ]
+    async def getnameinfo(self, sockaddr, flags):
+        raise NotImplementedError
 
-        async def getnameinfo(self, sockaddr, flags):
-            raise NotImplementedError
 
-    def use(answer):
-        before.append(trio.socket.set_custom_hostname_resolver(Resolver(answer)))
-
-    yield use
-    trio.socket.set_custom_hostname_resolver(before[0] if before else None)
+def resolve(answer) -> None:
+    """All host names have these addresses, or looking them up fails so, or never ends; in this trio run."""
+    trio.socket.set_custom_hostname_resolver(Resolver(answer))
 
 
 @pytest.fixture
@@ -94,14 +89,14 @@ async def test_a_refused_connection_asks_for_the_server(closed_port):
     )
 
 
-async def test_an_address_that_refuses_does_not_hide_one_that_answers(serve, resolve, closed_port):
+async def test_an_address_that_refuses_does_not_hide_one_that_answers(serve, closed_port):
     port = await serve(never)
     resolve([("127.0.0.1", closed_port), ("127.0.0.1", port)])
     connection = await connect(Route(Origin("http", HOST, 80)), no_trust, 5)
     await connection.aclose()
 
 
-async def test_addresses_that_fail_alike_are_told_once(resolve, closed_port):
+async def test_addresses_that_fail_alike_are_told_once(closed_port):
     resolve([("127.0.0.1", closed_port), ("127.0.0.2", closed_port)])
     assert await fail(Route(Origin("http", HOST, 80))) == (
         f"cannot reach http://{HOST}: connection refused (is the server running?)"
@@ -118,12 +113,12 @@ async def test_addresses_that_fail_alike_are_told_once(resolve, closed_port):
         (OSError("odd"), "OSError"),
     ],
 )
-async def test_what_the_system_says_is_told_in_words(resolve, error, reason):
+async def test_what_the_system_says_is_told_in_words(error, reason):
     resolve(error)
     assert await fail(Route(Origin("http", HOST, 80))) == f"cannot reach http://{HOST}: {reason}"
 
 
-async def test_the_deadline_covers_the_look_up_of_the_name(resolve, autojump_clock):
+async def test_the_deadline_covers_the_look_up_of_the_name(autojump_clock):
     resolve(None)
     with pytest.raises(UpstreamTimeout) as caught:
         await connect(Route(Origin("https", HOST, 443)), no_trust, 10)
@@ -155,7 +150,7 @@ async def test_the_deadline_covers_proxy_and_tls_and_closes_the_socket(way, serv
 # TLS
 
 
-async def test_tls_names_the_host_and_speaks_http_1(serve, server_context, trust, resolve):
+async def test_tls_names_the_host_and_speaks_http_1(serve, server_context, trust):
     seen = []
 
     async def greet(stream: trio.abc.Stream) -> None:
@@ -255,8 +250,6 @@ async def test_https_goes_through_a_tunnel(scheme, login, serve, receive_request
     port = await serve(tunnel, server_context("127.0.0.1") if scheme == "https" else None)
     route = Route(Origin("https", HOST, 443), Proxy(Origin(scheme, "127.0.0.1", port), "HTTPS_PROXY", login))
     connection = await connect(route, trust, 5)
-
-    import h11
 
     request = h11.Request(method="GET", target="/", headers=[("host", HOST)])
     answer = await connection.exchange(request, b"", Timeouts())

@@ -6,7 +6,7 @@ import h11
 import pytest
 import trio
 import trio.testing
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccrouter.errors import ConnectFailed, UpstreamBroken, UpstreamTimeout
@@ -136,9 +136,7 @@ async def test_the_answer_has_status_and_headers_in_order_and_all_of_the_body():
 
 async def test_informational_replies_are_skipped():
     connection, backend, _ = connect()
-    await backend.send_all(
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + WHOLE
-    )
+    await backend.send_all(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + WHOLE)
     answer = await ask(connection)
     assert (answer.status, await drain(answer)) == (200, [b"hello"])
 
@@ -165,8 +163,7 @@ def chunked(*pieces: bytes) -> bytes:
 BODY = b'event: ping\ndata: {"type":"ping"}\n\n' * 4 + "\u2028é".encode()
 REPLIES = {
     "length": b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(BODY), BODY),
-    "chunked": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-    + chunked(BODY[:7], BODY[7:90], BODY[90:]),
+    "chunked": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + chunked(BODY[:7], BODY[7:90], BODY[90:]),
     "close": b"HTTP/1.1 200 OK\r\n\r\n" + BODY,
     "old": b"HTTP/1.0 200 OK\r\n\r\n" + BODY,
 }
@@ -202,6 +199,7 @@ async def test_a_reply_that_comes_byte_by_byte_is_the_same_reply(kind):
     assert len(read) > len(BODY) // 2
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(REPLIES)), st.sets(st.integers(1, 300)))
 async def test_however_a_reply_is_cut_into_network_reads_its_body_is_the_same(kind, cuts):
     wire = REPLIES[kind]
@@ -223,6 +221,7 @@ async def test_one_read_gives_all_that_one_network_read_brought():
 
 
 @pytest.mark.parametrize("kind", ["length", "chunked"])
+@settings(deadline=None)
 @given(data=st.data())
 async def test_a_body_that_is_cut_short_is_delivered_so_far_and_then_reported(kind, data):
     wire = REPLIES[kind]
@@ -289,9 +288,7 @@ async def test_an_end_within_the_head_is_not_marked_as_before_the_reply():
 async def test_what_does_not_speak_http_is_reported_in_a_line(wire):
     connection, backend, _ = connect()
     await backend.send_all(wire)
-    with pytest.raises(
-        UpstreamBroken, match=r"^http://backend.test:8000 does not keep to HTTP/1.1"
-    ) as caught:
+    with pytest.raises(UpstreamBroken, match=r"^http://backend.test:8000 does not keep to HTTP/1.1") as caught:
         await ask(connection)
     assert len(str(caught.value).splitlines()) == 1
     assert not caught.value.before_reply
@@ -368,9 +365,7 @@ async def test_an_early_success_waits_until_the_request_is_written():
 
 async def test_a_slow_head_is_a_first_byte_timeout(autojump_clock):
     connection, _, _ = connect()
-    with pytest.raises(
-        UpstreamTimeout, match=r"http://backend.test:8000 began no reply within 7\.5 s"
-    ) as caught:
+    with pytest.raises(UpstreamTimeout, match=r"http://backend.test:8000 began no reply within 7\.5 s") as caught:
         await ask(connection, make_call(first_byte=7.5))
     assert caught.value.phase == "first_byte"
     assert trio.current_time() == pytest.approx(7.5)

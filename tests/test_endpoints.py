@@ -1,0 +1,270 @@
+"""The routes of the port, their errors, the lists of models and the counts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import trio
+from attrs import evolve
+from trio.testing import MockClock
+
+from ccrouter.errors import ConnectFailed
+from ccrouter.providers.provider import Model
+from ccrouter.translate.tokens import estimate
+from ccrouter.wire import envelope
+from tests.rig import JSON, Script, Sleep, provider, request, rig, talk
+
+
+@pytest.mark.parametrize("path", ["/", "/api/hello", "/health"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_router_says_that_it_is_there_without_a_token(method: str, path: str) -> None:
+    async with talk(rig(Script())) as client:
+        await client.send(b"", method=method, target=path, token=None)
+        body = await client.reply()
+    assert client.status == 200
+    assert client.headers["request-id"].startswith("req_")
+    assert bool(body) is (method == "GET")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/v1/messages", 405),
+        ("POST", "/v1/models", 405),
+        ("DELETE", "/health", 405),
+        ("GET", "/v1/", 404),
+        ("OPTIONS", "/v1/messages", 405),
+    ],
+)
+async def test_what_is_no_endpoint_is_refused_in_the_envelope(method: str, path: str, status: int) -> None:
+    async with talk(rig(Script())) as client:
+        await client.send(b"", method=method, target=path)
+        body = await client.reply()
+    assert client.status == status
+    assert envelope.is_envelope(body)
+    assert json.loads(body)["request_id"] == client.headers["request-id"]
+    assert ("allow" in client.headers) is (status == 405)
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/messages", "/v1/models", "/status", "/nothing", "/v1/messages/count_tokens"]
+)
+async def test_every_other_path_asks_for_the_token(path: str) -> None:
+    async with talk(rig(Script())) as client:
+        await client.send(b"", method="GET", target=path, token=None)
+        await client.reply()
+    assert client.status == 401
+
+
+@pytest.mark.parametrize("header", [(b"origin", b"https://evil.example"), (b"host", b"evil.example")])
+@pytest.mark.parametrize("path", ["/", "/health", "/v1/models"])
+async def test_web_pages_and_foreign_names_are_refused_everywhere(header: tuple[bytes, bytes], path: str) -> None:
+    it = rig(Script())
+    async with talk(it) as client:
+        name, value = header
+        host = value if name == b"host" else b"127.0.0.1"
+        raw = b"GET %s HTTP/1.1\r\nhost: %s\r\nx-ccrouter-token: %s\r\n" % (path.encode(), host, it.token.encode())
+        if name == b"origin":
+            raw += b"origin: " + value + b"\r\n"
+        await client.stream.send_all(raw + b"\r\n")
+        received = bytes(await client.stream.receive_some())
+        assert received.startswith(b"HTTP/1.1 403")
+
+
+@pytest.mark.parametrize(
+    "target", ["/v1/messages", "/v1/messages/", "//v1/messages", "/base/path/v1/messages?beta=true"]
+)
+async def test_a_base_url_with_a_path_or_a_slash_too_many_finds_its_endpoint(target: str) -> None:
+    it = rig(Script(headers=JSON, body=[b"{}"]))
+    async with talk(it) as client:
+        await client.send(request(), target=target)
+        await client.reply()
+    assert client.status == 200
+    assert it.dial.calls[0].url.startswith("https://api.anthropic.com/v1/messages")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "not JSON"),
+        (b"[]", "not JSON"),
+        (b'{"model": "x"', "at character 13"),
+        (b'{"model": "x"} trailing', "unexpected text"),
+        (b"{}", "model: a non-empty string is required"),
+        (b'{"model": 5}', "model"),
+        (b'{"model": ""}', "model"),
+        (b'{"model": "\xff"}', "not UTF-8"),
+        (b'{"model":"x","a":' + b"[" * 100_000, "nested too deeply"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+async def test_a_body_that_is_no_request_is_told_what_to_mend(body: bytes, words: str, path: str) -> None:
+    it = rig(Script())
+    async with talk(it) as client:
+        await client.send(body, target=path)
+        error = json.loads(await client.reply())
+    assert client.status == 400
+    assert error["error"]["type"] == "invalid_request_error"
+    assert words in error["error"]["message"]
+    assert not it.dial.calls
+
+
+async def test_a_provider_without_a_model_is_a_404() -> None:
+    async with talk(rig(Script())) as client:
+        await client.send(request(model="anthropic:"))
+        await client.reply()
+    assert client.status == 404
+
+
+# count_tokens
+
+COUNT = b'{"model":"claude-opus-5-5","messages":[{"role":"user","content":"hello there, how are you today?"}]}'
+
+
+async def test_a_backend_that_counts_is_asked_and_its_answer_passed_on() -> None:
+    it = rig(Script(headers=[*JSON, (b"x-a", b"1")], body=[b'{"input_tokens": 42,', b' "new": 1}']))
+    async with talk(it) as client:
+        await client.send(COUNT, target="/v1/messages/count_tokens?beta=true")
+        assert await client.reply() == b'{"input_tokens": 42, "new": 1}'
+    assert it.dial.calls[0].url == "https://api.anthropic.com/v1/messages/count_tokens?beta=true"
+    assert it.dial.calls[0].body == COUNT
+    assert "x-ccrouter-estimate" not in client.headers
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(before=[ConnectFailed("refused")]),
+        Script(status=404, headers=JSON, body=[b"{}"]),
+        Script(status=500, headers=JSON, body=[b"oops"]),
+        Script(status=200, headers=JSON, body=[b"<html>"]),
+        Script(before=[Sleep(1e6)]),
+    ],
+)
+async def test_a_count_is_never_an_error(script: Script, autojump_clock: MockClock) -> None:
+    it = rig(script)
+    async with talk(it) as client:
+        await client.send(COUNT, target="/v1/messages/count_tokens")
+        body = json.loads(await client.reply())
+        assert trio.current_time() < 12
+    assert client.status == 200
+    assert body == {"input_tokens": estimate(json.loads(COUNT))}
+    assert client.headers["x-ccrouter-estimate"] == "1"
+    assert it.dial.opened == it.dial.closed
+
+
+async def test_a_backend_that_can_not_count_is_not_asked() -> None:
+    it = rig(Script(), providers=[provider("ollama")])
+    async with talk(it) as client:
+        await client.send(COUNT.replace(b"claude-opus-5-5", b"ollama:q"), target="/v1/messages/count_tokens")
+        assert json.loads(await client.reply())["input_tokens"] > 0
+    assert not it.dial.calls
+
+
+async def test_a_hang_up_ends_a_count() -> None:
+    it = rig(Script(before=[Sleep(1e6)]))
+    async with talk(it) as client:
+        await client.send(COUNT, target="/v1/messages/count_tokens")
+        await trio.testing.wait_all_tasks_blocked()
+        assert it.dial.opened == 1
+        await trio.aclose_forcefully(client.stream)
+        await trio.testing.wait_all_tasks_blocked()
+        assert it.dial.closed == 1
+
+
+# models
+
+
+def listing(*ids: str) -> Script:
+    return Script(headers=JSON, body=[json.dumps({"data": [{"id": each} for each in ids]}).encode()])
+
+
+async def test_the_models_of_all_providers_are_listed_within_two_seconds_whatever_a_backend_does(
+    autojump_clock: MockClock,
+) -> None:
+    it = rig(
+        evolve(listing("claude-a"), where="anthropic.com"),
+        Script(where=":1234", before=[Sleep(1e6)]),
+        Script(where=":8000", status=500),
+        Script(where="openrouter", headers=JSON, body=[b"not json"]),
+        providers=[
+            provider("anthropic"),
+            provider("lmstudio"),
+            provider("vllm"),
+            provider("openrouter"),
+            provider("mine", "messages", models=(Model("glm", name="GLM", window=131072),)),
+        ],
+        environ={"HOME": "/nonexistent", "ANTHROPIC_API_KEY": "sk-aaaaaaaa", "OPENROUTER_API_KEY": "sk-bbbbbbb"},
+    )
+    async with talk(it) as client:
+        await client.send(b"", method="GET", target="/v1/models?limit=1000")
+        body = json.loads(await client.reply())
+        assert trio.current_time() <= 2.0
+    assert [row["id"] for row in body["data"]] == ["claude-a", "mine:glm"]
+    assert body["has_more"] is False
+    assert (body["first_id"], body["last_id"]) == ("claude-a", "mine:glm")
+    assert body["data"][1]["display_name"] == "GLM"
+    assert body["data"][1]["description"] == "Anthropic-format endpoint · 128k"
+    assert it.dial.opened == it.dial.closed == 4
+
+
+async def test_a_slow_provider_does_not_slow_the_next_question(autojump_clock: MockClock) -> None:
+    it = rig(Script(before=[Sleep(1e6)]), providers=[provider("lmstudio")])
+    async with talk(it) as client:
+        for _ in range(3):
+            await client.send(b"", method="GET", target="/v1/models")
+            await client.reply()
+        assert trio.current_time() <= 2.0
+    assert len(it.dial.calls) == 1
+
+
+async def test_a_list_is_kept_for_a_while_and_outlives_a_failure(autojump_clock: MockClock) -> None:
+    it = rig(listing("a"), Script(before=[ConnectFailed("gone")]), providers=[provider("lmstudio")])
+    async with talk(it) as client:
+        for _ in range(3):
+            await client.send(b"", method="GET", target="/v1/models")
+            assert [row["id"] for row in json.loads(await client.reply())["data"]] == ["lmstudio:a"]
+            await trio.sleep(35)
+    assert len(it.dial.calls) == 2
+
+
+async def test_an_older_client_gets_ids_that_it_accepts_and_that_decode_back() -> None:
+    it = rig(listing("qwen3:8b"), Script(headers=JSON, body=[b"{}"]), providers=[provider("lmstudio")])
+    async with talk(it) as client:
+        await client.send(
+            b"", [(b"user-agent", b"claude-code/2.1.197")], method="GET", target="/v1/models?limit=1000"
+        )
+        (row,) = json.loads(await client.reply())["data"]
+        assert row["id"].startswith("anthropic")
+        assert row["display_name"] == "qwen3:8b (lmstudio)"
+        await client.send(request(model=row["id"]))
+        await client.reply()
+    assert json.loads(it.dial.calls[1].body)["model"] == "qwen3:8b"
+
+
+async def test_status_tells_of_every_provider_and_of_no_secret() -> None:
+    it = rig(
+        Script(status=500), providers=[provider("openrouter")], environ={"OPENROUTER_API_KEY": "sk-secret-key-1"}
+    )
+    async with talk(it) as client:
+        await client.send(b"", method="GET", target="/status")
+        text = (await client.reply()).decode()
+    (row,) = json.loads(text)["providers"]
+    assert row["name"] == "openrouter"
+    assert "500" in row["problem"]
+    assert "sk-secret" not in text
+    assert it.token not in text
+
+
+async def test_a_request_is_told_in_one_line_without_its_prompt() -> None:
+    it = rig(Script(headers=JSON, body=[b"{}"]))
+    async with talk(it) as client:
+        await client.send(request(model="claude-\x1b[31mred", messages=[{"role": "user", "content": "sesame"}]))
+        await client.reply()
+    (line,) = it.lines
+    assert "anthropic:claude-" in line
+    assert "done" in line
+    assert "\x1b" not in line
+    assert "sesame" not in line
