@@ -171,9 +171,9 @@ def rig(*scripts: Script, providers: Sequence[Provider] = (), **more: Any) -> Ri
 
 @define(eq=False)
 class Talk:
-    """A client's connection to a rig."""
+    """A client's connection to a rig, or to a real router."""
 
-    stream: trio.StapledStream
+    stream: trio.abc.Stream
     conn: h11.Connection = field(factory=lambda: h11.Connection(h11.CLIENT))
     ended: trio.Event = field(factory=trio.Event)
     status: int = 0

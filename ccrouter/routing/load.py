@@ -286,6 +286,10 @@ class _Builder:
                 words = f"the alias `{shown(alias)}` leads to names without a provider"
                 self._refuse(("default",), f"{words}; write them as `PROVIDER:MODEL`")
             return
+        if name in self._presets:
+            words = f"the preset `{name}` does not know where it is; add [providers.{name}] with its base_url"
+            self._refuse(("default",), words)
+            return
         known = dict.fromkeys([*self._file.providers, *self._presets, *self._file.aliases])
         near = nearest(name, known)
         hint = f"did you mean `{shown(near)}`?" if near else f"there are: {', '.join(map(shown, known))}"
@@ -294,7 +298,9 @@ class _Builder:
     def _names_provider(self, name: str) -> bool:
         """``PROVIDER`` or ``PROVIDER:MODEL``."""
         provider, *model = _SEPARATORS.split(name, maxsplit=1)
-        return (provider in self._file.providers or provider in self._presets) and model != [""]
+        preset = self._presets.get(provider)
+        reachable = provider in self._file.providers or (preset is not None and preset.base_url is not None)
+        return reachable and model != [""]
 
 
 def _trimmed(url: str, messages_path: str) -> str:

@@ -7,8 +7,9 @@ The rules, first match wins (the contract with users, "Model names"):
 3. ``PROVIDER:MODEL``, the longest provider name first; ``PROVIDER,MODEL`` and ``PROVIDER/MODEL`` too;
 4. a Claude name goes to the provider for Claude models, when there is one;
 5. a model that exactly one provider lists;
-6. the default: a provider, one of its models, or an alias for such. A Claude name that came this far has no provider for Claude models to go to; the
-   default provider does not know it either, and gets it as the first model that it lists.
+6. the default: a provider, one of its models, or an alias for such. A Claude name that came this far has no
+   provider for Claude models to go to; the default provider does not know it either, and gets it as the
+   first model that it lists.
 """
 
 from __future__ import annotations

@@ -204,6 +204,7 @@ def test_the_default_may_be_a_provider_a_preset_a_model_of_one_or_an_alias_for_t
         ("[aliases]\na = 'b'\nb = ['x', 'a[1m]']", "config.toml:2: aliases.a: leads back to itself"),
         ("[aliases]\na = 'b'\nb = 'c'\nc = 'x'", "config.toml:2: aliases.a: leads through `b` to `c`, a third alias"),
         ("default = 'olama'", "config.toml:1: default: `olama` is no provider, preset or alias; did you mean `ollama`?"),
+        ("default = 'messages'", "config.toml:1: default: the preset `messages` does not know where it is; add [providers.messages]"),
         ("default = 'ollama:'", "default: `ollama:` is no provider"),
         ("default = 'a'\n[aliases]\na = ['ollama:x', 'b']\nb = 'bare'", "default: the alias `a` leads to names without a provider"),
         ("a = 1\nb = [1,,]", "config.toml:2:8: Invalid value"),

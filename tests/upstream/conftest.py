@@ -32,7 +32,8 @@ def serve(nursery: trio.Nursery) -> Callable[..., Awaitable[int]]:
 
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         nursery.start_soon(partial(trio.serve_listeners, serve_one, listeners))
-        return listeners[0].socket.getsockname()[1]
+        port: int = listeners[0].socket.getsockname()[1]
+        return port
 
     return start
 

@@ -31,7 +31,7 @@ class Resolver(trio.abc.HostnameResolver):
     def __init__(self, answer):
         self.answer = answer
 
-    async def getaddrinfo(self, host, port, family=0, type=0, proto=0, flags=0):
+    async def getaddrinfo(self, host, port, *_hints, **_more_hints):
         await trio.lowlevel.checkpoint()
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -274,8 +274,10 @@ async def test_https_goes_through_a_tunnel(scheme, login, serve, receive_request
         (
             b"Basic aHVudGVyMg==",
             b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n",
-            "the proxy {} does not accept the user and password (407): "
-            "put user:password@ before the host in HTTPS_PROXY",
+            (
+                "the proxy {} does not accept the user and password (407): "
+                "put user:password@ before the host in HTTPS_PROXY"
+            ),
         ),
         (
             None,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import h11
@@ -69,7 +70,7 @@ async def receive_request(backend: trio.abc.ReceiveStream) -> bytes:
 
 async def test_the_request_is_written_as_one_piece_with_host_length_and_header_order():
     connection, backend, stream = connect()
-    sends = []
+    sends: list[None] = []
 
     deliver = stream.send_stream.send_all_hook
 
@@ -204,7 +205,7 @@ async def test_a_reply_that_comes_byte_by_byte_is_the_same_reply(kind):
 async def test_however_a_reply_is_cut_into_network_reads_its_body_is_the_same(kind, cuts):
     wire = REPLIES[kind]
     edges = [0, *sorted(cut for cut in cuts if cut < len(wire)), len(wire)]
-    read, _ = await exchange_pieces([wire[a:b] for a, b in zip(edges, edges[1:], strict=False)])
+    read, _ = await exchange_pieces([wire[a:b] for a, b in itertools.pairwise(edges)])
     assert b"".join(read) == BODY
     assert len(read) <= len(edges)
 
@@ -263,7 +264,7 @@ async def test_broken_chunks_are_reported_after_what_came_before_them():
     answer = await ask(connection)
     assert await answer.read() == b"ok"
     for _ in range(2):
-        with pytest.raises(UpstreamBroken, match="does not keep to HTTP/1.1"):
+        with pytest.raises(UpstreamBroken, match=r"does not keep to HTTP/1\.1"):
             await answer.read()
 
 
@@ -479,7 +480,7 @@ async def test_an_answer_that_is_not_read_stops_the_backends_sending():
 
 async def test_closing_closes_the_stream_once():
     connection, _, stream = connect()
-    closed = []
+    closed: list[None] = []
     stream.send_stream.close_hook = lambda: closed.append(None)
     await connection.aclose()
     await connection.aclose()

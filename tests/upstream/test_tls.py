@@ -17,7 +17,7 @@ def subjects(context: ssl.SSLContext) -> int:
 def bare_system(monkeypatch, tmp_path):
     """A system without any certificate; gives a folder to put some into."""
     (tmp_path / "certs").mkdir()
-    paths = ssl.get_default_verify_paths()._replace(cafile=None, capath=str(tmp_path / "certs"))
+    paths = ssl.get_default_verify_paths()._replace(cafile="", capath=str(tmp_path / "certs"))
     monkeypatch.setattr(ssl, "create_default_context", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
     monkeypatch.setattr(tls, "_BUNDLES", (str(tmp_path / "bundle.pem"),))

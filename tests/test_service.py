@@ -1,0 +1,331 @@
+"""A whole router over real loopback sockets."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+from attrs import evolve
+
+import ccrouter.service
+from ccrouter.errors import ConfigError, SecretError, StartError
+from ccrouter.providers.presets import PRESETS
+from ccrouter.service import Options, Running, serve
+from ccrouter.wire import events
+from tests.backend import Backend, Reply, Seen, backend
+from tests.rig import Talk, event_types, message, request
+
+SSE = [(b"content-type", b"text/event-stream")]
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def no_local_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What happens to run on this machine's default ports is not part of a test."""
+    presets = {name: evolve(row, base_url=NOWHERE) if row.probe else row for name, row in PRESETS.items()}
+    monkeypatch.setattr(ccrouter.service, "PRESETS", presets)
+
+
+@asynccontextmanager
+async def running(
+    tmp_path: Path, config: str = "", environ: Mapping[str, str] | None = None, lines: list[str] | None = None
+) -> AsyncIterator[Running]:
+    file = tmp_path / "config.toml"
+    file.write_text(config)
+    log = [] if lines is None else lines
+    options = Options(config=file, port=0, log=log.append)
+    async with trio.open_nursery() as nursery:
+        it: Running = await nursery.start(
+            lambda task_status: serve(
+                options,
+                environ={"HOME": str(tmp_path), **(environ or {})},
+                platform="linux",
+                task_status=task_status,
+            )
+        )
+        yield it
+        it.end()
+
+
+def client(it: Running, **more: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=it.url, headers={"x-ccrouter-token": it.token}, trust_env=False, timeout=10, **more
+    )
+
+
+def body(**fields: Any) -> dict[str, Any]:
+    base = {"model": "claude-opus-5-5", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]}
+    return base | fields
+
+
+def anthropic(it: Backend) -> str:
+    return f'[providers.anthropic]\nbase_url = "{it.url}"\napi_key = "sk-configured-key"\n'
+
+
+async def test_with_nothing_configured_and_nothing_found_the_demo_model_answers(tmp_path: Path) -> None:
+    lines: list[str] = []
+    async with running(tmp_path, "[demo]\npace = 0", lines=lines) as it, client(it) as http:
+        reply = (await http.post("/v1/messages", json=body())).json()
+        assert "demo model" in reply["content"][0]["text"]
+        models = (await http.get("/v1/models")).json()["data"]
+        assert ["demo" in row["display_name"] for row in models] == [True]
+        status = (await http.get("/status")).json()
+    assert status["default"] == "demo"
+    assert any("demo model" in line for line in lines)
+
+
+async def test_the_demo_model_never_answers_in_place_of_a_provider(tmp_path: Path) -> None:
+    config = f'[providers.lmstudio]\nbase_url = "{NOWHERE}"\n'
+    async with running(tmp_path, config) as it, client(it) as http:
+        for model in ("claude-opus-5-5", "anything", "lmstudio:x"):
+            reply = await http.post("/v1/messages", json=body(model=model))
+            assert reply.status_code == 502
+            assert "lmstudio: cannot reach" in reply.json()["error"]["message"]
+        asked_for = await http.post("/v1/messages", json=body(model="demo:demo"))
+        assert asked_for.status_code == 200
+
+
+async def test_a_key_in_the_environment_sets_its_provider_up(tmp_path: Path) -> None:
+    async with running(tmp_path, environ={"OPENROUTER_API_KEY": "sk-or-aaaaaaaa", "ANTHROPIC_API_KEY": ""}) as it:
+        async with client(it) as http:
+            status = (await http.get("/status")).json()
+    assert [row["name"] for row in status["providers"]] == ["openrouter"]
+    assert status["default"] == "openrouter"
+
+
+async def test_a_login_of_this_machine_sets_anthropic_up(tmp_path: Path) -> None:
+    (tmp_path / ".claude").mkdir()
+    login = {"claudeAiOauth": {"accessToken": "sk-ant-oat01-live", "expiresAt": 4102444800000}}
+    (tmp_path / ".claude" / ".credentials.json").write_text(json.dumps(login))
+
+    async def script(seen: Seen, reply: Reply) -> None:
+        await reply.whole(200, [], b"{}")
+
+    async with (
+        backend(script) as upstream,
+        running(tmp_path, f'[providers.anthropic]\nbase_url = "{upstream.url}"') as it,
+    ):
+        async with client(it) as http:
+            await http.post("/v1/messages", json=body(), headers={"anthropic-beta": "a"})
+    (seen,) = upstream.seen
+    assert seen.header(b"authorization") == b"Bearer sk-ant-oat01-live"
+    assert seen.header(b"anthropic-beta") == b"a,oauth-2025-04-20"
+
+
+async def test_a_local_server_on_its_default_port_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ollama(seen: Seen, reply: Reply) -> None:
+        if seen.target == "/api/tags":
+            await reply.whole(200, [], b'{"models":[{"name":"qwen3:8b","model":"qwen3:8b"}]}')
+        else:
+            await reply.whole(200, [], b"{}")
+
+    async with backend(ollama) as upstream:
+        found = evolve(PRESETS["ollama"], base_url=upstream.url)
+        # Another program on vLLM's port, with a list of the same shape, is not taken for it.
+        other = evolve(PRESETS["vllm"], base_url=upstream.url, models_path="/api/tags", listing="ollama")
+        monkeypatch.setattr(ccrouter.service, "PRESETS", {**PRESETS, "ollama": found, "vllm": other,
+            **{name: evolve(PRESETS[name], base_url=NOWHERE) for name in ("lmstudio", "llamacpp")}})  # fmt: skip
+        async with running(tmp_path) as it, client(it) as http:
+            assert (await http.get("/status")).json()["default"] == "ollama"
+            listed = await it.models(1.0)
+            assert [(each.name, each.provider, each.anthropic) for each in listed] == [
+                ("ollama:qwen3:8b", "ollama", False)
+            ]
+            await http.post("/v1/messages", json=body(model="claude-opus-5-5"))
+    assert json.loads(upstream.seen[-1].body)["model"] == "qwen3:8b"
+
+
+async def test_an_edit_of_the_configuration_holds_from_the_next_request_on(tmp_path: Path) -> None:
+    async def script(seen: Seen, reply: Reply) -> None:
+        await reply.whole(200, [], json.dumps({"port": port_of(seen)}).encode())
+
+    def port_of(seen: Seen) -> str:
+        return (seen.header(b"host") or b"").decode().rpartition(":")[2]
+
+    lines: list[str] = []
+    async with (
+        backend(script) as one,
+        backend(script) as two,
+        running(tmp_path, anthropic(one), lines=lines) as it,
+    ):
+        async with client(it) as http:
+            assert (await http.post("/v1/messages", json=body())).json() == {"port": str(one.port)}
+            (tmp_path / "config.toml").write_text(anthropic(two))
+            assert (await http.post("/v1/messages", json=body())).json() == {"port": str(two.port)}
+            (tmp_path / "config.toml").write_text(anthropic(one) + "\nprot = 5\n")
+            assert (await http.post("/v1/messages", json=body())).json() == {"port": str(two.port)}
+            problem = (await http.get("/status")).json()["config"]["problem"]
+            assert "prot" in problem
+            assert "5" in problem
+            assert any("prot" in line for line in lines)
+            (tmp_path / "config.toml").write_text(anthropic(one))
+            assert (await http.post("/v1/messages", json=body())).json() == {"port": str(one.port)}
+            assert (await http.get("/status")).json()["config"]["problem"] is None
+
+
+async def test_it_does_not_start_open_to_others_without_a_token(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match=r"server\.token"):
+        await serve(Options(host="0.0.0.0", port=0), environ={"HOME": str(tmp_path)})
+
+
+async def test_it_does_not_start_with_a_broken_configuration_or_a_token_that_cannot_be_had(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("[server]\nprot = 1\n")
+    with pytest.raises(ConfigError, match="prot"):
+        await serve(Options(config=file, port=0), environ={"HOME": str(tmp_path)})
+    file.write_text('[server]\ntoken = { env = "NO_SUCH_VARIABLE" }\n')
+    with pytest.raises(SecretError, match="NO_SUCH_VARIABLE"):
+        await serve(Options(config=file, port=0), environ={"HOME": str(tmp_path)})
+    with pytest.raises(ConfigError, match=r"missing\.toml"):
+        await serve(Options(config=tmp_path / "missing.toml", port=0), environ={"HOME": str(tmp_path)})
+
+
+async def test_a_configured_token_is_the_one_that_opens(tmp_path: Path) -> None:
+    config = '[server]\ntoken = { env = "T" }\n[demo]\npace = 0\n'
+    async with running(tmp_path, config, {"T": "a-token-of-the-team"}) as it, client(it) as http:
+        assert it.token == "a-token-of-the-team"
+        assert (await http.get("/v1/models")).status_code == 200
+        assert (await http.get("/v1/models", headers={"x-ccrouter-token": "wrong"})).status_code == 401
+
+
+async def test_bytes_are_the_same_on_both_sides_over_real_sockets(tmp_path: Path) -> None:
+    sent = b'{"model":"claude-opus-5-5", "x" : [1.0,1e5,"\\u2028"],"messages":[ ] ,"stream":true}'
+    frames = b"".join(message("\u2028\u0085 …"))
+
+    async def script(seen: Seen, reply: Reply) -> None:
+        await reply.start(200, [*SSE, (b"x-future", b"1")])
+        for position in range(0, len(frames), 7):
+            await reply.send(frames[position : position + 7])
+        await reply.end()
+
+    async with backend(script) as upstream, running(tmp_path, anthropic(upstream)) as it, client(it) as http:
+        async with http.stream("POST", "/v1/messages?beta=true", content=sent) as reply:
+            received = b"".join([chunk async for chunk in reply.aiter_raw()])
+            assert reply.headers["x-future"] == "1"
+    assert received == frames
+    assert upstream.seen[0].body == sent
+    assert upstream.seen[0].target == "/v1/messages?beta=true"
+
+
+async def test_a_hang_up_reaches_the_backend(tmp_path: Path) -> None:
+    async def script(seen: Seen, reply: Reply) -> None:
+        await reply.start(200, SSE)
+        await reply.send(message()[0])
+        await trio.sleep_forever()
+
+    async with backend(script) as upstream, running(tmp_path, anthropic(upstream)) as it:
+        stream = await trio.open_tcp_stream("127.0.0.1", it.port)
+        peer = Talk(stream)
+        await peer.send(request(), token=it.token)
+        assert await peer.head() == 200
+        await peer.some()
+        await stream.aclose()
+        closed = time.monotonic()
+        with trio.fail_after(5):
+            await upstream.gone.wait()
+        hung_up = upstream.seen[0].hung_up
+        assert hung_up is not None
+        assert hung_up - closed < 1  # figures: dist-scripts/bench
+
+
+async def test_a_client_that_does_not_read_stops_the_backend(tmp_path: Path) -> None:
+    piece = events.encode({"type": "ping", "pad": "x" * 10_000})
+    total = 60_000_000
+
+    async def script(seen: Seen, reply: Reply) -> None:
+        await reply.start(200, SSE)
+        await reply.send(message()[0])
+        while reply.sent < total:
+            await reply.send(piece)
+        await reply.send(b"".join(message()[1:]))
+        await reply.end()
+
+    async with backend(script) as upstream, running(tmp_path, anthropic(upstream)) as it:
+        async with client(it) as http, http.stream("POST", "/v1/messages", json=body(stream=True)) as reply:
+            with trio.fail_after(10):
+                sent = -1
+                while sent != upstream.replies[0].sent:
+                    sent = upstream.replies[0].sent
+                    await trio.sleep(0.3)
+            assert sent < total / 2  # what sockets hold, no more
+            received = 0
+            async for chunk in reply.aiter_raw():
+                received += len(chunk)
+            assert received == upstream.replies[0].sent > total
+
+
+async def test_draining_lets_a_running_stream_come_to_its_end(tmp_path: Path) -> None:
+    go_on = trio.Event()
+
+    async def script(seen: Seen, reply: Reply) -> None:
+        await reply.start(200, SSE)
+        await reply.send(message()[0])
+        await go_on.wait()
+        await reply.send(b"".join(message()[1:]))
+        await reply.end()
+
+    async with backend(script) as upstream, running(tmp_path, anthropic(upstream)) as it, client(it) as http:
+        async with http.stream("POST", "/v1/messages", json=body(stream=True)) as reply:
+            chunks = reply.aiter_raw()
+            received = await anext(chunks)
+            it.drain()
+            await trio.sleep(0.05)
+            with pytest.raises(OSError):
+                await trio.open_tcp_stream("127.0.0.1", it.port)
+            go_on.set()
+            async for chunk in chunks:
+                received += chunk
+        assert received == b"".join(message())
+
+
+async def test_a_drain_that_takes_too_long_ends_the_stream_with_an_error_event(tmp_path: Path) -> None:
+    async def script(seen: Seen, reply: Reply) -> None:
+        await reply.start(200, SSE)
+        await reply.send(message()[0])
+        await trio.sleep_forever()
+
+    async with backend(script) as upstream:
+        config = '[server]\ndrain = "200ms"\n' + anthropic(upstream)
+        async with running(tmp_path, config) as it, client(it) as http:
+            async with http.stream("POST", "/v1/messages", json=body(stream=True)) as reply:
+                chunks = reply.aiter_raw()
+                received = await anext(chunks)
+                it.drain()
+                async for chunk in chunks:
+                    received += chunk
+        with trio.fail_after(5):
+            await upstream.gone.wait()
+    assert event_types(received) == ["message_start", "error"]
+
+
+async def test_requests_side_by_side_do_not_mix(tmp_path: Path) -> None:
+    async def script(seen: Seen, reply: Reply) -> None:
+        name = json.loads(seen.body)["messages"][0]["content"]
+        await reply.start(200, SSE)
+        for frame in message(name):
+            await reply.send(frame)
+            await trio.sleep(0.001)
+        await reply.end()
+
+    results: dict[str, bytes] = {}
+    async with backend(script) as upstream, running(tmp_path, anthropic(upstream)) as it, client(it) as http:
+
+        async def one(name: str) -> None:
+            reply = await http.post(
+                "/v1/messages", json=body(stream=True, messages=[{"role": "user", "content": name}])
+            )
+            results[name] = reply.content
+
+        async with trio.open_nursery() as nursery:
+            for number in range(30):
+                nursery.start_soon(one, f"name {number}")
+    assert results == {f"name {number}": b"".join(message(f"name {number}")) for number in range(30)}
