@@ -40,6 +40,7 @@ from ccrouter.translate.tokens import estimate
 from ccrouter.upstream.models import ModelLists
 from ccrouter.wire import envelope
 from ccrouter.wire import headers as http
+from ccrouter.wire.coding import coding_of
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import read_request
 
@@ -163,6 +164,12 @@ class Endpoints:
             )
 
     async def _read(self, request: Request, client: Client, endpoint: lane.Endpoint, request_id: str) -> Inbound:
+        if (coding := coding_of(request.headers)) != "identity":
+            raise ApiError(
+                415,
+                "invalid_request_error",
+                f"a request body in the content coding {coding[:40]!r} is not taken; send it without one",
+            )
         try:
             body = read_request(await client.body())
         except FrameError as error:

@@ -20,7 +20,7 @@ from contextlib import suppress
 import trio
 from attrs import frozen
 
-from ccrouter.errors import ApiError, ClientGone, UpstreamError
+from ccrouter.errors import ApiError, ClientGone, UpstreamBroken, UpstreamError
 from ccrouter.providers.provider import Target
 from ccrouter.pump import Backends, End, Failed, Head, Inbound, Part, Piece, Whole, pump
 from ccrouter.routing.plan import Outcome, Plan, Refusal, api_error
@@ -144,8 +144,12 @@ class _Attempt:
                     return Outcome(result="done")
                 case Failed(error):
                     return await self._break(error)
-                case Whole():
+                case Whole() if is_refusal(part.status, part.headers):
                     return await self._break(self._refusal(part))
+                case Whole():
+                    return await self._break(
+                        UpstreamBroken("the backend answered without a stream, after a long wait")
+                    )
 
     async def _break(self, failure: ApiError | UpstreamError | Refusal) -> Outcome:
         """End the stream with an ``error`` event that says why."""

@@ -111,6 +111,14 @@ async def test_a_body_that_is_no_request_is_told_what_to_mend(body: bytes, words
     assert not it.dial.calls
 
 
+async def test_a_compressed_request_is_refused_by_the_name_of_its_coding() -> None:
+    async with talk(rig(Script())) as client:
+        await client.send(b"\x1f\x8b...", [(b"content-encoding", b"gzip")])
+        body = await client.reply()
+    assert client.status == 415
+    assert b"'gzip'" in body
+
+
 async def test_a_provider_without_a_model_is_a_404() -> None:
     async with talk(rig(Script())) as client:
         await client.send(request(model="anthropic:"))

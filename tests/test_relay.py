@@ -306,6 +306,15 @@ async def test_a_refusal_after_the_first_ping_becomes_an_error_event_in_its_own_
     assert json.loads(stream.rpartition(b"data: ")[2])["error"] == json.loads(OVERFLOW)["error"]
 
 
+async def test_a_late_reply_without_a_stream_becomes_an_error_event(autojump_clock: MockClock) -> None:
+    it = rig(Script(before=[Sleep(20)], headers=JSON, body=[b'{"type":"message"}']))
+    async with talk(it) as client:
+        await client.send(request())
+        stream = await client.reply()
+    assert event_types(stream) == ["ping", "error"]
+    assert b"without a stream" in stream
+
+
 async def test_a_refusal_before_the_first_ping_keeps_its_status(autojump_clock: MockClock) -> None:
     it = rig(Script(before=[Sleep(14)], status=400, headers=JSON, body=[OVERFLOW]))
     async with talk(it) as client:

@@ -1,1 +1,23 @@
-"""cli"""
+"""The command line: arguments, printing, exit codes. ``trio.run`` is called here and nowhere else.
+
+===============  ==============================================================================
+``main``         which command is meant; every error becomes one line and an exit code
+``serve``        the command: the router in the foreground, or as a sidecar (``--print-env``)
+``run``          the command: a program behind a router of its own
+``env``          the command: the variables for the router that runs already
+``ask``          the command: one prompt, the answer streamed
+``config``       the command: the configuration file
+``environment``  which variables point a client at the router, and which lead past it; pure
+``shells``       variables in the words of each shell; pure
+``launch``       how a command is started: arguments, environment, settings; pure
+``settings``     Claude Code's settings files and its ``--settings``
+``claude``       Claude Code as a program: is this it, which version
+``child``        a command in the foreground: terminal, signals, exit code
+``lifeline``     when the one who started us is gone
+``runtime``      the private folder by which commands find the running router
+``terminal``     printing that never blocks or breaks a running router
+===============  ==============================================================================
+
+A command is a module with ``add_parser(subparsers)`` and ``run(args) -> int``. What it needs to serve (trio,
+TLS, the whole router) it imports when it runs, so that ``--help``, ``env`` and their like answer at once.
+"""

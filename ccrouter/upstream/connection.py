@@ -3,7 +3,7 @@
 Theory of operation. `Connection.exchange` writes the request and waits for the head of the reply *at the
 same time*: a backend may refuse a request (413, 400, 401) before it has read all of it, and stop reading.
 Such an answer ends the writing (RFC 9112, section 9.5) and is delivered as any other; only the connection
-cannot be used again. An answer below 400 is held back until the request is written: nobody answers 200 to
+cannot be used again. An answer below 300 is held back until the request is written: nobody answers 200 to
 half a question.
 
 TLS stands in the way of that: a `trio.SSLStream` whose sending failed or was cancelled cannot be read any
@@ -154,7 +154,7 @@ class Connection:
                     response = await self._receive_head()
                 except UpstreamError as error:
                     failure = error
-                if response is None or response.status_code >= 400:
+                if response is None or response.status_code >= 300:
                     self._pipe.stop_sending()
             if failure is not None:
                 raise failure

@@ -35,11 +35,13 @@ def sandbox(folder: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def ccrouter(*arguments: str, env: dict[str, str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+def ccrouter(
+    *arguments: str, env: dict[str, str], stdin: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[bytes]]:
     """Ccrouter with pipes for its streams; killed at the end if it is still there."""
-    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    process: subprocess.Popen[bytes]
-    with subprocess.Popen([*CCROUTER, *arguments], env=env, **(streams | options)) as process:
+    with subprocess.Popen(
+        [*CCROUTER, *arguments], env=env, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         try:
             yield process
         finally:

@@ -31,7 +31,8 @@ TRICKY = {
     "C": "-n",
     "D": "two\nlines\n",
     "E": "",
-    "F": "=ls ~ ~root",
+    "F": "=ls",
+    "I": "~root:~",
     "G": "\\'\"\\\\",
     "H": "x\r\ny",
 }

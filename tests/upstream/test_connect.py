@@ -8,6 +8,7 @@ from functools import partial
 import h11
 import pytest
 import trio
+import trio.testing
 
 from ccrouter.errors import ConnectFailed, UpstreamTimeout
 from ccrouter.providers.provider import Timeouts
@@ -228,6 +229,43 @@ async def test_an_unusable_trust_store_closes_the_socket_again(serve):
     assert await fail(Route(Origin("https", "127.0.0.1", port)), unusable) == "SSL_CERT_FILE: cannot read x"
     with trio.fail_after(1):
         await closed.wait()
+
+
+async def test_an_answer_is_read_whole_over_tls_though_writing_broke_before_it(
+    monkeypatch, nursery, server_context, trust
+):
+    """trio.SSLStream refuses to read after a failure to write; `Pipe` hides the failure from it."""
+    near, far = trio.testing.memory_stream_pair()
+    broken = trio.Event()
+
+    async def break_writing() -> None:
+        broken.set()
+        raise trio.BrokenResourceError
+
+    async def backend() -> None:
+        stream = trio.SSLStream(far, server_context(HOST), server_side=True, https_compatible=True)
+        await stream.do_handshake()
+        await broken.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        await stream.send_all(b"HTTP/1.1 413 Too Large\r\ncontent-length: 40000\r\n\r\n")
+        await stream.send_all(b"x" * 40_000)
+
+    async def open_stream(host: str, port: int) -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
+        return near
+
+    monkeypatch.setattr(trio, "open_tcp_stream", open_stream)
+    nursery.start_soon(backend)
+    connection = await connect(Route(Origin("https", HOST, 443)), trust, 5)
+    near.send_stream.send_all_hook = break_writing
+    request = h11.Request(method="POST", target="/", headers=[("host", HOST), ("content-length", "2")])
+    answer = await connection.exchange(request, b"{}", Timeouts())
+    body = b""
+    while piece := await answer.read():
+        body += piece
+    assert (answer.status, body) == (413, b"x" * 40_000)
+    assert not connection.renew()
+    await connection.aclose()
 
 
 # Proxies

@@ -164,6 +164,37 @@ async def test_closing_ends_idle_connections_and_keeps_none_after(serve, scripte
     await backend.wait_closed(backend.opened)
 
 
+async def test_closing_while_cancelled_closes_all(serve, scripted):
+    backend = scripted()
+    call = make_call(await serve(backend))
+    dial = HttpDial(environ={})
+    async with dial(call) as one, dial(call) as other:
+        for answer in (one, other):
+            await answer.read()
+    assert dial.connections_open == 2
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await dial.aclose()
+    await backend.wait_closed(2)
+
+
+async def test_a_cancelled_call_loses_neither_the_expired_connections_nor_the_one_it_took(
+    serve, scripted, dial, mock_clock
+):
+    expired, taken = scripted(), scripted()
+    to_expired, to_taken = make_call(await serve(expired)), make_call(await serve(taken))
+    await fetch(dial, to_expired)
+    mock_clock.jump(50)
+    await fetch(dial, to_taken)
+    mock_clock.jump(50)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await fetch(dial, to_taken)
+    assert dial.connections_open == 0
+    while expired.closed + taken.closed < 2:
+        await trio.testing.wait_all_tasks_blocked()
+
+
 # Connections that the backend has closed
 
 

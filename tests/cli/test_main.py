@@ -1,0 +1,160 @@
+"""The command line: which command is meant, and what its end means for the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+import ccrouter
+from ccrouter.cli import main as main_module
+from ccrouter.cli.main import COMMANDS, main
+from ccrouter.errors import ConfigError, StartError, UsageError
+
+
+class Command:
+    """A command that ends as it is told."""
+
+    def __init__(self, outcome: Callable[[], int]) -> None:
+        self.outcome = outcome
+        self.args: argparse.Namespace | None = None
+
+    def add_parser(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+        for name in COMMANDS:
+            subparsers.add_parser(name).add_argument("--flag")
+
+    def run(self, args: argparse.Namespace) -> int:
+        self.args = args
+        return self.outcome()
+
+
+def ending(monkeypatch: pytest.MonkeyPatch, outcome: BaseException | int) -> Command:
+    def end() -> int:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    command = Command(end)
+    monkeypatch.setattr(main_module, "_module", lambda _name: command)
+    return command
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "said"),
+    [
+        (0, 0, ""),
+        (7, 7, ""),
+        (UsageError("no"), 2, "ccrouter: no\n"),
+        (ConfigError("line 3"), 2, "ccrouter: line 3\n"),
+        (StartError("taken"), 1, "ccrouter: taken\n"),
+        (BaseExceptionGroup("", [BaseExceptionGroup("", [StartError("taken")])]), 1, "ccrouter: taken\n"),
+        (ExceptionGroup("", [StartError("first"), StartError("second")]), 1, "ccrouter: first\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (BaseExceptionGroup("", [KeyboardInterrupt(), ValueError()]), 130, ""),
+        (SystemExit(3), 3, ""),
+    ],
+)
+def test_every_end_has_its_exit_code_and_at_most_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    outcome: BaseException | int,
+    code: int,
+    said: str,
+) -> None:
+    ending(monkeypatch, outcome)
+    assert main(["serve"]) == code
+    assert capfd.readouterr() == ("", said)
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize("outcome", [ValueError("secret"), ExceptionGroup("", [ValueError(), KeyError()])])
+def test_a_mistake_of_ours_shows_its_traceback_only_on_demand(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], outcome: Exception, debug: bool
+) -> None:
+    monkeypatch.setenv("CCROUTER_DEBUG", "1" if debug else "")
+    ending(monkeypatch, outcome)
+    assert main(["serve"]) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert ("Traceback" in err) == debug
+    last = err.splitlines()[-1]
+    assert f"a mistake in ccrouter itself, {type(outcome).__name__}" in last
+    assert "CCROUTER_DEBUG=1" in last
+    assert debug or "secret" not in err
+
+
+@pytest.mark.parametrize("argv", [[], ["--flag", "x"], ["serve", "--flag=x"]])
+def test_serve_is_the_default(monkeypatch: pytest.MonkeyPatch, argv: list[str]) -> None:
+    command = ending(monkeypatch, 0)
+    assert main(argv) == 0
+    assert command.args is not None
+    assert command.args.flag == ("x" if argv else None)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["srve"], "there is no command 'srve'; did you mean `ccrouter serve`?"),
+        (["confg"], "did you mean `ccrouter config`?"),
+        (["zzzzzz"], "the commands are serve, run, env, ask, config"),
+        (["serve", "--prot", "1"], "serve knows no argument '--prot'; see ccrouter serve --help"),
+        (["--prt=1"], "serve knows no argument '--prt=1'"),
+        (["env", "--format", "csh"], "invalid choice"),
+        (["run", "--model"], "--model needs a value"),
+    ],
+)
+def test_wrong_use_is_one_line_that_helps(capfd: pytest.CaptureFixture[str], argv: list[str], said: str) -> None:
+    assert main(argv) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("ccrouter: ")
+    assert err.count("\n") == 1
+    assert said in err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_with_an_example(capfd: pytest.CaptureFixture[str], name: str) -> None:
+    assert main([name, "--help"]) == 0
+    out, err = capfd.readouterr()
+    assert out.startswith(f"usage: ccrouter {name}")
+    assert "example" in out
+    assert err == ""
+
+
+def test_the_overview_names_every_command(capfd: pytest.CaptureFixture[str]) -> None:
+    for argv in (["--help"], ["-h"], ["help"]):
+        assert main(argv) == 0
+        out = capfd.readouterr().out
+        assert all(f"\n  {name}" in out for name in COMMANDS)
+
+
+def test_the_version_goes_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capfd.readouterr() == (f"ccrouter {ccrouter.__version__}\n", "")
+
+
+def test_the_overview_and_env_import_nothing_that_serves() -> None:
+    code = (
+        "import sys; from ccrouter.cli.main import main; main(['--help']); main(['env', '--help']);"
+        "main(['run', '--help']); slow = {'trio', 'httpx', 'h11', 'ssl'} & set(sys.modules); sys.exit(str(slow) if slow else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_output_that_nobody_reads_ends_quietly() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "ccrouter", "--help"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=30,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
