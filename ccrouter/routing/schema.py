@@ -122,7 +122,9 @@ class ProviderTable:
         default=None, metadata=_for("Where it is: http(s)://…, without /v1/messages.")
     )
     api_key: Secret | None = field(default=None, metadata=_for("The key that is sent to it."))
-    models: tuple[Model, ...] = field(default=(), metadata=_for("Its models, beside those that it lists itself."))
+    models: tuple[Model, ...] = field(
+        default=(), metadata=_for("Its models; without them it is asked for its list.")
+    )
     headers: dict[HeaderName, Secret] = field(factory=dict, metadata=_for("Headers to send along."))
     timeouts: TimeoutsTable = field(
         default=TimeoutsTable(), metadata=_for("Deadlines, where they differ from [server].")

@@ -87,4 +87,6 @@ def _verify(found: Path, version: str) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Missing(f"{found} does not run: {error}") from None
     if not done.stdout.startswith(version):
-        raise Missing(f"{found} says it is {done.stdout.strip()[:60]!r}, not {version}; remove it to fetch it anew")
+        raise Missing(
+            f"{found} says it is {done.stdout.strip()[:60]!r}, not {version}; remove it to fetch it anew"
+        )

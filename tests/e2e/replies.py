@@ -101,7 +101,7 @@ class Message:
 
     def whole(self) -> Reply:
         """Not streamed."""
-        content = []
+        content: list[dict[str, Any]] = []
         for block in self.blocks:
             match block:
                 case Text(text):

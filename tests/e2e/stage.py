@@ -10,6 +10,8 @@ from typing import Literal
 from attrs import define, frozen
 
 from tests.e2e import router, upstream
+from tests.e2e.claude_code import OLD
+from tests.e2e.replies import Reply
 from tests.e2e.sandbox import Ran, Sandbox
 
 #: ``ccrouter run -- claude …``, or a client in an environment with the variables that ``serve`` printed.
@@ -31,7 +33,7 @@ class Client:
     @property
     def is_new(self) -> bool:
         """Whether it knows ``modelPicker``."""
-        return self.version != "2.1.197"
+        return self.version != OLD
 
 
 @define
@@ -55,7 +57,15 @@ class Stage:
             env = self.sandbox.environ(**self.router.env, **environ)
             return await self.sandbox.run([self.client.program, *arguments], env)
         config = router.write_config(self.sandbox, self.config)
-        argv = [*router.command(), "run", "--config", config, "--", self.client.program, *arguments]
+        argv: list[str | Path] = [
+            *router.command(),
+            "run",
+            "--config",
+            config,
+            "--",
+            self.client.program,
+            *arguments,
+        ]
         return await self.sandbox.run(argv, router.environ(self.sandbox, **environ))
 
 
@@ -63,7 +73,7 @@ class Stage:
 async def staged(client: Client, way: Way, sandbox: Sandbox, *, config: str | None = None) -> AsyncIterator[Stage]:
     """A stage for the block. ``config`` has UPSTREAM where the upstream's address belongs."""
 
-    def silent(received: upstream.Received) -> upstream.Reply:
+    def silent(received: upstream.Received) -> Reply:
         raise AssertionError("the test has set no script")
 
     text = CONFIG if config is None else config
@@ -74,6 +84,7 @@ async def staged(client: Client, way: Way, sandbox: Sandbox, *, config: str | No
         else:
             async with router.serve(sandbox, text) as running:
                 yield Stage(client, way, sandbox, backend, text, running)
+                assert running.token.startswith("ccr-"), "what is searched for below is no token"
         assert b"ccr-" not in backend.everything, "the router's token left the router"
 
 

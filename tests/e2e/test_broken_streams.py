@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import trio
@@ -51,12 +52,12 @@ async def test_a_client_that_leaves_in_mid_stream_ends_the_upstream_s_work(
     client: Client, sandbox: Sandbox, sent: signal.Signals
 ) -> None:
     async with staged(client, "printed", sandbox) as stage:
-        stage.upstream.script = lambda received: upstream.usual(received) or received.message(
-            Text("A long story begins")
-        ).broken("silent", frames=6)
+        stage.upstream.script = lambda received: (
+            upstream.usual(received) or received.message(Text("A long story begins")).broken("silent", frames=6)
+        )
         assert stage.router is not None
         env = sandbox.environ(**stage.router.env)
-        argv = [client.program, "-p", "tell me a long story", *ARGUMENTS]
+        argv: list[str | Path] = [client.program, "-p", "tell me a long story", *ARGUMENTS]
         async with session(argv, env, sandbox.folder) as process:
             request = await stage.upstream.nth("main", 0)
             await trio.sleep(0.3)  # well into the stream

@@ -16,7 +16,6 @@ from tests.e2e.upstream import Received
 pytestmark = pytest.mark.e2e
 
 
-
 async def test_a_real_conversation_goes_through_byte_for_byte(client: Client, sandbox: Sandbox) -> None:
     picture = sandbox.folder / "dot.png"
     picture.write_bytes(png(40, 30, (0, 90, 200)))
@@ -32,7 +31,9 @@ async def test_a_real_conversation_goes_through_byte_for_byte(client: Client, sa
             )
             return received.say(Thinking("Hm.", "signature"), *calls, strange=True).recut(turn)
         if turn == 2:
-            return replies.error(529, "overloaded_error", "Überlastet", ("x-should-retry", "true"), ("retry-after", "0"))
+            return replies.error(
+                529, "overloaded_error", "Überlastet", ("x-should-retry", "true"), ("retry-after", "0")
+            )
         return received.say(Text("Done: ü\u2028🙂."), strange=True).recut(turn)
 
     async with staged(client, "printed", sandbox) as stage:
@@ -68,12 +69,16 @@ async def test_any_chunking_of_a_stream_gives_the_client_the_same_bytes(serving:
         )
         for number in range(chance.randint(1, 5))
     ]
-    serving.upstream.script = lambda received: received.say(*blocks, strange=True).recut(seed).with_headers(
-        ("request-id", f"req_upstream_{seed}"),
-        ("anthropic-ratelimit-unified-status", "allowed"),
-        ("x-omen", "stays"),
-        ("connection", "x-hop"),
-        ("x-hop", "goes"),
+    serving.upstream.script = lambda received: (
+        received.say(*blocks, strange=True)
+        .recut(seed)
+        .with_headers(
+            ("request-id", f"req_upstream_{seed}"),
+            ("anthropic-ratelimit-unified-status", "allowed"),
+            ("x-omen", "stays"),
+            ("connection", "x-hop"),
+            ("x-hop", "goes"),
+        )
     )
     body = b'{"model":"claude-sonnet-5-5",  "stream" : true, "max_tokens":9,"omen":[1.50,1e3,"\\ud83d\\ude42"],"messages":[{"role":"user","content":"hi"}]}\n'
     assert serving.router is not None
@@ -95,7 +100,12 @@ async def test_any_chunking_of_a_stream_gives_the_client_the_same_bytes(serving:
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422, 429, 500, 503, 529])
 async def test_a_refusal_keeps_its_status_words_and_headers(serving: Stage, status: int) -> None:
     refusal = replies.error(
-        status, "some_error", "words: ü", ("retry-after", "7"), ("x-should-retry", "false"), ("request-id", "req_1")
+        status,
+        "some_error",
+        "words: ü",
+        ("retry-after", "7"),
+        ("x-should-retry", "false"),
+        ("request-id", "req_1"),
     )
     serving.upstream.script = lambda _received: refusal
     body = {"model": "claude-sonnet-5-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,9 @@ class Recorder:
 if [ "$1" != --version ]; then
   env >"{self.folder}/env"
   printf '%s\\n' "$@" >"{self.folder}/arguments"
-  if [ "$1" = --settings ]; then cp "$2" "{self.folder}/settings"; fi
+  if [ "$1" = --settings ]; then
+    if [ -f "$2" ]; then cp "$2" "{self.folder}/settings"; else printf %s "$2" >"{self.folder}/settings"; fi
+  fi
 fi
 exec "{client.program}" "$@"
 """
@@ -99,9 +100,9 @@ exec "{client.program}" "$@"
         return value
 
     @property
-    def everything(self) -> str:
-        """All that the client was told."""
-        return (self.folder / "env").read_text() + json.dumps(self.settings)
+    def arguments(self) -> str:
+        """Its command line, which everyone on the machine may read."""
+        return (self.folder / "arguments").read_text()
 
 
 async def run_claude(
@@ -114,7 +115,18 @@ async def run_claude(
     env = router.environ(sandbox, **environ)
     env["PATH"] = f"{recorder.folder}:{env['PATH']}"
     config = router.write_config(sandbox, backends.config)
-    argv = [*router.command(), "run", "--config", config, "--", "claude", "-p", "say hi", *ARGUMENTS, *arguments]
+    argv: list[str | Path] = [
+        *router.command(),
+        "run",
+        "--config",
+        config,
+        "--",
+        "claude",
+        "-p",
+        "say hi",
+        *ARGUMENTS,
+        *arguments,
+    ]
     return await sandbox.run(argv, env), recorder
 
 
@@ -133,6 +145,7 @@ async def test_run_keeps_the_login_and_its_own_token_to_itself(
     assert token.startswith(TOKEN_PREFIX.decode())
     assert len(token) > 20
     assert "ANTHROPIC_AUTH_TOKEN" not in recorder.env
+    assert token not in recorder.arguments
     for backend in (backends.anthropic, backends.ollama):
         assert token.encode() not in backend.everything
 
@@ -144,7 +157,10 @@ async def test_run_offers_the_other_models_beside_a_login(
     ran, recorder = await run_claude(new_client, sandbox, backends, "--model", "ollama:x:1b")
     assert ran.answer == "x:1b here."
     rows = recorder.settings["modelPicker"]["options"]
-    assert [row["model"] for row in rows if row["model"].startswith("ollama:")] == ["ollama:x:1b", "ollama:qwen3-coder:30b"]
+    assert [row["model"] for row in rows if row["model"].startswith("ollama:")] == [
+        "ollama:x:1b",
+        "ollama:qwen3-coder:30b",
+    ]
     assert recorder.settings["modelPicker"]["replaceBuiltInOptions"] is False
     [request] = backends.ollama.of("main")
     assert request.json["model"] == "x:1b"

@@ -30,7 +30,9 @@ ASK = {"max_tokens": 500, "messages": [{"role": "user", "content": "good morning
 
 def sdk(running: router.Router):
     """A client of the router, in a thread of its own for each call."""
-    return anthropic.Anthropic(base_url=running.url, auth_token=running.token, api_key=None, max_retries=0, timeout=20)
+    return anthropic.Anthropic(
+        base_url=running.url, auth_token=running.token, api_key=None, max_retries=0, timeout=20
+    )
 
 
 @pytest.fixture
@@ -60,7 +62,11 @@ async def test_the_demo_counts_and_is_listed_as_a_demo(demo: router.Router) -> N
     def talk():
         with sdk(demo) as client:
             counted = client.messages.count_tokens(model="demo", messages=ASK["messages"])
-            return counted.input_tokens, client.messages.create(model="demo", **ASK).usage, list(client.models.list())
+            return (
+                counted.input_tokens,
+                client.messages.create(model="demo", **ASK).usage,
+                list(client.models.list()),
+            )
 
     counted, usage, models = await trio.to_thread.run_sync(talk)
     assert counted == usage.input_tokens > 0
@@ -76,7 +82,7 @@ async def test_the_demo_fails_with_the_sdk_s_own_errors(demo: router.Router) -> 
 
     with pytest.raises(anthropic.RateLimitError):
         await trio.to_thread.run_sync(talk, "429")
-    with pytest.raises(anthropic.BadRequestError, match="prompt is too long: [0-9]+ tokens > 200000 maximum"):
+    with pytest.raises(anthropic.BadRequestError, match=r"prompt is too long: [0-9]+ tokens > 200000 maximum"):
         await trio.to_thread.run_sync(talk, "overflow")
 
 

@@ -224,14 +224,12 @@ async def _read(http: h11.Connection, stream: trio.SocketStream, number: int) ->
                 return None
 
 
-async def _answer(
-    upstream: Upstream, http: h11.Connection, stream: trio.SocketStream, received: Received
-) -> bool:
+async def _answer(upstream: Upstream, http: h11.Connection, stream: trio.SocketStream, received: Received) -> bool:
     """Whether the reply went out whole."""
     try:
         scripted = upstream.script(received)
         reply = scripted if isinstance(scripted, Reply) else await scripted
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  a test's own bug, told with the complaints
         upstream.complaints.append(f"the script failed at request {received.number} ({received.kind}): {error!r}")
         reply = replies.error(400, "invalid_request_error", "the script of the test failed")
     received.reply = reply

@@ -88,7 +88,7 @@ def _exchanges(tapped: _Tapped) -> list[Exchange]:
     server.receive_data(bytes(tapped.sent))
     client.receive_data(bytes(tapped.answered))
     client.receive_data(b"")
-    found = []
+    found: list[Exchange] = []
     while True:
         event = server.next_event()
         if not isinstance(event, h11.Request):
