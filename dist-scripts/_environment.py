@@ -19,6 +19,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -101,11 +102,16 @@ class Environment:
     def run(self, *arguments: str) -> int:
         """Run this Python with ``arguments`` in the checkout; its exit code."""
         with subprocess.Popen([str(self.python), *arguments], cwd=str(ROOT), env=self.variables()) as child:
+            # Whoever stops this script means what it runs.
+            earlier = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
             while True:
                 try:
-                    return child.wait()
+                    ended = child.wait()
+                    break
                 except KeyboardInterrupt:  # the terminal sent it to the child too, whose answer counts
                     continue
+            signal.signal(signal.SIGTERM, earlier)
+            return ended
 
     def _make(self) -> None:
         _require_venv()
@@ -179,7 +185,8 @@ def _require_venv() -> None:
     apt = shutil.which("apt-get")
     if apt is None:
         stop("this Python lacks the modules venv and ensurepip; install your system's package with them")
-    if sys.platform == "win32" or not IN_CI or os.geteuid() != 0:
+    is_root = sys.platform != "win32" and os.geteuid() == 0
+    if not (IN_CI and is_root):
         stop(f"this Python lacks its venv module; install it with: sudo apt-get install {package}")
     _apt_install(apt, package)
 
@@ -225,17 +232,6 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
 
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def python_files() -> list[str]:
-    """The scripts of this directory, with and without a suffix, for the tools that look for ``*.py`` only."""
-
-    def is_python(path: Path) -> bool:
-        with path.open("rb") as file:
-            return path.suffix == ".py" or (not path.suffix and b"python" in file.readline())
-
-    here = Path(__file__).resolve().parent
-    return [_shown(path) for path in sorted(here.iterdir()) if path.is_file() and is_python(path)]
 
 
 def replaced_by(environment: Environment, arguments: Sequence[str]) -> NoReturn:

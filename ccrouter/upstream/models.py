@@ -56,33 +56,34 @@ class ModelLists:
 
     async def refresh(self, providers: Iterable[Provider], client: ClientCredentials, seconds: float) -> None:
         """Ask every provider whose list isn't fresh; return when all have answered or ``seconds`` are over."""
-        with trio.move_on_after(seconds):
-            async with trio.open_nursery() as nursery:
-                for provider in providers:
-                    nursery.start_soon(self._refresh_one, provider, client, seconds)
+        async with trio.open_nursery() as nursery:
+            for provider in providers:
+                nursery.start_soon(self._refresh_one, provider, client, seconds)
 
     async def _refresh_one(self, provider: Provider, client: ClientCredentials, seconds: float) -> None:
-        key = _key(provider)
         if provider.models or provider.preset.models_path is None:
             return
+        key = _key(provider)
+        deadline = trio.current_time() + seconds
+        with trio.move_on_at(deadline) as waiting:
+            while (asking := self._asking.get(key)) is not None:
+                await asking.wait()
         listing = self._listings.get(key, Listing())
-        if trio.current_time() - listing.tried < (FRESH if listing.problem is None else FRESH / 10):
-            return
-        if (asking := self._asking.get(key)) is not None:
-            await asking.wait()
+        age = trio.current_time() - listing.tried
+        if waiting.cancelled_caught or age < (FRESH if listing.problem is None else FRESH / 10):
             return
         self._asking[key] = trio.Event()
         now = trio.current_time()
-        problem: str | None = f"no answer within {seconds:g} s"
-        models = listing.models
-        seen = listing.seen
+        # What stays when the time runs out: a dead backend must not cost every later caller its time.
+        listing = evolve(listing, problem=f"no answer within {seconds:g} s", tried=now)
         try:
-            models = await self._ask(provider, client)
-            problem, seen = None, now
-        except CcrouterError as error:
-            problem = str(error)
-        finally:  # also when time ran out: a dead backend must not cost every later caller its time
-            self._listings[key] = Listing(models=models, problem=problem, seen=seen, tried=now)
+            with trio.move_on_at(deadline):
+                try:
+                    listing = Listing(models=await self._ask(provider, client), seen=now, tried=now)
+                except CcrouterError as error:
+                    listing = evolve(listing, problem=str(error))
+            self._listings[key] = listing
+        finally:  # a caller who went away leaves nothing, and one who waits asks instead
             self._asking.pop(key).set()
 
     async def probe(self, provider: Provider) -> bool:

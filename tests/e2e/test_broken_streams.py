@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ async def test_a_client_that_leaves_in_mid_stream_ends_the_upstream_s_work(
         assert stage.router is not None
         env = sandbox.environ(**stage.router.env)
         argv: list[str | Path] = [client.program, "-p", "tell me a long story", *ARGUMENTS]
-        async with session(argv, env, sandbox.folder) as process:
+        async with session(argv, env, sandbox.folder, stdin=subprocess.DEVNULL) as process:
             request = await stage.upstream.nth("main", 0)
             await trio.sleep(0.3)  # well into the stream
             assert not request.hung_up.is_set()

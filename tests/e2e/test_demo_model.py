@@ -48,7 +48,7 @@ async def test_the_demo_runs_commands(bare: Stage) -> None:
 async def test_the_demo_reads_files(bare: Stage) -> None:
     path = bare.sandbox.folder / "poem.txt"
     path.write_text("a line that nobody else has\n")
-    ran = await bare.ask(f"read {path}")
+    ran = await bare.ask(f"read `{path}`")
     assert "a line that nobody else has" in ran.answer
 
 

@@ -244,11 +244,11 @@ class Rig:
 
 
 @pytest.fixture
-def rig(autojump_clock):
+def rig():
     return Rig()
 
 
-async def test_all_providers_are_asked_at_once(rig):
+async def test_all_providers_are_asked_at_once(rig, autojump_clock):
     asked = [rig.provider(f"p{number}", f"m{number}") for number in range(5)]
     for _, backend in asked:
         backend.delay = 1.5
@@ -257,7 +257,7 @@ async def test_all_providers_are_asked_at_once(rig):
     assert trio.current_time() - started == pytest.approx(1.5)
 
 
-async def test_one_that_does_not_answer_costs_the_others_nothing(rig):
+async def test_one_that_does_not_answer_costs_the_others_nothing(rig, autojump_clock):
     dead, backend = rig.provider("dead")
     backend.delay = math.inf
     alive, _ = rig.provider("alive", "m")
@@ -269,7 +269,7 @@ async def test_one_that_does_not_answer_costs_the_others_nothing(rig):
     assert backend.open == 0
 
 
-async def test_one_that_did_not_answer_is_not_waited_for_again_at_once(rig):
+async def test_one_that_did_not_answer_is_not_waited_for_again_at_once(rig, autojump_clock):
     dead, backend = rig.provider("dead")
     backend.delay = math.inf
     await rig.refresh(dead)
@@ -283,7 +283,7 @@ async def test_one_that_did_not_answer_is_not_waited_for_again_at_once(rig):
     assert await rig.refresh(dead) == [["m"]]
 
 
-async def test_a_fresh_list_is_not_asked_for_again(rig):
+async def test_a_fresh_list_is_not_asked_for_again(rig, autojump_clock):
     provider, backend = rig.provider("p", "old")
     await rig.refresh(provider)
     backend.lists("new")
@@ -308,7 +308,9 @@ async def test_a_fresh_list_is_not_asked_for_again(rig):
         ([b'{"data":', UpstreamBroken("it hung up")], 200, "it hung up"),
     ],
 )
-async def test_a_list_that_cannot_be_had_leaves_the_last_one_standing(rig, pieces, status, problem):
+async def test_a_list_that_cannot_be_had_leaves_the_last_one_standing(
+    rig, autojump_clock, pieces, status, problem
+):
     provider, backend = rig.provider("p", "old")
     await rig.refresh(provider)
     seen = rig.lists.of(provider).seen
@@ -320,14 +322,14 @@ async def test_a_list_that_cannot_be_had_leaves_the_last_one_standing(rig, piece
     assert listing.tried > (seen or 0)
 
 
-async def test_a_list_in_pieces_is_put_together(rig):
+async def test_a_list_in_pieces_is_put_together(rig, autojump_clock):
     provider, backend = rig.provider("p", "m")
     (whole,) = backend.pieces
     backend.pieces = [whole[:9], whole[9:10], whole[10:]]
     assert await rig.refresh(provider) == [["m"]]
 
 
-async def test_a_list_without_end_is_given_up(rig, monkeypatch):
+async def test_a_list_without_end_is_given_up(rig, autojump_clock, monkeypatch):
     monkeypatch.setattr(module, "MAX_LIST", 1000)
     provider, backend = rig.provider("p")
     backend.pieces = [b" " * 100] * 1000
@@ -336,7 +338,7 @@ async def test_a_list_without_end_is_given_up(rig, monkeypatch):
     assert backend.open == 0
 
 
-async def test_two_who_ask_at_the_same_time_share_one_question(rig):
+async def test_two_who_ask_at_the_same_time_share_one_question(rig, autojump_clock):
     provider, backend = rig.provider("p", "m")
     backend.delay = 1
     found: list[list[list[str]]] = []
@@ -351,8 +353,7 @@ async def test_two_who_ask_at_the_same_time_share_one_question(rig):
     assert len(backend.calls) == 1
 
 
-async def test_who_is_impatient_leaves_alone(rig):
-    """The patient one waits on for the answer to the other's question, or is told that it was given up."""
+async def test_who_is_impatient_leaves_alone(rig, autojump_clock):
     provider, backend = rig.provider("p", "m")
     backend.delay = 1
     async with trio.open_nursery() as nursery:
@@ -360,33 +361,54 @@ async def test_who_is_impatient_leaves_alone(rig):
         await trio.testing.wait_all_tasks_blocked()
         assert await rig.refresh(provider, seconds=0.1) == [[]]
     assert rig.lists.of(provider).models == (Model("m"),)
+    assert len(backend.calls) == 1
 
 
-async def test_a_caller_who_is_cancelled_stops_nobody_from_asking_later(rig):
+async def test_when_the_one_who_asks_goes_away_another_asks_instead(rig, autojump_clock):
+    provider, backend = rig.provider("p", "m")
+    backend.delay = 1
+    async with trio.open_nursery() as nursery:
+        asking = trio.CancelScope()
+
+        async def ask() -> None:
+            with asking:
+                await rig.refresh(provider)
+
+        nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(rig.refresh, provider)
+        await trio.sleep(0.5)
+        asking.cancel()
+    assert rig.lists.of(provider).models == (Model("m"),)
+    assert rig.lists.of(provider).problem is None
+    assert len(backend.calls) == 2
+
+
+async def test_a_caller_who_goes_away_leaves_no_problem_behind(rig, autojump_clock):
     provider, backend = rig.provider("p", "m")
     backend.delay = math.inf
     with trio.move_on_after(0.5):
         await rig.refresh(provider)
     assert backend.open == 0
+    assert rig.lists.of(provider) == Listing()
     backend.delay = 0
-    await trio.sleep(FRESH / 10)
     assert await rig.refresh(provider) == [["m"]]
 
 
-async def test_models_that_the_configuration_names_are_not_asked_for(rig):
+async def test_models_that_the_configuration_names_are_not_asked_for(rig, autojump_clock):
     provider, backend = rig.provider("p", "other", models=(Model("mine"),))
     assert await rig.refresh(provider) == [["mine"]]
     assert backend.calls == []
 
 
-async def test_a_backend_without_a_list_is_not_asked(rig):
+async def test_a_backend_without_a_list_is_not_asked(rig, autojump_clock):
     provider, backend = rig.provider("p", preset="zai", api_key=Literal("k"))
     assert await rig.refresh(provider) == [[]]
     assert rig.lists.of(provider) == Listing()
     assert backend.calls == []
 
 
-async def test_the_same_name_at_another_address_is_another_provider(rig):
+async def test_the_same_name_at_another_address_is_another_provider(rig, autojump_clock):
     provider, _ = rig.provider("p", "old")
     await rig.refresh(provider)
     moved = evolve(rig.provider("q", "new")[0], name="p")
@@ -395,7 +417,7 @@ async def test_the_same_name_at_another_address_is_another_provider(rig):
     assert rig.lists.of(provider).models == (Model("old"),)
 
 
-async def test_the_question_carries_the_credential_and_asks_for_all(rig):
+async def test_the_question_carries_the_credential_and_asks_for_all(rig, autojump_clock):
     provider, backend = rig.provider("p", "m", preset="anthropic", api_key=Literal("sk-key"))
     await rig.refresh(provider)
     (call,) = backend.calls
@@ -408,7 +430,7 @@ async def test_the_question_carries_the_credential_and_asks_for_all(rig):
     }
 
 
-async def test_without_its_credential_a_provider_is_not_asked(rig):
+async def test_without_its_credential_a_provider_is_not_asked(rig, autojump_clock):
     provider, backend = rig.provider("p", "m", preset="openrouter", api_key=FromEnv("NOT_SET"))
     await rig.refresh(provider)
     assert "NOT_SET" in (rig.lists.of(provider).problem or "")
@@ -418,7 +440,7 @@ async def test_without_its_credential_a_provider_is_not_asked(rig):
 # Looking for local servers
 
 
-async def test_a_server_that_is_there_is_found_with_its_list(rig):
+async def test_a_server_that_is_there_is_found_with_its_list(rig, autojump_clock):
     provider, backend = rig.provider("p", preset="ollama")
     backend.pieces = [b'{"models":[{"name":"qwen3:8b"}]}']
     assert await rig.lists.probe(provider)
@@ -427,7 +449,7 @@ async def test_a_server_that_is_there_is_found_with_its_list(rig):
     assert len(backend.calls) == 1
 
 
-async def test_a_server_that_is_slow_or_another_is_not_found(rig):
+async def test_a_server_that_is_slow_or_another_is_not_found(rig, autojump_clock):
     provider, backend = rig.provider("p", "x", preset="vllm")
     assert not await rig.lists.probe(provider)
     backend.delay = math.inf

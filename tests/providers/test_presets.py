@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import ipaddress
+from typing import get_args
+from urllib.parse import urlsplit
+
+import pytest
+
+from ccrouter.providers.presets import PRESETS
+from ccrouter.providers.provider import Auth
+from ccrouter.providers.provider import Listing as Shape
+from ccrouter.routing.names import is_claude
+from ccrouter.routing.values import KINDS, EnvName, ProviderName
+
+ROWS = [pytest.param(row, id=name) for name, row in PRESETS.items()]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_paths_stand_below_the_base_url(row):
+    for path in (row.messages_path, row.count_path, row.models_path):
+        assert path is None or (path.startswith("/") and not path.endswith("/"))
+    assert row.base_url is None or not row.base_url.endswith("/")
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_default_place_is_on_this_machine_or_encrypted(row):
+    if row.base_url is None or row.transport == "demo":
+        return
+    url = urlsplit(row.base_url)
+    if row.local:
+        assert ipaddress.ip_address(url.hostname or "").is_loopback
+        assert url.port is not None
+    else:
+        assert url.scheme == "https"
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_key_is_looked_for_only_where_it_is_used(row):
+    assert row.auth in get_args(Auth)
+    if row.auth == "none":
+        assert not row.key_env
+    if not row.key_env:
+        assert not row.key_required
+    for name in row.key_env:
+        assert KINDS[EnvName].read(name) == name
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_what_is_looked_for_by_itself_is_local_and_can_be_asked(row):
+    assert row.listing in get_args(Shape)
+    if row.probe:
+        assert row.local
+        assert row.base_url is not None
+        assert row.models_path is not None
+        assert not row.key_required
+    if row.owner is not None:
+        assert row.probe
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_clients_login_is_for_anthropic_alone(row):
+    assert (row.auth == "client") is (row.name == "anthropic")
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_verdict_on_safety_is_anthropics_alone(row):
+    if row.first_party:
+        assert not row.refuse_fields
+        assert not row.drop_fields
+        assert not row.drop_headers
+        assert row.keep_attribution
+    elif row.transport == "http":
+        assert "safeguards" in row.refuse_fields
+        assert not row.keep_attribution
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_field_is_dropped_or_refused_and_never_both(row):
+    assert not set(row.drop_fields) & set(row.refuse_fields)
+    assert "model" not in {*row.drop_fields, *row.refuse_fields}
+    assert all(name == name.lower() for name in row.drop_headers)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_each_row_says_when_its_facts_were_seen_or_why_they_are_so(row):
+    assert row.noted
+    assert row.title
+
+
+def test_names_can_be_written_in_a_configuration_and_stand_for_one_row_each():
+    for name, row in PRESETS.items():
+        assert KINDS[ProviderName].read(name) == name == row.name
+        assert not is_claude(name)
+    assert len({row.title for row in PRESETS.values()}) == len(PRESETS)
+
+
+def test_no_two_presets_share_a_place_or_a_key():
+    places = [row.base_url for row in PRESETS.values() if row.base_url is not None]
+    keys = [name for row in PRESETS.values() for name in row.key_env]
+    assert len(set(places)) == len(places)
+    assert len(set(keys)) == len(keys)
+
+
+def test_nobody_can_change_the_table():
+    with pytest.raises(TypeError):
+        PRESETS["x"] = PRESETS["ollama"]  # type: ignore[index]
+
+
+def test_the_presets_of_the_contract_are_there():
+    assert set(PRESETS) == {
+        *("anthropic", "foundry", "ollama", "ollama-cloud", "lmstudio", "vllm", "llamacpp", "openrouter"),
+        *("zai", "minimax", "moonshot", "deepseek", "litellm", "messages", "demo"),
+    }

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccrouter.providers.presets import PRESETS
+from ccrouter.providers.provider import Provider, Timeouts
+from ccrouter.routing.config import Config, Server
+from ccrouter.routing.directory import DEMO, build, preset_provider
+from ccrouter.routing.names import resolve
+
+
+def configured(name, preset=None):
+    return Provider(name=name, preset=PRESETS[preset or name], base_url="https://llm.example.com", configured=True)
+
+
+def config(*providers, **more):
+    return Config(providers={each.name: each for each in providers}, **more)
+
+
+def found(there=None, *, login=False, environ=(), running=()):
+    return build(there or Config(), PRESETS, login=login, environ=environ, running=running)
+
+
+def test_with_nothing_at_all_the_demo_answers():
+    directory = found()
+    assert list(directory.providers) == [DEMO]
+    assert directory.default == DEMO
+
+
+@pytest.mark.parametrize(
+    ("there", "providers"),
+    [
+        ({"login": True}, ["anthropic"]),
+        ({"environ": {"ANTHROPIC_API_KEY"}}, ["anthropic"]),
+        ({"environ": {"OPENROUTER_API_KEY", "PATH"}}, ["openrouter"]),
+        ({"environ": {"Z_AI_API_KEY"}}, ["zai"]),
+        ({"running": {"ollama", "lmstudio"}}, ["ollama", "lmstudio"]),
+        (
+            {"login": True, "running": {"ollama"}, "environ": {"DEEPSEEK_API_KEY"}},
+            ["anthropic", "ollama", "deepseek"],
+        ),
+        ({"environ": {"VLLM_API_KEY", "ANTHROPIC_FOUNDRY_API_KEY", "LITELLM_API_KEY"}}, [DEMO]),
+    ],
+)
+def test_what_the_user_has_is_found(there, providers):
+    directory = found(**there)
+    assert list(directory.providers) == providers
+    assert directory.default == providers[0]
+    assert not any(each.configured for each in directory.providers.values())
+
+
+def test_what_is_found_never_takes_the_place_of_what_is_configured():
+    own = configured("ollama")
+    directory = found(config(own), login=True, running={"ollama"})
+    assert directory.providers["ollama"] is directory.addressable["ollama"] is own
+    assert list(directory.providers) == ["ollama", "anthropic"]
+
+
+def test_the_demo_never_answers_in_place_of_a_configured_provider():
+    assert list(found(config(configured("ollama"))).providers) == ["ollama"]
+
+
+@pytest.mark.parametrize(
+    ("there", "login", "default"),
+    [
+        (config(configured("ollama"), configured("work", "messages")), False, "ollama"),
+        (config(configured("ollama"), configured("anthropic")), False, "anthropic"),
+        (config(configured("ollama"), configured("foundry")), False, "foundry"),
+        (config(configured("ollama")), True, "anthropic"),
+        (config(configured("ollama"), default="ollama"), True, "ollama"),
+        (config(default="openrouter"), False, "openrouter"),
+    ],
+)
+def test_the_default_is_what_is_said_else_claude_else_the_first(there, login, default):
+    assert found(there, login=login).default == default
+
+
+def test_presets_that_are_not_set_up_can_be_asked_for_by_name():
+    directory = found(config(configured("work", "messages")))
+    assert next(iter(directory.addressable)) == "work"
+    assert set(directory.addressable) - {"work"} == {
+        name for name, row in PRESETS.items() if row.base_url is not None
+    }
+    assert str(resolve("openrouter:x", directory)[0]) == "openrouter:x"
+
+
+def test_a_preset_under_another_name_leaves_the_presets_own_name_free():
+    directory = found(config(configured("work", "ollama")), running={"ollama"})
+    assert list(directory.providers) == ["work", "ollama"]
+
+
+def test_a_preset_becomes_a_provider_where_it_knows_its_place():
+    deadlines = Timeouts(idle=7)
+    assert preset_provider(PRESETS["foundry"], deadlines) is None
+    provider = preset_provider(PRESETS["vllm"], deadlines)
+    assert provider is not None
+    assert (provider.name, provider.base_url, provider.timeouts) == ("vllm", "http://127.0.0.1:8000", deadlines)
+
+
+def test_what_is_found_has_the_deadlines_of_the_configuration():
+    directory = found(Config(server=Server(timeouts=Timeouts(total=9))), running={"ollama"})
+    assert directory.providers["ollama"].timeouts.total == 9
+
+
+@given(
+    st.booleans(),
+    st.sets(st.sampled_from([name for row in PRESETS.values() for name in row.key_env])),
+    st.sets(st.sampled_from([name for name, row in PRESETS.items() if row.probe])),
+    st.lists(st.sampled_from([name for name, row in PRESETS.items() if row.transport == "http"]), unique=True),
+    st.sampled_from(["claude-opus-5-5", "haiku", "qwen3:8b", "ollama:x", "", "default"]),
+)
+def test_every_name_has_a_target_whatever_there_is(login, environ, running, names, model):
+    directory = found(config(*map(configured, names)), login=login, environ=environ, running=running)
+    assert directory.providers
+    assert directory.default in directory.providers
+    assert list(directory.providers)[: len(names)] == names
+    assert (DEMO in directory.providers) is (list(directory.providers) == [DEMO])
+    assert resolve(model, directory, client_login=login)

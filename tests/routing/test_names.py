@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from ccrouter.errors import ApiError
+from ccrouter.providers.presets import PRESETS
+from ccrouter.providers.provider import Model, Provider, Target
+from ccrouter.routing.names import DISCOVERY_PREFIX, Directory, discovery_id, is_claude, resolve
+
+
+def provider(name, preset=None, models=()):
+    row = PRESETS[preset or name]
+    url = row.base_url or "https://llm.example.com"
+    return Provider(name=name, preset=row, base_url=url, models=tuple(Model(each) for each in models))
+
+
+ANTHROPIC = provider("anthropic")
+OLLAMA = provider("ollama")
+OLLAMA_BIG = provider("ollama-big", "ollama")
+WORK = provider("work", "messages", ["glm-5", "shared"])
+OPENROUTER = provider("openrouter")
+
+
+def directory(*providers, default=None, addressable=(), aliases=None, listed=None):
+    return Directory(
+        providers={each.name: each for each in providers},
+        addressable={each.name: each for each in (*providers, *addressable)},
+        aliases=aliases or {},
+        default=default or providers[0].name,
+        listed=listed or {},
+    )
+
+
+FULL = directory(
+    ANTHROPIC,
+    OLLAMA,
+    OLLAMA_BIG,
+    WORK,
+    addressable=[OPENROUTER],
+    aliases={"big": ("openrouter:openai/gpt-5.1", "glm-5"), "haiku": ("ollama:qwen3:8b",), "biggest": ("big",)},
+    listed={"ollama": ("qwen3:8b", "shared"), "ollama-big": ("kimi-k2",)},
+)
+
+
+def spelled(targets):
+    return [str(target) for target in targets]
+
+
+@pytest.mark.parametrize(
+    ("name", "targets"),
+    [
+        ("ollama:qwen3:8b", ["ollama:qwen3:8b"]),
+        ("ollama,qwen3:8b", ["ollama:qwen3:8b"]),
+        ("ollama/qwen3:8b", ["ollama:qwen3:8b"]),
+        ("ollama-big:x", ["ollama-big:x"]),
+        ("openrouter:google/gemini-3-pro", ["openrouter:google/gemini-3-pro"]),
+        ("openrouter:openai/gpt-5.1:free", ["openrouter:openai/gpt-5.1:free"]),
+        ("big", ["openrouter:openai/gpt-5.1", "work:glm-5"]),
+        ("big[1m]", ["openrouter:openai/gpt-5.1", "work:glm-5"]),
+        ("biggest", ["openrouter:openai/gpt-5.1", "work:glm-5"]),
+        ("haiku", ["ollama:qwen3:8b"]),
+        ("claude-opus-5-5", ["anthropic:claude-opus-5-5"]),
+        ("claude-opus-5-5[1m]", ["anthropic:claude-opus-5-5"]),
+        ("anthropic:claude-sonnet-5-5[1m]", ["anthropic:claude-sonnet-5-5"]),
+        ("opus", ["anthropic:opus"]),
+        ("sonnet[1m]", ["anthropic:sonnet"]),
+        ("glm-5", ["work:glm-5"]),
+        ("kimi-k2", ["ollama-big:kimi-k2"]),
+        ("shared", ["anthropic:shared"]),
+        ("nobody-knows", ["anthropic:nobody-knows"]),
+        ("ollama", ["anthropic:ollama"]),
+        ("", ["anthropic:"]),
+        ("anthropic-via-ollama:qwen3:8b", ["ollama:qwen3:8b"]),
+        ("anthropic-via-nobody:x", ["anthropic:anthropic-via-nobody:x"]),
+        ("anthropic-via-big", ["anthropic:anthropic-via-big"]),
+    ],
+)
+def test_the_rules_in_their_order(name, targets):
+    assert spelled(resolve(name, FULL)) == targets
+
+
+@pytest.mark.parametrize("name", ["ollama:", "ollama,", "anthropic-via-ollama:"])
+def test_a_provider_without_a_model_is_told(name):
+    with pytest.raises(ApiError, match="names a provider but no model") as caught:
+        resolve(name, FULL)
+    assert (caught.value.status, caught.value.kind) == (404, "not_found_error")
+
+
+@pytest.mark.parametrize(
+    "name", ["claude-opus-5-5", "CLAUDE-opus", "opus", "Sonnet", "haiku[1m]", "fable", "opusplan", "default"]
+)
+def test_names_of_claude_models_are_known(name):
+    assert is_claude(name)
+
+
+@pytest.mark.parametrize("name", ["", "claude", "opus-5", "anthropic:claude-opus-5-5", "my-claude-opus", "[1m]"])
+def test_other_names_are_not_taken_for_claude(name):
+    assert not is_claude(name)
+
+
+# Claude names without a provider for them
+
+
+def test_a_claude_name_goes_to_the_first_model_of_a_default_that_does_not_know_it():
+    assert spelled(resolve("claude-opus-5-5", directory(WORK))) == ["work:glm-5"]
+    assert spelled(resolve("opus", directory(OLLAMA, listed={"ollama": ("a", "b")}))) == ["ollama:a"]
+    assert spelled(resolve("opus", directory(OLLAMA))) == ["ollama:opus"]
+
+
+def test_a_client_with_a_login_of_its_own_reaches_anthropic_without_any_set_up():
+    there = directory(WORK, addressable=[ANTHROPIC])
+    assert spelled(resolve("claude-opus-5-5", there, client_login=True)) == ["anthropic:claude-opus-5-5"]
+    assert spelled(resolve("claude-opus-5-5", there)) == ["work:glm-5"]
+    assert spelled(resolve("glm-5", there, client_login=True)) == ["work:glm-5"]
+
+
+# The default
+
+
+@pytest.mark.parametrize(
+    ("default", "targets"),
+    [
+        ("ollama", ["ollama:new"]),
+        ("openrouter", ["openrouter:new"]),
+        ("ollama:qwen3:8b", ["ollama:qwen3:8b"]),
+        ("ollama:", ["ollama:new"]),
+        ("anthropic:sonnet[1m]", ["anthropic:sonnet"]),
+        ("big", ["openrouter:openai/gpt-5.1", "ollama:new"]),
+        ("biggest", ["openrouter:openai/gpt-5.1", "ollama:new"]),
+    ],
+)
+def test_the_default_is_a_provider_one_of_its_models_or_an_alias(default, targets):
+    aliases = {"big": ("openrouter:openai/gpt-5.1", "ollama"), "biggest": ("big",)}
+    there = directory(ANTHROPIC, OLLAMA, addressable=[OPENROUTER], default=default, aliases=aliases)
+    assert spelled(resolve("new", there)) == targets
+
+
+@pytest.mark.parametrize("default", ["foundry", "foundry:x"])
+def test_a_default_that_is_not_set_up_is_told(default):
+    with pytest.raises(ApiError, match=f"'new' goes to the default, '{default}', which is not set up") as caught:
+        resolve("new", directory(OLLAMA, default=default))
+    assert caught.value.status == 404
+
+
+# Aliases
+
+
+@pytest.mark.parametrize(
+    ("aliases", "targets"),
+    [
+        ({"a": ("a",)}, ["ollama:a"]),
+        ({"a": ("b",), "b": ("a",)}, ["ollama:a"]),
+        ({"a": ("a", "x")}, ["ollama:a", "ollama:x"]),
+        ({"a": ("a[1m]",)}, ["ollama:a[1m]"]),
+        ({"a": ("b", "c"), "b": ("x",), "c": ("b", "y")}, ["ollama:x", "ollama:y"]),
+        ({"a": ("x", "ollama:x", "x")}, ["ollama:x"]),
+        ({"a": ()}, ["ollama:a"]),
+        ({"a": ("b", "x"), "b": ()}, ["ollama:b", "ollama:x"]),
+    ],
+)
+def test_aliases_end_at_the_name_that_closes_a_loop_and_name_each_target_once(aliases, targets):
+    assert spelled(resolve("a", directory(OLLAMA, aliases=aliases))) == targets
+
+
+def test_a_long_chain_and_many_paths_of_aliases_cost_little():
+    chain = {str(number): (str(number + 1),) for number in range(5000)}
+    assert spelled(resolve("0", directory(OLLAMA, aliases=chain))) == ["ollama:5000"]
+    crowd = tuple(f"n{number}" for number in range(30))
+    everybody = dict.fromkeys(crowd, crowd)
+    assert {target.model for target in resolve("n0", directory(OLLAMA, aliases=everybody))} <= set(crowd)
+
+
+words = st.sampled_from(["a", "b", "c", "ollama", "work", "x"])
+names = st.one_of(
+    st.text(max_size=8),
+    st.builds(
+        "{}{}{}{}".format,
+        st.sampled_from(["", DISCOVERY_PREFIX, "claude-"]),
+        words,
+        st.sampled_from(["", ":", ",", "/", "[1m]"]),
+        words | st.just(""),
+    ),
+)
+
+
+@given(
+    names,
+    st.dictionaries(names, st.lists(names, max_size=3).map(tuple), max_size=4),
+    st.sampled_from(["ollama", "work", "a", "b:x", "nobody", "work:m"]),
+    st.booleans(),
+)
+def test_any_name_has_targets_or_is_refused(name, aliases, default, login):
+    there = directory(OLLAMA, WORK, addressable=[OPENROUTER, ANTHROPIC], default=default, aliases=aliases)
+    try:
+        targets = resolve(name, there, client_login=login)
+    except ApiError:
+        return
+    assert targets
+    assert len(set(targets)) == len(targets)
+    assert all(target.provider in there.addressable.values() for target in targets)
+
+
+# Names of providers that are parts of each other
+
+provider_names = st.text("ab.-_", min_size=1, max_size=4)
+models = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(":,/["), min_size=1, max_size=8)
+
+
+@given(st.sets(provider_names, min_size=1, max_size=5), st.data(), models, st.sampled_from(":,/"))
+def test_the_longest_name_of_a_provider_wins(known, data, model, separator):
+    chosen = data.draw(st.sampled_from(sorted(known)))
+    there = directory(*(provider(name, "ollama") for name in sorted(known)))
+    assert resolve(f"{chosen}{separator}{model}", there) == (Target(there.addressable[chosen], model),)
+
+
+@given(st.sets(provider_names, min_size=1, max_size=5), st.data(), models)
+def test_a_discovery_id_leads_back_to_what_it_was_made_from(known, data, model):
+    chosen = data.draw(st.sampled_from(sorted(known)))
+    there = directory(*(provider(name, "ollama") for name in sorted(known)))
+    encoded = discovery_id(chosen, model)
+    assert encoded.startswith("anthropic")
+    assert not encoded.startswith("claude-")
+    assert resolve(encoded, there) == (Target(there.addressable[chosen], model),)
+
+
+@given(models)
+def test_a_discovery_id_means_what_the_plain_name_means(model):
+    for name in FULL.addressable:
+        plain = f"{name}:{model}"
+        assume(plain not in FULL.aliases)
+        assert resolve(discovery_id(name, model), FULL) == resolve(plain, FULL)
