@@ -125,7 +125,7 @@ class Target:
     def post(self, peer: socket.socket, body: bytes) -> None:
         peer.sendall(
             b"POST /v1/messages?beta=true HTTP/1.1\r\nhost: 127.0.0.1\r\n%scontent-type: application/json\r\n"
-            b"anthropic-version: 2023-06-01\r\nx-app: cli\r\naccept: application/json\r\ncontent-length: %d\r\n\r\n"
+            b"anthropic-version: 2023-06-01\r\nx-app: cli\r\ncontent-length: %d\r\n\r\n"
             % (self.headers, len(body))
             + body
         )

@@ -265,9 +265,7 @@ async def test_a_configured_key_goes_into_the_headers_of_the_preset(preset: str,
 
 async def test_the_first_variable_that_is_set_is_used() -> None:
     zai = provider("zai")
-    assert (
-        everything(await machine(ZAI_API_KEY="one", Z_AI_API_KEY="two").grant(zai, NOBODY)) == b"Bearer one"
-    )
+    assert everything(await machine(ZAI_API_KEY="one", Z_AI_API_KEY="two").grant(zai, NOBODY)) == b"Bearer one"
     assert everything(await machine(ZAI_API_KEY="", Z_AI_API_KEY="two").grant(zai, NOBODY)) == b"Bearer two"
 
 

@@ -152,9 +152,7 @@ async def test_a_command_that_a_signal_ended_is_told_so() -> None:
 
 
 async def test_a_command_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    assert "the command no-such-program cannot be started" in await refusal(
-        FromCommand(("no-such-program", "x"))
-    )
+    assert "the command no-such-program cannot be started" in await refusal(FromCommand(("no-such-program", "x")))
     assert "cannot be started" in await refusal(FromCommand((str(tmp_path),)))
     assert "cannot be started" in await refusal(FromCommand(("a\0b",)))
 

@@ -55,9 +55,7 @@ class Machine:
 
     @property
     def calls(self) -> list[list[str]]:
-        return (
-            [json.loads(line) for line in self.asked.read_text().splitlines()] if self.asked.exists() else []
-        )
+        return [json.loads(line) for line in self.asked.read_text().splitlines()] if self.asked.exists() else []
 
     async def read(self, platform: str = "linux") -> Login | NoLogin:
         return await read_login(self.environ, platform, NOW)
@@ -72,9 +70,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 @pytest.mark.parametrize("expires", [NOW + 1, NOW + 0.5, int(NOW + 1) * 1000, None])
-async def test_a_login_is_good_until_it_expires_in_seconds_or_milliseconds(
-    machine: Machine, expires: Any
-) -> None:
+async def test_a_login_is_good_until_it_expires_in_seconds_or_milliseconds(machine: Machine, expires: Any) -> None:
     path = machine.file(content(expires=expires))
     assert await machine.read() == Login(TOKEN, str(path))
 
@@ -203,13 +199,8 @@ def test_a_directory_of_ones_own_has_an_item_of_its_own() -> None:
     assert keychain_item({}) == "Claude Code-credentials"
     assert keychain_item({"CLAUDE_CONFIG_DIR": ""}) == "Claude Code-credentials"
     # Claude Code's own naming, as seen for these two paths.
-    assert (
-        keychain_item({"CLAUDE_CONFIG_DIR": "/Users/test/.claude-work"}) == "Claude Code-credentials-03abf0ee"
-    )
-    assert (
-        keychain_item({"CLAUDE_CONFIG_DIR": "/Users/test/.claude-work/"})
-        == "Claude Code-credentials-8bd6f0f5"
-    )
+    assert keychain_item({"CLAUDE_CONFIG_DIR": "/Users/test/.claude-work"}) == "Claude Code-credentials-03abf0ee"
+    assert keychain_item({"CLAUDE_CONFIG_DIR": "/Users/test/.claude-work/"}) == "Claude Code-credentials-8bd6f0f5"
 
 
 async def test_an_expired_item_gives_way_to_the_file_and_is_the_reason_when_there_is_none(
