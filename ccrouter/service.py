@@ -81,9 +81,9 @@ class Running:
         self.token = service.token
 
     @property
-    def connections(self) -> int:
-        """How many client connections are open."""
-        return self._service.stop.open
+    def busy(self) -> int:
+        """How many requests are being answered."""
+        return self._service.stop.open - len(self._service.stop.idle)
 
     def drain(self) -> None:
         """Accept no more and end when all running streams have, or the drain time is over."""
@@ -313,6 +313,7 @@ class _Service:
             "pid": os.getpid(),
             "uptime_seconds": round(trio.current_time() - self._started, 1),
             "connections": self.stop.open,
+            "requests": self.stop.open - len(self.stop.idle),
             "upstream_connections": self._http.connections_open,
             "config": {"path": str(self._file.path), "problem": self._file.problem},
         }

@@ -203,6 +203,6 @@ class _Stop:
             return
         self._draining = True
         running.drain()
-        if count := running.connections:
-            streams = "connection" if count == 1 else "connections"
+        if count := running.busy:
+            streams = "request" if count == 1 else "requests"
             say(f"ccrouter: stopping; {count} {streams} may finish ({remark})")

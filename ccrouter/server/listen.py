@@ -28,10 +28,12 @@ Refuse = Callable[[Client, ApiError], Awaitable[None]]
 class Stop:
     """How a server is stopped: `drain` lets what runs come to its end, `end` does not.
 
-    ``draining`` and ``ending`` are events that anybody may wait for; ``open`` counts the connections.
+    ``draining`` and ``ending`` are events that anybody may wait for. ``open`` counts the connections, ``idle``
+    holds the scopes of those that wait for a request.
     """
 
     open: int = 0
+    idle: set[trio.CancelScope] = field(factory=set)
     draining: trio.Event = field(factory=trio.Event)
     ending: trio.Event = field(factory=trio.Event)
 
@@ -131,7 +133,6 @@ class _Port:
         self._max = max_connections
         self._admitted = 0
         self._turned_away = 0
-        self._idle: set[trio.CancelScope] = set()
 
     async def connection(self, stream: trio.SocketStream) -> None:
         """Serve one accepted stream, or tell it that there are too many."""
@@ -150,14 +151,14 @@ class _Port:
         self._admitted += 1
         try:
             await serve_connection(
-                stream, self._answer, self._refuse, self._limits, self._idle, self._stop.draining.is_set
+                stream, self._answer, self._refuse, self._limits, self._stop.idle, self._stop.draining.is_set
             )
         finally:
             self._admitted -= 1
 
     def close_idle(self) -> None:
         """Close the connections that wait for a request."""
-        for scope in list(self._idle):
+        for scope in list(self._stop.idle):
             scope.cancel()
         if not self._stop.open:
             self.emptied.set()
@@ -182,6 +183,6 @@ class _Port:
         brief = Limits(head_seconds=5.0, idle_seconds=5.0, linger_seconds=1.0)
         self._turned_away += 1
         try:
-            await serve_connection(stream, overloaded, self._refuse, brief, self._idle, self._stop.draining.is_set)
+            await serve_connection(stream, overloaded, self._refuse, brief, self._stop.idle, self._stop.draining.is_set)
         finally:
             self._turned_away -= 1

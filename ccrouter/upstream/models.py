@@ -159,9 +159,10 @@ def _model(row: dict[str, Any]) -> Model | None:
     if row.get("capabilities") == ["embedding"] or row.get("type") == "embeddings":
         return None
     title = row.get("display_name") or (row.get("name") if "id" in row else None)
-    windows = (
-        row.get(key) for key in ("max_input_tokens", "context_length", "max_model_len", "max_context_length")
-    )
+    meta = row.get("meta")  # llama.cpp: the window that it was started with, not the one that was trained
+    loaded = meta.get("n_ctx") if isinstance(meta, dict) else None
+    keys = ("max_input_tokens", "context_length", "max_model_len", "max_context_length")
+    windows = (loaded, *(row.get(key) for key in keys))
     window = next((size for size in windows if type(size) is int and size > 0), None)  # true is an int too
     return Model(name, name=title if isinstance(title, str) and title.isprintable() else None, window=window)
 

@@ -20,7 +20,7 @@ class FakeRunning:
     host: str = "127.0.0.1"
     port: int = 43117
     token: str = "ccr-secret"
-    connections: int = 0
+    busy: int = 0
     asked: list[str] = field(factory=list)
     listed: Sequence[Listed] = ()
     stop: trio.Event = field(factory=trio.Event)

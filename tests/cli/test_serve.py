@@ -59,7 +59,7 @@ async def test_a_cut_lifeline_drains_and_is_no_second_signal(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     router = FakeRouter()
-    router.running.connections = 2
+    router.running.busy = 2
     cut = trio.Event()
     codes = []
     async with trio.open_nursery() as nursery:
@@ -73,7 +73,7 @@ async def test_a_cut_lifeline_drains_and_is_no_second_signal(
         cut.set()
     assert router.running.asked == ["drain"]
     assert codes == [0]
-    assert "stopping; 2 connections may finish" in capfd.readouterr().err
+    assert "stopping; 2 requests may finish" in capfd.readouterr().err
 
 
 async def test_a_router_that_cannot_start_says_why(tmp_path: Path) -> None:

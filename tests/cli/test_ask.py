@@ -1,0 +1,104 @@
+"""``ccrouter ask`` as a user meets it: a process of its own, with pipes or files for its streams."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ccrouter.cli.ask import Printer
+from tests.cli.processes import CCROUTER, PATIENCE, sandbox
+
+
+def ask(
+    folder: Path, *arguments: str, piped: str = "", config: str = "[demo]\npace = 0\n"
+) -> subprocess.CompletedProcess[str]:
+    file = folder / "config.toml"
+    file.write_text(config)
+    return subprocess.run(
+        [*CCROUTER, "ask", "--config", str(file), *arguments],
+        input=piped,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env=sandbox(folder),
+        check=False,
+    )
+
+
+def test_the_answer_goes_to_standard_output_and_nothing_else_does(tmp_path: Path) -> None:
+    done = ask(tmp_path, "-m", "demo", "good", "morning")
+    assert done.returncode == 0
+    assert done.stdout.startswith("You said: good morning\n")
+    assert done.stdout.endswith("\n")
+    assert done.stderr == ""
+
+
+def test_what_is_piped_in_is_sent_along(tmp_path: Path) -> None:
+    done = ask(tmp_path, "-m", "demo", "explain", piped="line one\nline two\n")
+    assert "line two" in done.stdout
+
+
+def test_without_a_question_it_says_how_to_ask(tmp_path: Path) -> None:
+    done = ask(tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "ccrouter ask" in done.stderr
+
+
+def test_thinking_is_shown_on_standard_error_when_asked_for(tmp_path: Path) -> None:
+    done = ask(tmp_path, "-m", "demo", "--thinking", "hello")
+    assert "think" in done.stderr
+    assert "think" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("fail 429", "429"),
+        ("fail cut", "broke the connection"),
+        ("fail error", "Overloaded"),
+    ],
+)
+def test_a_failure_is_one_line_and_exit_code_1(tmp_path: Path, prompt: str, words: str) -> None:
+    done = ask(tmp_path, "-m", "demo", prompt)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("ccrouter: ")
+    assert words in line
+
+
+def test_a_backend_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = ask(
+        tmp_path, "-m", "lmstudio:x", "hi", config='[providers.lmstudio]\nbase_url = "http://127.0.0.1:9"\n'
+    )
+    assert done.returncode == 1
+    assert "lmstudio: cannot reach http://127.0.0.1:9" in done.stderr
+
+
+def test_a_broken_configuration_is_told_by_line(tmp_path: Path) -> None:
+    done = ask(tmp_path, "-m", "demo", "hi", config="\n[server]\nprot = 1\n")
+    assert done.returncode in {1, 2}
+    assert "config.toml:3" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_tool_that_the_model_asks_for_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    printer = Printer(thinking=False)
+    events: list[dict[str, Any]] = [
+        {
+            "type": "content_block_start",
+            "index": 0,
+            "content_block": {"type": "tool_use", "id": "t", "name": "Bash\x1b"},
+        },
+        {"type": "content_block_stop", "index": 0},
+        {"type": "ping"},
+        {"type": "error", "error": {"type": "api_error", "message": "over"}},
+    ]
+    for event in events:
+        printer.feed(event)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Bash?" in captured.err
+    assert printer.problem == "over"
