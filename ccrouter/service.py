@@ -31,8 +31,9 @@ from ccrouter.routing.directory import DEMO, build, preset_provider
 from ccrouter.routing.names import Directory
 from ccrouter.server.connection import Limits
 from ccrouter.server.gate import Gate, is_loopback
-from ccrouter.server.listen import Stop, bind
+from ccrouter.server.listen import bind
 from ccrouter.server.listen import serve as serve_port
+from ccrouter.server.stop import Stop
 from ccrouter.upstream.credentials import Credentials
 from ccrouter.upstream.demo import DemoDial
 from ccrouter.upstream.dial import Dial

@@ -25,6 +25,7 @@ from ccrouter.relay import Pacing
 from ccrouter.routing.names import Directory
 from ccrouter.server.connection import Limits, serve_connection
 from ccrouter.server.gate import Gate
+from ccrouter.server.stop import Stop
 from ccrouter.upstream.credentials import Credentials
 from ccrouter.upstream.dial import Answer, Call
 from ccrouter.upstream.models import ModelLists
@@ -243,7 +244,7 @@ async def talk(
     result = Talk(ours)
 
     async def run() -> None:
-        await serve_connection(theirs, endpoints.answer, endpoints.refuse, Limits(), set(), lambda: False)
+        await serve_connection(theirs, endpoints.answer, endpoints.refuse, Limits(), Stop())
         result.ended.set()
 
     async with trio.open_nursery() as nursery:

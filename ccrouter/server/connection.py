@@ -23,6 +23,7 @@ import trio
 from attrs import field, frozen
 
 from ccrouter.errors import ApiError, ClientGone
+from ccrouter.server.stop import Stop
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 
@@ -264,20 +265,19 @@ async def serve_connection(
     answer: Answer,
     refuse: Callable[[Client, ApiError], Awaitable[None]],
     limits: Limits,
-    idle: set[trio.CancelScope],
-    draining: Callable[[], bool],
+    stop: Stop,
 ) -> None:
     """Serve requests until the client or the server is done; closes the stream.
 
     ``refuse`` writes an ApiError to the client. While the connection waits for a request its scope stands in
-    ``idle``; cancelling it closes the connection.
+    ``stop.idle``; cancelling it closes the connection.
     """
     conn = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.header_bytes)
     client = Client(stream, conn, limits)
     try:
         while True:
             scope = trio.CancelScope()
-            idle.add(scope)
+            stop.idle.add(scope)
             try:
                 request = await client.next_request(scope)
             except ApiError as error:
@@ -285,10 +285,10 @@ async def serve_connection(
                 await refuse(client, error)
                 break
             finally:
-                idle.discard(scope)
+                stop.idle.discard(scope)
             if request is None:
                 return
-            if draining():
+            if stop.draining.is_set():
                 client.close_after()
             try:
                 await answer(request, client)
@@ -298,7 +298,7 @@ async def serve_connection(
                 await refuse(client, error)
             if not await client.again():
                 break
-            if draining():
+            if stop.draining.is_set():
                 return
         await client.linger()
     except ClientGone:

@@ -10,10 +10,10 @@ import errno
 from collections.abc import Awaitable, Callable
 
 import trio
-from attrs import define, field
 
 from ccrouter.errors import ApiError, StartError
 from ccrouter.server.connection import Answer, Client, Limits, serve_connection
+from ccrouter.server.stop import Stop
 
 #: After `Stop.ending` the connections have this long to write their last words, in seconds.
 LAST_WORDS = 1.0
@@ -22,29 +22,6 @@ LAST_WORDS = 1.0
 _MOST_TURNED_AWAY = 64
 
 Refuse = Callable[[Client, ApiError], Awaitable[None]]
-
-
-@define
-class Stop:
-    """How a server is stopped: `drain` lets what runs come to its end, `end` does not.
-
-    ``draining`` and ``ending`` are events that anybody may wait for. ``open`` counts the connections, ``idle``
-    holds the scopes of those that wait for a request.
-    """
-
-    open: int = 0
-    idle: set[trio.CancelScope] = field(factory=set)
-    draining: trio.Event = field(factory=trio.Event)
-    ending: trio.Event = field(factory=trio.Event)
-
-    def drain(self) -> None:
-        """Accept no more; wait for what runs."""
-        self.draining.set()
-
-    def end(self) -> None:
-        """End what runs, with its last words."""
-        self.draining.set()
-        self.ending.set()
 
 
 async def bind(host: str, port: int) -> list[trio.SocketListener]:
@@ -150,9 +127,7 @@ class _Port:
     async def _admit(self, stream: trio.SocketStream) -> None:
         self._admitted += 1
         try:
-            await serve_connection(
-                stream, self._answer, self._refuse, self._limits, self._stop.idle, self._stop.draining.is_set
-            )
+            await serve_connection(stream, self._answer, self._refuse, self._limits, self._stop)
         finally:
             self._admitted -= 1
 
@@ -183,6 +158,6 @@ class _Port:
         brief = Limits(head_seconds=5.0, idle_seconds=5.0, linger_seconds=1.0)
         self._turned_away += 1
         try:
-            await serve_connection(stream, overloaded, self._refuse, brief, self._stop.idle, self._stop.draining.is_set)
+            await serve_connection(stream, overloaded, self._refuse, brief, self._stop)
         finally:
             self._turned_away -= 1

@@ -87,7 +87,7 @@ def test_a_value_is_read_in_its_normal_form(kind: Any, value: object, expected: 
     ],
 )
 def test_what_a_value_can_not_be_is_refused(kind: Any, value: object) -> None:
-    with pytest.raises(ValueError, match="must|is "):
+    with pytest.raises(ValueError, match=r"must|is "):
         KINDS[kind].read(value)
 
 

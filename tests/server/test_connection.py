@@ -16,6 +16,7 @@ from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair
 
 from ccrouter.errors import ApiError, ClientGone
 from ccrouter.server.connection import Answer, Client, Limits, Request, serve_connection
+from ccrouter.server.stop import Stop
 from ccrouter.wire import envelope
 
 LIMITS = Limits(body_bytes=1000, header_bytes=2000, ahead_bytes=500)
@@ -71,8 +72,7 @@ class Peer:
 class Served:
     peer: Peer
     requests: list[tuple[Request, bytes]] = field(factory=list)
-    drained: trio.Event = field(factory=trio.Event)
-    idle: set[trio.CancelScope] = field(factory=set)
+    stop: Stop = field(factory=Stop)
     ended: trio.Event = field(factory=trio.Event)
 
 
@@ -93,7 +93,7 @@ async def served(
         await client.respond(error.status, [], envelope.write(error, "req_1"))
 
     async def run() -> None:
-        await serve_connection(theirs, answer or echo, refuse, LIMITS, result.idle, result.drained.is_set)
+        await serve_connection(theirs, answer or echo, refuse, LIMITS, result.stop)
         result.ended.set()
 
     async with trio.open_nursery() as nursery:
@@ -375,7 +375,7 @@ async def test_a_reply_that_is_not_finished_does_not_look_whole() -> None:
 
 async def test_draining_closes_after_the_running_reply() -> None:
     async with served() as it:
-        it.drained.set()
+        it.stop.drain()
         await it.peer.send(post(b"a"))
         reply = await it.peer.reply()
         assert reply.headers["connection"] == "close"
@@ -393,12 +393,12 @@ async def test_an_idle_connection_can_be_closed_from_outside_and_a_busy_one_not(
 
     async with served(answer) as it:
         await trio.testing.wait_all_tasks_blocked()
-        assert len(it.idle) == 1
+        assert len(it.stop.idle) == 1
         await it.peer.send(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         await started.wait()
-        assert not it.idle
+        assert not it.stop.idle
         go_on.set()
         await it.peer.reply()
         await trio.testing.wait_all_tasks_blocked()
-        next(iter(it.idle)).cancel()
+        next(iter(it.stop.idle)).cancel()
         assert await it.peer.is_closed()

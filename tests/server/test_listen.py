@@ -13,7 +13,8 @@ from attrs import define, field
 
 from ccrouter.errors import ApiError, StartError
 from ccrouter.server.connection import Client, Limits, Request
-from ccrouter.server.listen import LAST_WORDS, Stop, bind, serve
+from ccrouter.server.listen import LAST_WORDS, bind, serve
+from ccrouter.server.stop import Stop
 from ccrouter.wire import envelope
 
 
