@@ -52,9 +52,6 @@ MAX_MESSAGE = 2048
 #: How much of a page is searched for its words, in bytes.
 _MAX_PAGE = 64 * 1024
 
-#: How many envelopes inside each other are opened.
-_MAX_DEPTH = 8
-
 #: A tag or a comment, or the text up to the next one. Linear: a ``<`` that opens nothing is text.
 _PIECE = re.compile(r"<([^<>]*)>|[^<]+|<")
 _HIDDEN = ("style", "script", "title")
@@ -108,15 +105,10 @@ def message_in(body: bytes) -> str:
 
 
 def _message(value: Any) -> str:
-    for _ in range(_MAX_DEPTH):
-        if isinstance(value, list) and value:
-            value = value[0]
-        if not isinstance(value, dict):
-            break
-        inner = next((value[key] for key in ("error", "message", "detail") if _speaks(value.get(key))), None)
-        if inner is None:
-            break
+    inner = value
+    while inner is not None:  # a loop, since envelopes can be inside each other deeper than calls can
         value = inner
+        inner = _inside(value)
     if isinstance(value, str):
         return value
     try:
@@ -125,8 +117,14 @@ def _message(value: Any) -> str:
         return ""
 
 
-def _speaks(value: Any) -> bool:
-    return isinstance(value, str | dict | list) and bool(value)
+def _inside(value: Any) -> Any:
+    """What an envelope holds; None for what is none."""
+    if isinstance(value, list) and value:
+        return value[0]
+    if isinstance(value, dict):
+        held = (value.get(key) for key in ("error", "message", "detail"))
+        return next((each for each in held if isinstance(each, str | dict | list) and each), None)
+    return None
 
 
 def _words(text: str) -> str:

@@ -29,7 +29,7 @@ def error(kind: str, message: str) -> Event:
     return {"type": "error", "error": {"type": kind, "message": message}}
 
 
-def message_start(message_id: str, model: str, usage: dict[str, int]) -> Event:
+def message_start(message_id: str, model: str, usage: dict[str, Any]) -> Event:
     """Opens the message; ``message_id`` must be unique for each reply, or the client merges turns."""
     return {
         "type": "message_start",
@@ -61,7 +61,7 @@ def block_stop(index: int) -> Event:
     return {"type": "content_block_stop", "index": index}
 
 
-def message_delta(stop_reason: str, usage: dict[str, int], stop_sequence: str | None = None) -> Event:
+def message_delta(stop_reason: str, usage: dict[str, Any], stop_sequence: str | None = None) -> Event:
     """Says why the message ends; ``usage`` is cumulative."""
     return {
         "type": "message_delta",

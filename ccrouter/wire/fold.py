@@ -62,7 +62,6 @@ class Fold:
                 start = event["message"]
                 self._message = {**start, "content": list(start["content"]), "usage": dict(start["usage"])}
             case "content_block_start":
-                self._input = []
                 block = dict(event["content_block"])
                 self.message()["content"].append(block)
                 if block["type"] == "fallback":  # it names the model that went on with the message

@@ -215,6 +215,13 @@ def test_the_longest_name_of_a_provider_wins(known, data, model, separator):
     assert resolve(f"{chosen}{separator}{model}", there) == (Target(there.addressable[chosen], model),)
 
 
+@pytest.mark.parametrize("known", [("a", "a:b", "a:b:c"), ("a:b:c", "a:b", "a")])
+def test_the_longest_name_wins_even_if_names_could_hold_separators(known):
+    there = directory(*(provider(name, "ollama") for name in known))
+    assert spelled(resolve("a:b:x", there)) == ["a:b:x"]
+    assert resolve("a:b:x", there)[0].provider.name == "a:b"
+
+
 @given(st.sets(provider_names, min_size=1, max_size=5), st.data(), models)
 def test_a_discovery_id_leads_back_to_what_it_was_made_from(known, data, model):
     chosen = data.draw(st.sampled_from(sorted(known)))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 import zlib
 from collections.abc import Callable
 
@@ -119,13 +120,25 @@ def test_a_bomb_is_stopped_before_it_fills_the_memory(pack, monkeypatch):
         Undo("gzip").feed(pack(bytes(1001)))
 
 
-def test_a_bomb_of_the_true_size_costs_no_more_than_its_limit():
+def test_the_limit_is_sixty_four_megabytes():
     packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
     megabyte = bytes(1024 * 1024)
     bomb = b"".join(packer.compress(megabyte) for _ in range(65)) + packer.flush()
     assert len(bomb) < 100_000
     with pytest.raises(FrameError, match=f"over {64 * 1024 * 1024} bytes"):
         Undo("gzip").feed(bomb)
+
+
+def test_a_bomb_is_not_unpacked_any_further_than_its_limit(monkeypatch):
+    monkeypatch.setattr(coding, "MAX_OUTPUT", 1000)
+    bomb = gzip.compress(bytes(20_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(FrameError):
+            Undo("gzip").feed(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,62 @@
+"""How a backend's chat or responses wire differs from the book, as data. Each row of `presets` says its own.
+
+The names of the choices are what is sent, wherever there is such a thing.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+#: How thinking is asked for: not at all; ``reasoning_effort``; ``thinking: {type}`` (DeepSeek, GLM, Kimi), with
+#: ``reasoning_effort`` beside it where there are ``efforts``; ``enable_thinking`` and ``thinking_budget`` (Qwen);
+#: ``reasoning: {effort}`` (OpenRouter); Gemini's ``extra_body.google.thinking_config``.
+Ask = Literal["none", "reasoning_effort", "thinking", "enable_thinking", "reasoning", "google"]
+
+#: What goes back of a model's own reasoning: nothing; a string field of the assistant's message; OpenRouter's
+#: list as it came; Mistral's list of content; Gemini's signatures beside the calls.
+Replay = Literal["none", "reasoning_content", "reasoning", "reasoning_details", "content", "google"]
+
+
+@frozen(kw_only=True)
+class Quirks:
+    """Facts about one vendor's wire. The defaults are what most compatible servers take."""
+
+    max_tokens: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    max_output: int | None = None
+    """The largest ``max_tokens`` that is taken, None where it is not known."""
+    ask: Ask = "none"
+    efforts: tuple[str, ...] = ("low", "medium", "high")
+    """The words for effort, weakest first; a stronger one than there is becomes the strongest."""
+    replay: Replay = "none"
+    replay_always: bool = False
+    """The field must be there on every assistant message with calls, even empty (DeepSeek: 400 otherwise)."""
+    system_role: Literal["system", "developer"] = "system"
+    later_system: Literal["system", "developer", "user"] = "user"
+    """The role of system messages in mid-conversation; ``user`` for chat templates that take one at the start."""
+    stream_options: bool = True
+    """``stream_options: {include_usage: true}`` is understood."""
+    images: bool = True
+    result_images: bool = False
+    """Tool messages may hold images; otherwise they follow in a user message."""
+    files: bool = False
+    """PDFs are taken as ``file`` parts."""
+    parallel_tool_calls: bool = True
+    tool_choices: frozenset[str] = frozenset({"auto", "none", "required", "function"})
+    """Which forms of ``tool_choice`` are taken."""
+    strict_tools: bool = False
+    """Tools may say ``strict``."""
+    stops: int = 4
+    """How many stop sequences are taken; 0 for none. The router cuts at the others itself."""
+    response_format: Literal["json_schema", "json_object", "none"] = "json_schema"
+    cache_key: bool = False
+    """``prompt_cache_key`` is understood."""
+    call_ids: Literal["any", "nine"] = "any"
+    """Ids of calls: any up to 64 characters, or exactly nine letters and digits (Mistral)."""
+    schema: Literal["full", "gemini"] = "full"
+    """What of JSON Schema the tools may use."""
+    sampling: bool = True
+    """``temperature`` and ``top_p`` are taken."""
+    reasoning_apart: bool = False
+    """Reasoning tokens are counted beside ``completion_tokens``, not in them (xAI)."""

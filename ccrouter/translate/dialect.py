@@ -1,0 +1,123 @@
+"""What a dialect is: how a request is put to a backend, and how its reply becomes a Messages stream.
+
+A dialect's own module has `render`, from a Messages request to the request that the backend understands, and a
+`Reply`, from the frames of its stream to Messages events. `Bridge` joins a reply to the bytes on both sides and
+lets every event pass the grammar on its way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from attrs import field, frozen
+
+from ccrouter.errors import ApiError, GrammarError
+from ccrouter.providers.provider import Target
+from ccrouter.wire import events
+from ccrouter.wire.events import Event
+from ccrouter.wire.grammar import ENDED, Grammar
+from ccrouter.wire.headers import Headers
+from ccrouter.wire.messages import MessagesRequest
+from ccrouter.wire.sse import Decoder, Frame
+
+Endpoint = Literal["messages", "count_tokens"]
+
+
+@frozen(kw_only=True)
+class Outbound:
+    """A request ready to be sent, but for the credential. ``changes`` names what differs from what came."""
+
+    url: str
+    headers: Headers = field(repr=False)
+    body: bytes = field(repr=False)
+    changes: tuple[str, ...]
+
+
+class Stream(Protocol):
+    """A backend's stream on its way to the client: `feed` what came, pass on what it returns, `close` at the end.
+
+    What is returned are whole frames. ``first`` is the type of the first event that says anything, ``ended``
+    whether the last one was seen.
+    """
+
+    first: str | None
+    ended: bool
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Raises WireError for what can't be a stream of this dialect."""
+        ...
+
+    def close(self) -> bytes:
+        """Raises TruncatedStream unless the stream said itself that it is whole, or failed."""
+        ...
+
+
+class Reply(Protocol):
+    """The meaning of one stream. Pure; `feed` frames in their order, then `close`."""
+
+    def feed(self, frame: Frame) -> list[Event]:
+        """The Messages events that follow from a frame. An ``error`` event is the last. Raises WireError."""
+        ...
+
+    def close(self) -> list[Event]:
+        """What is left to say at the end of the bytes. Raises TruncatedStream if no end was seen."""
+        ...
+
+
+@frozen(kw_only=True)
+class Dialect:
+    """How one wire is spoken.
+
+    ``stream`` makes the reader of one reply: (request, target, message id). ``whole``: the backend is asked for a
+    stream even when the client wants none, and the events are folded; otherwise its whole reply is passed on.
+    ``refusal`` puts a refusal into the client's envelope: (provider's name, status, headers, body); None lets it
+    pass as it is.
+    """
+
+    render: Callable[[MessagesRequest, Target, Headers, str, Endpoint], Outbound]
+    stream: Callable[[MessagesRequest, Target, str], Stream]
+    always_streams: bool
+    refusal: Callable[[str, int, Headers, bytes], ApiError | None]
+
+
+class Bridge:
+    """A `Stream` over a `Reply`: frames in, Messages frames out, each event checked."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._decoder = Decoder()
+        self._grammar = Grammar()
+        self.first: str | None = None
+        self.ended = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        """See `Stream`."""
+        return b"".join(self._write(self._reply.feed(frame)) for frame in self._decoder.feed(chunk))
+
+    def close(self) -> bytes:
+        """See `Stream`."""
+        if self.ended:
+            return b""
+        rest = b"".join(self._write(self._reply.feed(frame)) for frame in self._decoder.close())
+        rest += self._write(self._reply.close())
+        self._grammar.finish()
+        return rest
+
+    def _write(self, found: list[Event]) -> bytes:
+        out = []
+        for event in found:
+            if self.ended:
+                break  # what a backend says after its end is not heard
+            self._check(event)
+            out.append(events.encode(event))
+        return b"".join(out)
+
+    def _check(self, event: Event) -> None:
+        try:
+            self._grammar.feed(event)
+        except GrammarError as error:  # our own fault, told as such
+            raise GrammarError(f"the translation of the reply went wrong: {error}") from None
+        if self.first is None and event["type"] != "ping":
+            self.first = event["type"]
+        self.ended = self._grammar.state in ENDED

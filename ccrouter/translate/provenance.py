@@ -1,0 +1,83 @@
+"""Signatures of ccrouter's own: where a reasoning block came from, and what its maker needs back.
+
+Claude Code carries a thinking block's signature along unread, so what a backend needs in the next turn travels
+in it: ``ccr1.PROVIDER.BODY.CHECK``. ``BODY`` is compact JSON ``[model, payload]``, compressed where that is
+shorter, in URL-safe base64; ``CHECK`` the first 12 hex digits of the SHA-256 of all before it. It is no secret and
+no proof against its holder, who is the user: the check tells a cut or garbled signature from a whole one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import zlib
+from typing import Any
+
+from attrs import field, frozen
+
+VERSION = "ccr1"
+
+_LONGEST = 8 * 1024 * 1024
+
+
+@frozen
+class Origin:
+    """Who made a block: a provider of the configuration and its model, with what it wants to have back."""
+
+    provider: str
+    model: str
+    payload: Any = field(default=None, repr=False)
+
+
+def sign(origin: Origin) -> str:
+    """The signature that carries ``origin``. The same origin always gives the same text."""
+    plain = json.dumps(
+        [origin.model, origin.payload], ensure_ascii=False, separators=(",", ":"), sort_keys=True
+    ).encode()
+    packed = zlib.compress(plain, 9)
+    body = b"z" + packed if len(packed) < len(plain) else b"p" + plain
+    head = f"{VERSION}.{_text(origin.provider.encode())}.{_text(body)}"
+    return f"{head}.{_check(head)}"
+
+
+def read(signature: object) -> Origin | None:
+    """The origin in a signature; None when it is somebody else's, or is not whole any more."""
+    if not isinstance(signature, str) or not signature.startswith(f"{VERSION}."):
+        return None
+    head, _, check = signature.rpartition(".")
+    parts = head.split(".")
+    if len(parts) != 3 or check != _check(head):
+        return None
+    try:
+        provider = _bytes(parts[1]).decode()
+        body = _bytes(parts[2])
+        if body[:1] == b"z":
+            unpack = zlib.decompressobj()
+            plain = unpack.decompress(body[1:], _LONGEST)
+            if unpack.unconsumed_tail:
+                return None
+        else:
+            plain = body[1:]
+        model, payload = json.loads(plain)
+    except (ValueError, binascii.Error, zlib.error, RecursionError):
+        return None
+    return Origin(provider, model, payload) if isinstance(model, str) else None
+
+
+def is_ours(signature: object) -> bool:
+    """Whether a signature claims to be ccrouter's, whole or not."""
+    return isinstance(signature, str) and signature.startswith(f"{VERSION}.")
+
+
+def _check(head: str) -> str:
+    return hashlib.sha256(head.encode()).hexdigest()[:12]
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

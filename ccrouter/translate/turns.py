@@ -1,0 +1,121 @@
+"""A Messages conversation as the bridges see it: who says what, in an order that every chat wire takes.
+
+`read` makes it from the decoded request. What it settles once for all dialects:
+
+* the attribution block is gone; ``role: "system"`` inside messages is a turn of its own, in its place;
+* content as a string, a list, an empty list or nothing means the same;
+* results stand next to their calls, in the order of the calls, one for each call; other parts of the same
+  message come after them;
+* names of deferred tools that a result refers to become words, since the tools themselves are sent plainly;
+* blocks that only their maker can use (server tools, redacted thinking) are left out or become text, and
+  ``changes`` says so.
+
+It is a pure function of the request, and a longer conversation only adds at its end: what is read of turn n is
+a prefix of what is read of turn n + 1. Prompt caches rest on that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+from attrs import field, frozen
+
+from ccrouter.translate.provenance import Origin
+
+
+@frozen
+class Text:
+    """Words. ``cached``: the client marked the end of a prompt prefix here."""
+
+    text: str
+    cached: bool = False
+
+
+@frozen
+class Image:
+    """A picture: base64 ``data`` with its media type, or a ``url``."""
+
+    media_type: str | None
+    data: str | None = field(default=None, repr=False)
+    url: str | None = None
+
+
+@frozen
+class Document:
+    """A file. ``text`` for plain text; base64 ``data`` or a ``url`` for a PDF."""
+
+    media_type: str
+    name: str
+    text: str | None = field(default=None, repr=False)
+    data: str | None = field(default=None, repr=False)
+    url: str | None = None
+
+
+@frozen
+class Thinking:
+    """Reasoning of a model. ``origin``: who made it, by ccrouter's own signature; None for anybody else's."""
+
+    text: str
+    origin: Origin | None
+
+
+@frozen
+class Call:
+    """A tool call, its id as the client has it."""
+
+    id: str
+    name: str
+    input: Mapping[str, Any]
+
+
+@frozen
+class Result:
+    """What a call gave. ``parts`` is never empty."""
+
+    call_id: str
+    parts: tuple[Text | Image | Document, ...]
+    is_error: bool = False
+
+
+Part: TypeAlias = Text | Image | Document | Thinking | Call | Result
+
+
+@frozen
+class Turn:
+    """One message. ``effort``: what a system message in mid-conversation asks for from here on."""
+
+    role: Literal["system", "user", "assistant"]
+    parts: tuple[Part, ...]
+    effort: str | None = None
+
+
+@frozen
+class Tool:
+    """A tool with a schema that the client runs itself."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+    strict: bool = False
+
+
+@frozen
+class ServerTool:
+    """A tool that the backend itself is asked to run, such as ``web_search_20250305``."""
+
+    type: str
+    name: str
+    fields: Mapping[str, Any]
+
+
+@frozen(kw_only=True)
+class Conversation:
+    """All of a request that is said to the model, and the tools that it may use."""
+
+    system: tuple[Text, ...]
+    turns: tuple[Turn, ...]
+    tools: tuple[Tool, ...]
+    server_tools: tuple[ServerTool, ...]
+    changes: tuple[str, ...]
+    """What was left out or said in other words, for people."""
