@@ -20,6 +20,7 @@ from ccrouter.errors import StartError, UsageError
 from ccrouter.service import Listed
 from tests.cli.processes import sandbox
 from tests.cli.routers import FakeRouter
+from tests.programs import write_program
 
 words = st.lists(
     st.sampled_from(["-c", "-p", "--", "", "--model", "--model=x", "--help", "-h", "--no-picker", "a b", "*", "'"])
@@ -115,8 +116,7 @@ def claude(folder: Path, version: str) -> str:
     """A Claude Code that writes down how it was started."""
     real = folder / "versions" / version
     real.parent.mkdir()
-    real.write_text(f"#!{sys.executable}\n{DUMP}\n")
-    real.chmod(0o755)
+    write_program(real, DUMP)
     (folder / "claude").symlink_to(real)
     return str(folder / "claude")
 
@@ -162,7 +162,7 @@ async def test_contradicting_settings_are_overruled_without_a_trace(
     (tmp_path / ".claude/settings.json").write_text('{"env": {"ANTHROPIC_BASE_URL": "https://gw.example.com"}}')
     copying = f"import sys, shutil; shutil.copy(sys.argv[2], {str(tmp_path / 'copy')!r}); {DUMP}"
     program = Path(claude(tmp_path, "2.1.329"))
-    program.write_text(f"#!{sys.executable}\n{copying}\n")
+    write_program(program.resolve(), copying)
     router = FakeRouter()
     assert await started(tmp_path, str(program), "-p", router=router, login=True) == 0
     argv = dumped(tmp_path)[0]

@@ -167,7 +167,7 @@ async def serve(script: Script) -> AsyncIterator[Upstream]:
         nursery.start_soon(trio.serve_listeners, connection, listeners)
         yield upstream
         nursery.cancel_scope.cancel()
-    assert upstream.complaints == []
+    assert not upstream.complaints, "\n".join(upstream.complaints)
 
 
 async def _serve_connection(upstream: Upstream, stream: trio.SocketStream) -> None:

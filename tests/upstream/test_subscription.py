@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import trio
 import trio.testing
 
 from ccrouter.upstream.subscription import Login, NoLogin, has_login, keychain_item, read_login
+from tests.programs import write_program
 
 NOW = 1_800_000_000.0
 TOKEN = "sk-ant-oat01-live"
@@ -43,15 +43,10 @@ class Machine:
 
     def keychain(self, code: str) -> None:
         """``code`` sees ``args``; the arguments of each call are written down."""
-        program = self.bin / "security"
-        program.write_text(
-            f"#!{sys.executable} -IS\n"
-            "import json, sys, time\n"
-            "args = sys.argv[1:]\n"
-            f"open({str(self.asked)!r}, 'a').write(json.dumps(args) + '\\n')\n"
-            f"{code}\n"
+        log = f"open({str(self.asked)!r}, 'a').write(json.dumps(args) + '\\n')"
+        write_program(
+            self.bin / "security", f"import json, sys, time\nargs = sys.argv[1:]\n{log}\n{code}\n", "-IS"
         )
-        program.chmod(0o755)
 
     @property
     def calls(self) -> list[list[str]]:

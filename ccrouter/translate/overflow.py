@@ -1,0 +1,222 @@
+"""A prompt that is too long, or asks for too much: many servers' words for it, turned into the client's.
+
+Claude Code compacts the conversation when it hears `prompt is too long`, and asks again for less output when it
+hears that input and `max_tokens` together exceed the limit; both times it reads the numbers. `input_overflow` and
+`output_overflow` give those words for what a backend said, with its own numbers where it names them.
+
+Where it does not, the caller's are taken: ``count``, an estimate of the prompt's tokens, and ``window``, the tokens
+that the model can hold. Where the numbers still are not all known, or contradict each other, there are none: the
+client compacts at the words alone, and from false numbers it would compute how much to cut.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from attrs import frozen
+
+#: How much of a message is searched, in characters. All known wordings stand at the beginning.
+_SEARCHED = 4096
+
+#: Codes and types that mean an input overflow, whatever the words.
+_CODES = frozenset(
+    {
+        "context_length_exceeded",  # OpenAI, Azure, Groq, Codex
+        "exceed_context_size_error",  # llama.cpp
+        "model_max_prompt_tokens_exceeded",  # Copilot
+    }
+)
+
+#: Codes and words of refusals that speak of tokens and lengths, but of another limit.
+_OTHER_CODES = frozenset({"string_above_max_length", "rate_limit_exceeded", "insufficient_quota"})
+_OTHER = re.compile(
+    r"string_above_max_length|\bper (?:second|minute|min|hour|day)\b|\b[tr]p[md]\b|rate[ _-]?limit|throttl"
+    r"|please wait|quota|must be at least|(?:failed|unable|error) (?:to )?load"
+)
+
+_NUMBER = r"\d{1,3}(?:,\d{3})+|\d{1,12}"
+
+
+def _wording(pattern: str) -> re.Pattern[str]:
+    """``<n>`` stands for the prompt's tokens, ``<m>`` for the limit, ``<o>`` for the output's, ``<t>`` for tools."""
+    return re.compile(re.sub(r"<([nmot])>", rf"(?P<\1>(?<!\\d)(?:{_NUMBER}))", pattern))
+
+
+#: Wordings in lower case; the first that fits gives the numbers. With the output's tokens in it, a wording is an
+#: output overflow as long as the prompt alone would fit. ``least`` marks a number that is a lower bound.
+_WORDINGS = tuple(
+    map(
+        _wording,
+        (
+            # The client's own, from gateways in front of Claude.
+            r"prompt is too long: <n> tokens? > <m> maximum",
+            r"input length and `max_tokens` exceed context limit: <n> \+ <o> > <m>",
+            # vLLM 0.32
+            r"maximum context length is <m> tokens.{0,40}requested <o> output tokens"
+            r" and your prompt contains (?P<least>at least )?<n> input tokens",
+            r"maximum context length is <m> tokens.{0,40}your prompt contains (?P<least>at least )?<n> input tokens",
+            r"max_tokens=<o> cannot be greater than (?:max_model_len=|max_total_tokens=)+<m>",
+            # vLLM before 2026
+            r"is too large: <o>\. this model's maximum context length is <m> tokens and your request has <n> input",
+            # OpenAI, Azure, DeepSeek; OpenRouter
+            r"maximum context length is <m> tokens.{0,40}requested (?:about )?\d+ tokens \(<n> (?:in the messages"
+            r"|of text input|in your prompt)(?:, <t> (?:in the functions|of tool input))?[;,] (?:and )?"
+            r"<o> (?:in|for) the (?:completion|output)\)",
+            r"maximum context length is <m> tokens.{0,40}(?:resulted in|requested) (?:about )?<n> tokens",
+            r"input tokens exceed the configured limit of <m> tokens.{0,40}resulted in <n> tokens",
+            # SGLang
+            r"maximum context length of <m> tokens.{0,80}?<n> tokens from the input messages and <o> tokens for",
+            r"\(<n> tokens\) is longer than the model's context length \(<m> tokens\)",
+            # Text Generation Inference, Together
+            r"`inputs` tokens \+ `max_new_tokens` must be <= <m>\. given: <n> `inputs` tokens and <o> `",
+            # llama.cpp
+            r"\(<n> tokens\) exceeds the available context size \(<m> tokens\)",
+            # LM Studio: what it must keep of the prompt is a part of it
+            r"(?P<least>keep the first )<n> tokens.{0,80}context length of only <m> tokens",
+            r"(?P<least>tokens to keep from the initial prompt) is greater than the context length"
+            r" \(n_keep: ?<n> ?>= ?n_ctx: ?<m>\)",
+            # Bedrock, Gemini, Cerebras, Copilot, Mistral, xAI, Moonshot, Cohere, DashScope
+            r"prompt tokens \(<n>\) exceed model maximum \(<m>\)",
+            r"input token count \(?<n>\)? exceeds the maximum number of tokens allowed \(?<m>\)?",
+            r"exceeds the maximum number of tokens allowed \(?<m>\)?",
+            r"current length is <n> while limit is <m>",
+            r"prompt token count of <n> exceeds the limit of <m>",
+            r"prompt contains <n> tokens.{0,40}too large for model with <m> maximum context length",
+            r"too large for model with <m> maximum context length",
+            r"maximum prompt length is <m> but the request contains <n> tokens",
+            r"exceeded model token limit: <m> \(requested: <n>\)",
+            r"tokens in the prompt cannot exceed <m> - received <n>",
+            r"range of input length should be \[\d+, ?<m>\]",
+            # and what most of them share
+            r"maximum context length (?:is|of) <m>",
+            r"maximum input length is <m>",
+        ),
+    )
+)
+
+#: What remains to be known by a few words. The first group speaks of a window, and must also say that it is exceeded:
+#: parameters have such names too.
+_NEEDLES = re.compile(
+    r"(?=.*?(?:context[ _]length|context window|context limit|context size))"
+    r".*?(?:exceed|too (?:long|large|many|big)|greater than|longer than|larger than|not enough|overflow)"
+    r"|maximum context"
+    r"|tokens to keep"
+    r"|exceed_context_size"
+    r"|exceeds the maximum number of tokens allowed"
+    r"|input tokens exceed"
+    r"|maximum input length is"
+    r"|current length is \d+ while limit"
+    r"|model_max_prompt_tokens_exceeded"
+    r"|prompt tokens \([^)]*\) exceed"
+    r"|(?:input|prompt) is too long"
+    r"|prompt exceeds max(?:imum)? length"  # GLM
+    r"|too many tokens",
+    re.DOTALL,
+)
+
+
+@frozen
+class _Found:
+    """What a refusal says of its overflow."""
+
+    prompt: int | None = None
+    window: int | None = None
+    output: int | None = None
+    at_least: bool = False
+
+
+def input_overflow(
+    message: str, body: Mapping[str, Any], *, count: int | None = None, window: int | None = None
+) -> str | None:
+    """The client's words for a prompt that does not fit; None where the backend says something else.
+
+    ``message`` is what the backend says, ``body`` its envelope or the event that carries it, decoded.
+    """
+    found = _find(message, body)
+    if found is None or _is_of_output(found, count, window):
+        return None
+    prompt, limit = _prompt(found, count), found.window or window
+    known = prompt is not None and limit is not None
+    # Some refuse a prompt that fills the window exactly; their own two numbers stand as they are.
+    own = found.prompt is not None and found.window is not None and prompt is not None and prompt >= found.window
+    if known and (own or prompt > limit):
+        return f"prompt is too long: {prompt} tokens > {limit} maximum"
+    return "prompt is too long"
+
+
+def output_overflow(
+    message: str, body: Mapping[str, Any], *, count: int | None = None, window: int | None = None
+) -> str | None:
+    """The client's words for a prompt that fits, but not with the output that was asked for; else None."""
+    found = _find(message, body)
+    if found is None or not _is_of_output(found, count, window):
+        return None
+    # Without any number for the prompt, one token: the next refusal then names it, as output alone fits.
+    prompt = _prompt(found, count) or 1
+    return (
+        f"input length and `max_tokens` exceed context limit: {prompt} + {found.output} > {found.window or window}, "
+        "decrease input length or `max_tokens` and try again"
+    )
+
+
+def facts(body: Any) -> Iterator[Mapping[str, Any]]:
+    """The objects of an error envelope that can hold a code, a type or numbers, the innermost first."""
+    inside: list[Mapping[str, Any]] = []
+    for _ in range(8):  # deeper than any envelope is
+        if isinstance(body, list) and body:
+            body = body[0]
+        if not isinstance(body, Mapping):
+            break
+        inside.append(body)
+        held = (body.get(key) for key in ("error", "response", "detail"))
+        body = next((each for each in held if isinstance(each, Mapping | list) and each), None)
+    return reversed(inside)
+
+
+def codes(body: Any) -> frozenset[str]:
+    """Codes, types and statuses of an error envelope, in lower case."""
+    named = (held.get(key) for held in facts(body) for key in ("code", "type", "status"))
+    return frozenset(str(each).lower() for each in named if isinstance(each, str | int))
+
+
+def _find(message: str, body: Mapping[str, Any]) -> _Found | None:
+    named = codes(body)
+    text = message[:_SEARCHED].lower()
+    sure = bool(named & _CODES)
+    if not sure and (named & _OTHER_CODES or _OTHER.search(text)):
+        return None
+    found = next((each for each in (pattern.search(text) for pattern in _WORDINGS) if each), None)
+    if not (sure or found or _NEEDLES.search(text)):
+        return None
+    numbers = {} if found is None else found.groupdict()
+    prompt = _integer(numbers.get("n"))
+    if prompt is not None:
+        prompt += _integer(numbers.get("t")) or 0
+    return _Found(
+        prompt=_field(body, "n_prompt_tokens") or prompt,
+        window=_field(body, "n_ctx") or _integer(numbers.get("m")),
+        output=_integer(numbers.get("o")),
+        at_least=bool(numbers.get("least")),
+    )
+
+
+def _is_of_output(found: _Found, count: int | None, window: int | None) -> bool:
+    limit = found.window or window
+    return found.output is not None and limit is not None and (_prompt(found, count) or 0) < limit
+
+
+def _prompt(found: _Found, count: int | None) -> int | None:
+    if found.prompt is None:
+        return count
+    return max(found.prompt, count or 0) if found.at_least else found.prompt
+
+
+def _integer(text: str | None) -> int | None:
+    return None if text is None else int(text.replace(",", ""))
+
+
+def _field(body: Mapping[str, Any], name: str) -> int | None:
+    found = (held.get(name) for held in facts(body))
+    return next((each for each in found if type(each) is int and each > 0), None)
