@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import h11
 import trio
@@ -34,6 +34,7 @@ class Reply:
         self.stream = stream
         self.conn = conn
         self.sent = 0
+        self.watching = trio.CancelScope()
 
     async def start(self, status: int, headers: Headers) -> None:
         await self.stream.send_all(self.conn.send(h11.Response(status_code=status, headers=headers)) or b"")
@@ -43,6 +44,7 @@ class Reply:
         self.sent += len(data)
 
     async def end(self) -> None:
+        self.watching.cancel()  # from here on the peer may send its next request
         await self.stream.send_all(self.conn.send(h11.EndOfMessage()) or b"")
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
@@ -80,7 +82,7 @@ async def backend(script: Script) -> AsyncIterator[Backend]:
                 reply = Reply(stream, conn)
                 it.replies.append(reply)
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(watch, stream, seen, nursery.cancel_scope)
+                    nursery.start_soon(watch, reply, seen, nursery.cancel_scope)
                     try:
                         await script(seen, reply)
                     except trio.BrokenResourceError:
@@ -91,11 +93,12 @@ async def backend(script: Script) -> AsyncIterator[Backend]:
                     return
                 conn.start_next_cycle()
 
-    async def watch(stream: trio.SocketStream, seen: Seen, scope: trio.CancelScope) -> None:
-        try:
-            data = await stream.receive_some()
-        except trio.BrokenResourceError:
-            data = b""
+    async def watch(reply: Reply, seen: Seen, scope: trio.CancelScope) -> None:
+        data = b""
+        with reply.watching, suppress(trio.BrokenResourceError):
+            data = bytes(await reply.stream.receive_some())
+        if reply.watching.cancelled_caught:
+            return
         assert not data, "the router does not pipeline"
         seen.hung_up = time.monotonic()
         scope.cancel()

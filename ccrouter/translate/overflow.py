@@ -4,8 +4,8 @@ Claude Code compacts the conversation when it hears `prompt is too long`, and as
 hears that input and `max_tokens` together exceed the limit; both times it reads the numbers. `input_overflow` and
 `output_overflow` give those words for what a backend said, with its own numbers where it names them.
 
-Where it does not, the caller's are taken: ``count``, an estimate of the prompt's tokens, and ``window``, the tokens
-that the model can hold. Where the numbers still are not all known, or contradict each other, there are none: the
+Where it does not, the caller's are taken: ``count``, an estimate of the prompt's tokens, and ``window``, how many
+the model can hold. Where the numbers still are not all known, or contradict each other, there are none: the
 client compacts at the words alone, and from false numbers it would compute how much to cut.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from attrs import frozen
@@ -36,85 +37,77 @@ _OTHER = re.compile(
     r"|please wait|quota|must be at least|(?:failed|unable|error) (?:to )?load"
 )
 
-_NUMBER = r"\d{1,3}(?:,\d{3})+|\d{1,12}"
+_NUMBER = r"(?<!\d)(?:\d{1,3}(?:,\d{3})+|\d{1,12})"
 
 
-def _wording(pattern: str) -> re.Pattern[str]:
-    """``<n>`` stands for the prompt's tokens, ``<m>`` for the limit, ``<o>`` for the output's, ``<t>`` for tools."""
-    return re.compile(re.sub(r"<([nmot])>", rf"(?P<\1>(?<!\\d)(?:{_NUMBER}))", pattern))
+#: Of vLLM, OpenAI and whoever copied their words.
+_LENGTH_IS = "maximum context length is <m> tokens.{0,40}"
 
-
-#: Wordings in lower case; the first that fits gives the numbers. With the output's tokens in it, a wording is an
+#: Wordings in lower case; the first that fits gives the numbers. ``<n>`` is the prompt's tokens, ``<t>`` what tools
+#: add to them, ``<o>`` the output's, ``<m>`` the limit. With the output's tokens in it, a wording is an
 #: output overflow as long as the prompt alone would fit. ``least`` marks a number that is a lower bound.
-_WORDINGS = tuple(
-    map(
-        _wording,
-        (
-            # The client's own, from gateways in front of Claude.
-            r"prompt is too long: <n> tokens? > <m> maximum",
-            r"input length and `max_tokens` exceed context limit: <n> \+ <o> > <m>",
-            # vLLM 0.32
-            r"maximum context length is <m> tokens.{0,40}requested <o> output tokens"
-            r" and your prompt contains (?P<least>at least )?<n> input tokens",
-            r"maximum context length is <m> tokens.{0,40}your prompt contains (?P<least>at least )?<n> input tokens",
-            r"max_tokens=<o> cannot be greater than (?:max_model_len=|max_total_tokens=)+<m>",
-            # vLLM before 2026
-            r"is too large: <o>\. this model's maximum context length is <m> tokens and your request has <n> input",
-            # OpenAI, Azure, DeepSeek; OpenRouter
-            r"maximum context length is <m> tokens.{0,40}requested (?:about )?\d+ tokens \(<n> (?:in the messages"
-            r"|of text input|in your prompt)(?:, <t> (?:in the functions|of tool input))?[;,] (?:and )?"
-            r"<o> (?:in|for) the (?:completion|output)\)",
-            r"maximum context length is <m> tokens.{0,40}(?:resulted in|requested) (?:about )?<n> tokens",
-            r"input tokens exceed the configured limit of <m> tokens.{0,40}resulted in <n> tokens",
-            # SGLang
-            r"maximum context length of <m> tokens.{0,80}?<n> tokens from the input messages and <o> tokens for",
-            r"\(<n> tokens\) is longer than the model's context length \(<m> tokens\)",
-            # Text Generation Inference, Together
-            r"`inputs` tokens \+ `max_new_tokens` must be <= <m>\. given: <n> `inputs` tokens and <o> `",
-            # llama.cpp
-            r"\(<n> tokens\) exceeds the available context size \(<m> tokens\)",
-            # LM Studio: what it must keep of the prompt is a part of it
-            r"(?P<least>keep the first )<n> tokens.{0,80}context length of only <m> tokens",
-            r"(?P<least>tokens to keep from the initial prompt) is greater than the context length"
-            r" \(n_keep: ?<n> ?>= ?n_ctx: ?<m>\)",
-            # Bedrock, Gemini, Cerebras, Copilot, Mistral, xAI, Moonshot, Cohere, DashScope
-            r"prompt tokens \(<n>\) exceed model maximum \(<m>\)",
-            r"input token count \(?<n>\)? exceeds the maximum number of tokens allowed \(?<m>\)?",
-            r"exceeds the maximum number of tokens allowed \(?<m>\)?",
-            r"current length is <n> while limit is <m>",
-            r"prompt token count of <n> exceeds the limit of <m>",
-            r"prompt contains <n> tokens.{0,40}too large for model with <m> maximum context length",
-            r"too large for model with <m> maximum context length",
-            r"maximum prompt length is <m> but the request contains <n> tokens",
-            r"exceeded model token limit: <m> \(requested: <n>\)",
-            r"tokens in the prompt cannot exceed <m> - received <n>",
-            r"range of input length should be \[\d+, ?<m>\]",
-            # and what most of them share
-            r"maximum context length (?:is|of) <m>",
-            r"maximum input length is <m>",
-        ),
-    )
+_WORDINGS = (
+    # The client's own, from gateways in front of Claude.
+    r"prompt is too long: <n> tokens? > <m> maximum",
+    r"input length and `max_tokens` exceed context limit: <n> \+ <o> > <m>",
+    # vLLM 0.32, then older ones
+    _LENGTH_IS + r"requested <o> output tokens and your prompt contains (?P<least>at least )?<n> input tokens",
+    _LENGTH_IS + r"your prompt contains (?P<least>at least )?<n> input tokens",
+    r"max_tokens=<o> cannot be greater than (?:max_model_len=|max_total_tokens=)+<m>",
+    r"is too large: <o>\. this model's " + _LENGTH_IS + "and your request has <n> input tokens",
+    # OpenAI, Azure, DeepSeek; OpenRouter
+    _LENGTH_IS + r"requested (?:about )?\d+ tokens \(<n> (?:in the messages|of text input|in your prompt)"
+    r"(?:, <t> (?:in the functions|of tool input))?[;,] (?:and )?<o> (?:in|for) the (?:comple|out)",
+    _LENGTH_IS + r"(?:resulted in|requested) (?:about )?<n> tokens",
+    r"input tokens exceed the configured limit of <m> tokens.{0,40}resulted in <n> tokens",
+    # SGLang
+    r"maximum context length of <m> tokens.{0,80}?<n> tokens from the input messages and <o> tokens for",
+    r"\(<n> tokens\) is longer than the model's context length \(<m> tokens\)",
+    # Text Generation Inference, Together
+    r"`inputs` tokens \+ `max_new_tokens` must be <= <m>\. given: <n> `inputs` tokens and <o> `",
+    # llama.cpp
+    r"\(<n> tokens\) exceeds the available context size \(<m> tokens\)",
+    # LM Studio: what it must keep of the prompt is a part of it
+    r"(?P<least>keep the first )<n> tokens.{0,80}context length of only <m> tokens",
+    r"(?P<least>tokens to keep from the initial prompt).{0,40}\(n_keep: ?<n> ?>= ?n_ctx: ?<m>\)",
+    # Bedrock, Gemini, Cerebras, Copilot, Mistral, xAI, Moonshot, Cohere, DashScope
+    r"prompt tokens \(<n>\) exceed model maximum \(<m>\)",
+    r"input token count \(?<n>\)? exceeds the maximum number of tokens allowed \(?<m>\)?",
+    r"exceeds the maximum number of tokens allowed \(?<m>\)?",
+    r"current length is <n> while limit is <m>",
+    r"prompt token count of <n> exceeds the limit of <m>",
+    r"prompt contains <n> tokens.{0,40}too large for model with <m> maximum context length",
+    r"too large for model with <m> maximum context length",
+    r"maximum prompt length is <m> but the request contains <n> tokens",
+    r"exceeded model token limit: <m> \(requested: <n>\)",
+    r"tokens in the prompt cannot exceed <m> - received <n>",
+    r"range of input length should be \[\d+, ?<m>\]",
+    # what most of them share
+    r"maximum context length (?:is|of) <m>",
+    r"maximum input length is <m>",
 )
 
-#: What remains to be known by a few words. The first group speaks of a window, and must also say that it is exceeded:
-#: parameters have such names too.
+#: What is an overflow without one of the wordings above.
 _NEEDLES = re.compile(
-    r"(?=.*?(?:context[ _]length|context window|context limit|context size))"
-    r".*?(?:exceed|too (?:long|large|many|big)|greater than|longer than|larger than|not enough|overflow)"
-    r"|maximum context"
-    r"|tokens to keep"
-    r"|exceed_context_size"
-    r"|exceeds the maximum number of tokens allowed"
-    r"|input tokens exceed"
-    r"|maximum input length is"
-    r"|current length is \d+ while limit"
-    r"|model_max_prompt_tokens_exceeded"
-    r"|prompt tokens \([^)]*\) exceed"
-    r"|(?:input|prompt) is too long"
-    r"|prompt exceeds max(?:imum)? length"  # GLM
-    r"|too many tokens",
-    re.DOTALL,
+    r"maximum context|tokens to keep|exceeds the available context size|exceed_context_size"
+    r"|exceeds the maximum number of tokens allowed|input tokens exceed|maximum input length is"
+    r"|current length is \d+ while limit|model_max_prompt_tokens_exceeded|prompt tokens \([^)]*\) exceed"
+    r"|(?:input|prompt) is too long|prompt exceeds max(?:imum)? length|too many tokens"
 )
+
+#: Words for a window are one only together with words for too much: parameters have such names too.
+_WINDOW = re.compile(r"context[ _]length|context window|context limit|context size")
+_EXCEEDED = re.compile(r"exceed|too (?:long|large|many|big)|(?:greater|longer|larger) than|not enough|overflow")
+
+
+@cache
+def _wordings() -> tuple[re.Pattern[str], ...]:
+    """`_WORDINGS` compiled, which takes longer than all the rest of the start and is seldom needed."""
+
+    def spelled(wording: str) -> str:
+        return re.sub("<([nmot])>", lambda name: f"(?P<{name[1]}>{_NUMBER})", wording)
+
+    return tuple(re.compile(spelled(wording)) for wording in _WORDINGS)
 
 
 @frozen
@@ -138,10 +131,8 @@ def input_overflow(
     if found is None or _is_of_output(found, count, window):
         return None
     prompt, limit = _prompt(found, count), found.window or window
-    known = prompt is not None and limit is not None
-    # Some refuse a prompt that fills the window exactly; their own two numbers stand as they are.
-    own = found.prompt is not None and found.window is not None and prompt is not None and prompt >= found.window
-    if known and (own or prompt > limit):
+    # Not "more than": some refuse a prompt that fills the window exactly.
+    if prompt is not None and limit is not None and prompt >= limit:
         return f"prompt is too long: {prompt} tokens > {limit} maximum"
     return "prompt is too long"
 
@@ -155,8 +146,9 @@ def output_overflow(
         return None
     # Without any number for the prompt, one token: the next refusal then names it, as output alone fits.
     prompt = _prompt(found, count) or 1
+    numbers = f"{prompt} + {found.output} > {found.window or window}"
     return (
-        f"input length and `max_tokens` exceed context limit: {prompt} + {found.output} > {found.window or window}, "
+        f"input length and `max_tokens` exceed context limit: {numbers}, "
         "decrease input length or `max_tokens` and try again"
     )
 
@@ -172,7 +164,7 @@ def facts(body: Any) -> Iterator[Mapping[str, Any]]:
         inside.append(body)
         held = (body.get(key) for key in ("error", "response", "detail"))
         body = next((each for each in held if isinstance(each, Mapping | list) and each), None)
-    return reversed(inside)
+    yield from reversed(inside)
 
 
 def codes(body: Any) -> frozenset[str]:
@@ -183,12 +175,12 @@ def codes(body: Any) -> frozenset[str]:
 
 def _find(message: str, body: Mapping[str, Any]) -> _Found | None:
     named = codes(body)
-    text = message[:_SEARCHED].lower()
+    text = " ".join(message[:_SEARCHED].lower().split())
     sure = bool(named & _CODES)
     if not sure and (named & _OTHER_CODES or _OTHER.search(text)):
         return None
-    found = next((each for each in (pattern.search(text) for pattern in _WORDINGS) if each), None)
-    if not (sure or found or _NEEDLES.search(text)):
+    found = next((each for each in (pattern.search(text) for pattern in _wordings()) if each), None)
+    if not (sure or found or _NEEDLES.search(text) or (_WINDOW.search(text) and _EXCEEDED.search(text))):
         return None
     numbers = {} if found is None else found.groupdict()
     prompt = _integer(numbers.get("n"))

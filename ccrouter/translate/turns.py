@@ -1,6 +1,6 @@
 """A Messages conversation as the bridges see it: who says what, in an order that every chat wire takes.
 
-`read` makes it from the decoded request. What it settles once for all dialects:
+`ccrouter.translate.conversation.read` makes it from the decoded request. What it settles once for all dialects:
 
 * the attribution block is gone; ``role: "system"`` inside messages is a turn of its own, in its place;
 * content as a string, a list, an empty list or nothing means the same;
@@ -62,7 +62,7 @@ class Thinking:
 
 @frozen
 class Call:
-    """A tool call, its id as the client has it."""
+    """A tool call, its id as the client has it; an id that an earlier call has too is made unique by ``~2``."""
 
     id: str
     name: str

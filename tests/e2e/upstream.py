@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from typing import Any
 
@@ -253,16 +253,20 @@ async def _answer(upstream: Upstream, http: h11.Connection, stream: trio.SocketS
         if reply.end == "silent":
             await trio.sleep_forever()
         if reply.end == "whole":
+            # From here on the peer may send its next request, which is not the watch's to read.
+            watching.cancel()
             await _send(stream, http.send(h11.EndOfMessage()))
             whole = True
 
+    watching = trio.CancelScope()
     async with trio.open_nursery() as nursery:
 
         async def watch() -> None:
-            try:
-                data = await stream.receive_some(1)
-            except trio.BrokenResourceError:
-                data = b""
+            data = b""
+            with watching, suppress(trio.BrokenResourceError):
+                data = bytes(await stream.receive_some(1))
+            if watching.cancelled_caught:
+                return
             if data:
                 upstream.complaints.append("a second request came before the first one's reply was whole")
             received.hung_up.set()

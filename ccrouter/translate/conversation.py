@@ -1,0 +1,383 @@
+"""Reads a Messages request as a `Conversation`; what is settled on the way stands in `ccrouter.translate.turns`.
+
+Anything that JSON can say is read: what has the wrong type is left out and named in ``changes``. What a backend
+can't be shown (a file that lies at Anthropic) leaves its place in words, so that the model does not wonder.
+
+A system message that asks to be seen only until the next user message (``clear_at``) stays: taking it out again
+would change the middle of a prompt that a backend has in its cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from attrs import evolve
+
+from ccrouter.translate import provenance
+from ccrouter.translate.lane import ATTRIBUTION
+from ccrouter.translate.turns import (
+    Call,
+    Conversation,
+    Document,
+    Image,
+    Part,
+    Result,
+    ServerTool,
+    Text,
+    Thinking,
+    Tool,
+    Turn,
+)
+
+Shown = Text | Image | Document
+
+#: What stands where a call's answer is missing, or said nothing: no wire takes a call without a result.
+UNFINISHED = "(no result: the call was not finished)"
+SILENT = "(no output)"
+
+#: Stands in for tools that the client has not loaded yet, so that Anthropic has one to defer; never to be called.
+_PLACEHOLDER = "DeferredToolPlaceholder"
+
+_ANY_OBJECT: Mapping[str, Any] = {"type": "object", "properties": {}}
+
+#: Blocks that say nothing to a model, or only to their maker's.
+_UNSAID = frozenset({"fallback", "redacted_thinking"})
+
+
+def read(fields: Mapping[str, Any]) -> Conversation:
+    """The conversation in the members of a request. Never raises for what JSON can hold; linear in its size."""
+    return _Reader().read(fields)
+
+
+class _Reader:
+    """One reading: counts what it leaves out, and knows which ids of calls are taken."""
+
+    def __init__(self) -> None:
+        self._changes: dict[str, int] = {}
+        self._ids: set[str] = set()
+        self._seen: dict[str, int] = {}
+        self._inline: list[Any] = []
+
+    def read(self, fields: Mapping[str, Any]) -> Conversation:
+        system = self._system(fields.get("system"))
+        turns = tuple(self._settle(self._turns(fields.get("messages"))))
+        tools, server_tools = self._tools(fields.get("tools"))
+        return Conversation(
+            system=system,
+            turns=turns,
+            tools=tools,
+            server_tools=server_tools,
+            changes=tuple(
+                what if count == 1 else f"{what} ({count} times)" for what, count in self._changes.items()
+            ),
+        )
+
+    def _note(self, what: str) -> None:
+        self._changes[what] = self._changes.get(what, 0) + 1
+
+    # What stands outside the messages
+
+    def _system(self, system: object) -> tuple[Text, ...]:
+        if isinstance(system, str):
+            return tuple(_words(system))
+        found: list[Text] = []
+        for place, block in enumerate(self._list(system, "system")):
+            text = block.get("text") if isinstance(block, Mapping) else None
+            if not isinstance(text, str):
+                self._note("system: a block without text left out")
+            elif place == 0 and text.startswith(ATTRIBUTION):
+                self._note("system: attribution block dropped")
+            else:
+                found += _words(text, block)
+        return tuple(found)
+
+    def _tools(self, tools: object) -> tuple[tuple[Tool, ...], tuple[ServerTool, ...]]:
+        found: dict[str, Tool | ServerTool] = {}
+        for tool in [*self._list(tools, "tools"), *self._inline]:
+            name = tool.get("name") if isinstance(tool, Mapping) else None
+            kind = tool.get("type") if isinstance(tool, Mapping) else None
+            if kind in {None, "custom"} and isinstance(name, str) and name:
+                if name == _PLACEHOLDER and tool.get("defer_loading") is True:
+                    continue
+                found.setdefault(name, self._tool(name, tool))
+            elif isinstance(kind, str):
+                label = name if isinstance(name, str) and name else kind
+                found.setdefault(label, self._typed_tool(kind, label, tool))
+            else:
+                self._note("tools: a tool without a name left out")
+        every = found.values()
+        return (
+            tuple(each for each in every if isinstance(each, Tool)),
+            tuple(each for each in every if isinstance(each, ServerTool)),
+        )
+
+    def _typed_tool(self, kind: str, name: str, tool: Mapping[str, Any]) -> Tool | ServerTool:
+        if isinstance(tool.get("input_schema"), Mapping):
+            return self._tool(name, tool)
+        return ServerTool(kind, name, tool)
+
+    def _tool(self, name: str, tool: Mapping[str, Any]) -> Tool:
+        schema, description = tool.get("input_schema"), tool.get("description")
+        if not isinstance(schema, Mapping):
+            self._note("tools: a tool without a schema takes any object")
+            schema = _ANY_OBJECT
+        return Tool(
+            name, description if isinstance(description, str) else "", schema, strict=tool.get("strict") is True
+        )
+
+    # Messages
+
+    def _turns(self, messages: object) -> Iterator[Turn]:
+        for message in self._list(messages, "messages"):
+            if not isinstance(message, Mapping):
+                self._note("messages: an entry that is not an object left out")
+                continue
+            said = message.get("role")
+            role: Literal["system", "user", "assistant"] = "user"
+            if said == "assistant" or said == "system":  # noqa: PLR1714 - mypy narrows only so
+                role = said
+            elif said != "user":
+                self._note("messages: an unknown role taken for the user's")
+            output = message.get("output_config")
+            effort = output.get("effort") if isinstance(output, Mapping) else None
+            parts = tuple(self._parts(message.get("content"), role))
+            if parts or isinstance(effort, str):
+                yield Turn(role, parts, effort if isinstance(effort, str) else None)
+
+    def _parts(self, content: object, role: str) -> Iterator[Part]:
+        if isinstance(content, str):
+            yield from _words(content)
+            return
+        for block in self._list(content, "content"):
+            kind = block.get("type") if isinstance(block, Mapping) else None
+            match kind, role:
+                case "thinking", "assistant":
+                    yield from self._thinking(block)
+                case "tool_use", "assistant":
+                    yield from self._call(block)
+                case "tool_result", "user" | "system":
+                    yield from self._result(block)
+                case _:
+                    yield from self._shown(block)
+
+    def _thinking(self, block: Mapping[str, Any]) -> Iterator[Thinking]:
+        text, signature = block.get("thinking"), block.get("signature")
+        origin = provenance.read(signature)
+        if origin is None and provenance.is_ours(signature):
+            self._note("thinking: a signature of ccrouter's that is not whole")
+        yield Thinking(text if isinstance(text, str) else "", origin)
+
+    def _call(self, block: Mapping[str, Any]) -> Iterator[Call]:
+        call_id, name, given = block.get("id"), block.get("name"), block.get("input")
+        if not isinstance(call_id, str) or not isinstance(name, str) or not name:
+            self._note("tool_use: a call without id or name left out")
+            return
+        if not isinstance(given, Mapping):
+            self._note("tool_use: an input that is not an object left out")
+            given = {}
+        yield Call(call_id, name, given)
+
+    def _result(self, block: Mapping[str, Any]) -> Iterator[Result]:
+        call_id, content = block.get("tool_use_id"), block.get("content")
+        parts: list[Shown] = []
+        if isinstance(content, str):
+            parts += _words(content)
+        else:
+            for each in self._list(content, "tool_result"):
+                parts += self._shown(each)
+        yield Result(
+            call_id if isinstance(call_id, str) else "",
+            tuple(parts) or (Text(SILENT, _is_marked(block)),),
+            block.get("is_error") is True,
+        )
+
+    def _shown(self, block: object) -> Iterator[Shown]:
+        """What can be shown of a block to any model, wherever it stands."""
+        kind = block.get("type") if isinstance(block, Mapping) else None
+        if not isinstance(block, Mapping) or not isinstance(kind, str):
+            self._note("content: a block without a type left out")
+            return
+        match kind:
+            case "text":
+                yield from _words(block.get("text"), block)
+            case "image":
+                yield self._image(block.get("source"))
+            case "document":
+                yield from self._document(block)
+            case "search_result":
+                yield from self._search_result(block)
+            case "tool_reference":
+                yield Text(f"The tool {_tool_named(block)} is available from here on.")
+            case "tool_addition":
+                definition = _inside(block, "tool").get("definition")
+                if isinstance(definition, Mapping):
+                    self._inline.append(definition)
+                yield Text(f"The tool {_tool_named(_inside(block, 'tool'))} is available from here on.")
+            case "tool_removal":
+                yield Text(f"The tool {_tool_named(_inside(block, 'tool'))} must not be called from here on.")
+            case "compaction":
+                yield from _words(block.get("content"), block)
+            case "web_search_tool_result":
+                self._note("web_search_tool_result: told as text")
+                yield from _words(_hits(block.get("content")))
+            case "server_tool_use" if isinstance(_inside(block, "input").get("query"), str):
+                self._note("server_tool_use: told as text")
+                yield Text(f"[searched for: {_inside(block, 'input')['query']}]")
+            case _ if kind in _UNSAID:
+                self._note(f"{kind}: left out")
+            case _:
+                self._note(f"{kind[:64]}: left out, only its maker can use it")
+
+    def _image(self, source: object) -> Image | Text:
+        said: Mapping[str, Any] = source if isinstance(source, Mapping) else {}
+        kind, media_type, data, url = (said.get(each) for each in ("type", "media_type", "data", "url"))
+        if kind == "base64" and isinstance(data, str) and data and isinstance(media_type, str):
+            return Image(media_type, data=data)
+        if kind == "url" and isinstance(url, str) and url:
+            return Image(None, url=url)
+        self._note("image: left out, it can't be shown outside its maker's files")
+        return Text("[image omitted: it can't be shown here]")
+
+    def _document(self, block: Mapping[str, Any]) -> Iterator[Shown]:
+        yield from _words(block.get("context"))
+        source, title = _inside(block, "source"), block.get("title")
+        kind, data, url, content = (source.get(each) for each in ("type", "data", "url", "content"))
+        name = title if isinstance(title, str) and title else "document"
+        if kind == "text" and isinstance(data, str) and data:
+            yield Document("text/plain", name, text=data)
+        elif kind == "content" and isinstance(content, str) and content:
+            yield Document("text/plain", name, text=content)
+        elif kind == "content" and isinstance(content, list):
+            yield Text(f"[document: {name}]")
+            for each in content:
+                # One level, as the wire has it: a document in a document is none.
+                if isinstance(each, Mapping) and each.get("type") in {"text", "image"}:
+                    yield from self._shown(each)
+        elif kind == "base64" and isinstance(data, str) and data:
+            media_type = source.get("media_type")
+            yield Document(media_type if isinstance(media_type, str) else "application/pdf", name, data=data)
+        elif kind == "url" and isinstance(url, str) and url:
+            yield Document("application/pdf", name, url=url)
+        else:
+            self._note("document: left out, it can't be shown outside its maker's files")
+            yield Text(f"[document omitted: {name} can't be shown here]")
+
+    def _search_result(self, block: Mapping[str, Any]) -> Iterator[Text]:
+        texts = [
+            each["text"]
+            for each in self._list(block.get("content"), "search_result")
+            if isinstance(each, Mapping) and isinstance(each.get("text"), str)
+        ]
+        head = [each for each in (block.get("title"), block.get("source")) if isinstance(each, str)]
+        yield from _words("\n".join([*head, *texts]), block)
+
+    def _list(self, value: object, where: str) -> list[Any]:
+        if isinstance(value, list):
+            return value
+        if value is not None:
+            self._note(f"{where}: left out, it is no list")
+        return []
+
+    # Calls and results
+
+    def _settle(self, turns: Iterator[Turn]) -> Iterator[Turn]:
+        """Results behind their calls. What follows a turn of the model up to its next one answers its calls."""
+        asked: Turn | None = None
+        between: list[Turn] = []
+        for turn in turns:
+            if turn.role == "assistant":
+                yield from self._answered(asked, between)
+                asked, between = turn, []
+            else:
+                between.append(turn)
+        yield from self._answered(asked, between)
+
+    def _answered(self, asked: Turn | None, between: Sequence[Turn]) -> Iterator[Turn]:
+        waiting: dict[str, list[str]] = {}
+        ids: list[str] = []
+        if asked is not None:
+            parts: list[Part] = []
+            for part in asked.parts:
+                if isinstance(part, Call):
+                    ids.append(self._own_id(part.id))
+                    waiting.setdefault(part.id, []).append(ids[-1])
+                    parts.append(evolve(part, id=ids[-1]))
+                else:
+                    parts.append(part)
+            yield evolve(asked, parts=tuple(parts))
+        for each in waiting.values():
+            each.reverse()  # so that the first is popped first
+        results: dict[str, Result] = {}
+        rest: list[Turn] = []
+        for turn in between:
+            parts = []
+            for part in turn.parts:
+                if not isinstance(part, Result):
+                    parts.append(part)
+                elif waiting.get(part.call_id):
+                    own = waiting[part.call_id].pop()
+                    results[own] = evolve(part, call_id=own)
+                else:
+                    self._note("tool_result: a result without its call told as text")
+                    parts += [Text("[result of a call that is not in this conversation]"), *part.parts]
+            if parts or turn.effort is not None:
+                rest.append(evolve(turn, parts=tuple(parts)))
+        if len(results) < len(ids):
+            self._note("tool_use: a call without its result was given one")
+        answers = tuple(results.get(each) or Result(each, (Text(UNFINISHED),), is_error=True) for each in ids)
+        if answers and rest and rest[0].role == "user":
+            yield evolve(rest[0], parts=answers + rest[0].parts)
+            yield from rest[1:]
+            return
+        if answers:
+            yield Turn("user", answers)
+        yield from rest
+
+    def _own_id(self, call_id: str) -> str:
+        """``call_id``, or a form of it that no earlier call has: some models number their calls anew each turn."""
+        own, number = call_id, 1
+        if call_id in self._ids:
+            number = self._seen.get(call_id, 1)
+            while own in self._ids:
+                number += 1
+                own = f"{call_id}~{number}"
+            self._seen[call_id] = number
+        self._ids.add(own)
+        return own
+
+
+def _words(text: object, block: Mapping[str, Any] | None = None) -> Iterator[Text]:
+    """Nothing for what is blank: most wires refuse it."""
+    if isinstance(text, str) and text.strip():
+        yield Text(text, block is not None and _is_marked(block))
+
+
+def _is_marked(block: Mapping[str, Any]) -> bool:
+    return isinstance(block.get("cache_control"), Mapping)
+
+
+def _inside(block: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = block.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _tool_named(reference: Mapping[str, Any]) -> str:
+    for place in (reference, _inside(reference, "definition")):
+        for key in ("tool_name", "name"):
+            name = place.get(key)
+            if isinstance(name, str) and name:
+                return name
+    return "(unnamed)"
+
+
+def _hits(content: object) -> str:
+    """The results of a search as lines; an error as its code."""
+    if isinstance(content, Mapping):
+        return f"[the search failed: {content.get('error_code') or 'no reason given'}]"
+    lines = [
+        f"- {each.get('title') or ''} {each['url']}"
+        for each in (content if isinstance(content, list) else [])
+        if isinstance(each, Mapping) and isinstance(each.get("url"), str)
+    ]
+    return "\n".join(["[search results]", *lines] if lines else ["[the search found nothing]"])
