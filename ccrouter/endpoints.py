@@ -36,6 +36,7 @@ from ccrouter.routing.plan import Outcome, Plan
 from ccrouter.server.connection import Client, Request
 from ccrouter.server.gate import Gate
 from ccrouter.translate import lane
+from ccrouter.translate.dialect import Endpoint
 from ccrouter.translate.tokens import estimate
 from ccrouter.upstream.models import ModelLists
 from ccrouter.wire import envelope
@@ -163,7 +164,7 @@ class Endpoints:
                 ).line()
             )
 
-    async def _read(self, request: Request, client: Client, endpoint: lane.Endpoint, request_id: str) -> Inbound:
+    async def _read(self, request: Request, client: Client, endpoint: Endpoint, request_id: str) -> Inbound:
         if (coding := coding_of(request.headers)) != "identity":
             raise ApiError(
                 415,
@@ -260,6 +261,7 @@ class Endpoints:
                 {
                     "name": provider.name,
                     "preset": provider.preset.name,
+                    "wire": self._router.backends.wire(provider),
                     "base_url": provider.base_url,
                     "configured": provider.configured,
                     "models": len(listing.models),

@@ -8,25 +8,38 @@ backend.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 import trio
 from attrs import field, frozen
 
 from ccrouter.errors import ApiError, UpstreamBroken, UpstreamError, UpstreamTimeout, WireError
-from ccrouter.providers.provider import Target
+from ccrouter.providers.provider import Provider, Target, Wire
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.translate import lane
+from ccrouter.translate.dialect import Dialect, Endpoint, Stream
+from ccrouter.translate.dialects import DIALECTS
 from ccrouter.upstream.credentials import Credentials, Grant, redact
 from ccrouter.upstream.dial import Answer, Call, Dial
+from ccrouter.wire import envelope
 from ccrouter.wire import headers as http
 from ccrouter.wire.coding import Undo, can_undo, coding_of
+from ccrouter.wire.fold import fold
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
+from ccrouter.wire.sse import Decoder
 
 #: The largest reply that is held whole, in bytes.
 MAX_WHOLE = 64 * 1024 * 1024
+
+#: Of a stream that the router writes itself.
+STREAM_HEADERS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+]
 
 #: After a stream's last event the backend has this long to end the body too, in seconds.
 AFTER_END = 2.0
@@ -39,7 +52,7 @@ class Inbound:
     request: MessagesRequest
     headers: Headers = field(repr=False)
     query: str
-    endpoint: lane.Endpoint
+    endpoint: Endpoint
     credentials: ClientCredentials = field(repr=False)
     request_id: str
 
@@ -51,10 +64,18 @@ class Inbound:
 
 @frozen(kw_only=True)
 class Backends:
-    """The ways to the backends. ``dials`` by the transport of a preset."""
+    """The ways to the backends. ``dials`` by the transport of a preset.
+
+    ``fallen`` remembers backends that turned out not to have their preset's wire, and the one that they have.
+    """
 
     dials: Mapping[str, Dial]
     credentials: Credentials
+    fallen: dict[str, Wire] = field(factory=dict)
+
+    def wire(self, provider: Provider) -> Wire:
+        """The wire that is spoken to a provider now."""
+        return self.fallen.get(_place(provider), provider.spoken)
 
 
 @frozen
@@ -128,43 +149,122 @@ async def ask(inbound: Inbound, target: Target, backends: Backends) -> Whole:
 async def _call(inbound: Inbound, target: Target, backends: Backends, send: trio.MemorySendChannel[Part]) -> None:
     total = target.provider.timeouts.total
     with trio.move_on_after(total) as limit:
-        outbound = lane.render(inbound.request, target, inbound.headers, inbound.query, inbound.endpoint)
-        grant = await backends.credentials.grant(target.provider, inbound.credentials)
-        call = Call(
-            method="POST",
-            url=outbound.url,
-            headers=lane.with_betas([*outbound.headers, *grant.headers], grant.betas),
-            body=outbound.body,
-            timeouts=target.provider.timeouts,
-        )
-        preset = target.provider.preset
-        async with backends.dials[preset.transport](call) as answer:
-            if inbound.streamed and 200 <= answer.status < 300 and _is_stream(answer.headers):
-                await _stream(answer, target, send)
-            else:
-                await send.send(_redacted(await _whole(answer), grant))
+        wire = backends.wire(target.provider)
+        whole = await _exchange(inbound, target, backends, wire, send)
+        if whole is not None and wire == "responses" and _has_no_responses(whole, target.provider):
+            backends.fallen[_place(target.provider)] = "chat"
+            whole = await _exchange(inbound, target, backends, "chat", send)
+        if whole is not None:
+            await send.send(whole)
     if limit.cancelled_caught:
         raise UpstreamTimeout(f"the request took over {total:g} s", "total")
 
 
-async def _stream(answer: Answer, target: Target, send: trio.MemorySendChannel[Part]) -> None:
+async def _exchange(
+    inbound: Inbound, target: Target, backends: Backends, wire: Wire, send: trio.MemorySendChannel[Part]
+) -> Whole | None:
+    """One request and its reply by one wire. Streams are sent on, a whole reply is handed back."""
+    dialect = DIALECTS[wire]
+    outbound = dialect.render(inbound.request, target, inbound.headers, inbound.query, inbound.endpoint)
+    grant = await backends.credentials.grant(target.provider, inbound.credentials)
+    call = Call(
+        method="POST",
+        url=outbound.url,
+        headers=_granted(outbound.headers, grant),
+        body=outbound.body,
+        timeouts=target.provider.timeouts,
+    )
+    async with backends.dials[target.provider.preset.transport](call) as answer:
+        if not (200 <= answer.status < 300 and _is_stream(answer.headers)):
+            whole = _redacted(await _whole(answer), grant)
+            if dialect.translates and 200 <= whole.status < 300:
+                raise UpstreamBroken("the backend answered without a stream, which it was asked for")
+            return whole
+        if not inbound.streamed and not dialect.translates:
+            return await _whole(answer)
+        stream = dialect.stream(inbound.request, target, _message_id())
+        if not inbound.streamed:
+            return await _folded(answer, stream)
+        await send.send(Head(answer.status, _stream_headers(answer.headers, target, dialect)))
+        await _read(answer, stream, send.send)
+        await send.send(End())
+        return None
+
+
+def _has_no_responses(whole: Whole, provider: Provider) -> bool:
+    """Whether a refusal says that the endpoint is missing, and not that the model is."""
+    return (
+        whole.status in {404, 405}
+        and provider.wire is None
+        and provider.preset.falls_back
+        and "model" not in envelope.message_in(whole.body).lower()
+    )
+
+
+def _place(provider: Provider) -> str:
+    return f"{provider.name} {provider.base_url}"
+
+
+async def _read(answer: Answer, stream: Stream, pass_on: Callable[[Piece], Awaitable[None]]) -> None:
+    """Read a stream to its end, piece by piece. Raises WireError when it is not whole."""
     coding = coding_of(answer.headers)
     if not can_undo(coding):
         raise UpstreamBroken(f"the reply came in the content coding {coding!r}, which was not asked for")
     undo = Undo(coding)
-    watch = lane.StreamWatch()
-    headers = lane.reply_headers(answer.headers, target.provider.preset, decoded=coding != "identity")
-    await send.send(Head(answer.status, headers))
     while True:
-        with trio.move_on_after(AFTER_END if watch.ended else float("inf")) as grace:
+        with trio.move_on_after(AFTER_END if stream.ended else float("inf")) as grace:
             data = await answer.read()
         if grace.cancelled_caught or not data:
             break
-        if frames := watch.feed(undo.feed(data)):
-            await send.send(Piece(frames, watch.first, watch.ended))
-    if rest := watch.close():
-        await send.send(Piece(rest, watch.first, watch.ended))
-    await send.send(End())
+        if frames := stream.feed(undo.feed(data)):
+            _raise_failure(stream)
+            await pass_on(Piece(frames, stream.first, stream.ended))
+    if rest := stream.close():
+        _raise_failure(stream)
+        await pass_on(Piece(rest, stream.first, stream.ended))
+
+
+def _raise_failure(stream: Stream) -> None:
+    """A translated stream that consists of an error had better not begin: a status says more than an event."""
+    if stream.first == "error" and stream.failure is not None:
+        raise stream.failure
+
+
+async def _folded(answer: Answer, stream: Stream) -> Whole:
+    """A stream that the client didn't ask for, as the message that it means. Raises ApiError for its ``error``."""
+    frames = bytearray()
+
+    async def keep(piece: Piece) -> None:
+        frames.extend(piece.data)
+        if len(frames) > MAX_WHOLE:
+            raise UpstreamBroken(f"the reply exceeds {MAX_WHOLE // (1024 * 1024)} MB")
+
+    await _read(answer, stream, keep)
+    found = [json.loads(frame.data or b"{}") for frame in Decoder().feed(bytes(frames))]
+    if found and found[-1]["type"] == "error":
+        if stream.failure is not None:
+            raise stream.failure
+        error = found[-1]["error"]
+        raise ApiError(envelope.status_of(error["type"]), error["type"], error["message"])
+    body = json.dumps(fold(found), ensure_ascii=False).encode()
+    return Whole(200, [(b"content-type", b"application/json")], body)
+
+
+def _granted(headers: Headers, grant: Grant) -> Headers:
+    """With the grant's headers, in place of those of the same name, and the betas that it needs."""
+    names = {name for name, _ in grant.headers}
+    return lane.with_betas([*http.without(headers, names), *grant.headers], grant.betas)
+
+
+def _stream_headers(headers: Headers, target: Target, dialect: Dialect) -> Headers:
+    if dialect.translates:
+        return STREAM_HEADERS
+    return lane.reply_headers(headers, target.provider.preset, decoded=coding_of(headers) != "identity")
+
+
+def _message_id() -> str:
+    """Unique for each reply, or the client merges turns."""
+    return f"msg_ccr_{secrets.token_hex(12)}"
 
 
 async def _whole(answer: Answer) -> Whole:

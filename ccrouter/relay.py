@@ -22,11 +22,11 @@ from attrs import frozen
 
 from ccrouter.errors import ApiError, ClientGone, UpstreamBroken, UpstreamError
 from ccrouter.providers.provider import Target
-from ccrouter.pump import Backends, End, Failed, Head, Inbound, Part, Piece, Whole, pump
+from ccrouter.pump import STREAM_HEADERS, Backends, End, Failed, Head, Inbound, Part, Piece, Whole, pump
 from ccrouter.routing.plan import Outcome, Plan, Refusal, api_error
 from ccrouter.server.connection import Client
-from ccrouter.translate import lane
-from ccrouter.translate.refusal import is_refusal, reword
+from ccrouter.translate import lane, tokens
+from ccrouter.translate.refusal import is_refusal, original, reword
 from ccrouter.wire import envelope, events
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
@@ -34,10 +34,6 @@ from ccrouter.wire.headers import Headers
 STOPPING = ApiError(529, "overloaded_error", "ccrouter is being stopped", (("retry-after", "5"),))
 
 _PING = events.encode(events.ping())
-_STREAM_HEADERS: Headers = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-]
 
 
 @frozen(kw_only=True)
@@ -174,16 +170,20 @@ class _Attempt:
 
     def _refusal(self, whole: Whole) -> Refusal:
         provider = self._target.provider
-        error = reword(provider.name, whole.status, whole.headers, whole.body)
+        fields = self._inbound.request.fields
+        error = reword(
+            self._target, whole.status, whole.headers, whole.body, count=lambda: tokens.estimate(fields)
+        )
         if error is None:
             headers = lane.reply_headers(whole.headers, provider.preset, decoded=False)
             return Refusal(whole.status, headers, whole.body)
         advice = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in error.headers]
         body = envelope.write(error, self._inbound.request_id)
-        return Refusal(error.status, [(b"content-type", b"application/json"), *advice], body)
+        said = original(whole.body)
+        return Refusal(error.status, [(b"content-type", b"application/json"), *advice], body, said)
 
     def _stream_head(self, head: Head | None) -> Headers:
-        return self.identified(_STREAM_HEADERS if head is None else head.headers)
+        return self.identified(STREAM_HEADERS if head is None else head.headers)
 
     def identified(self, headers: Headers) -> Headers:
         """With a ``request-id``: the backend's own where it gave one."""

@@ -197,7 +197,7 @@ class _Service:
         self.gate = Gate(host=host, hosts=file.current().server.hosts)
         self.stop = Stop()
         self.ending = self.stop.ending
-        credentials = Credentials(secrets_, environ, platform)
+        credentials = Credentials(secrets_, environ, platform, dial=http)
         dials: dict[str, Dial] = {"http": http, "demo": DemoDial(lambda: file.current().demo.pace)}
         self.backends = Backends(dials=dials, credentials=credentials)
         self.lists = ModelLists(dials, credentials)

@@ -16,6 +16,13 @@ UNTESTED = {
     "ccrouter/__main__.py": "two lines, run by the end-to-end tests",
     "ccrouter/errors.py": "names and messages, no behaviour",
     "ccrouter/routing/config.py": "values only; tests/routing/test_load.py fills them",
+    "ccrouter/providers/openai_format.py": "rows of the presets; tests/providers/test_presets.py",
+    "ccrouter/providers/quirks.py": "values only; tests/translate shows what each makes of a request",
+    "ccrouter/translate/chat_messages.py": "the messages of a request: tests/translate/test_chat_request.py",
+    "ccrouter/translate/responses_input.py": "the items of a request: tests/translate/test_responses_request.py",
+    "ccrouter/translate/responses_items.py": "one item of a reply: tests/translate/test_responses_reply.py",
+    "ccrouter/translate/turns.py": "values only; tests/translate/test_conversation.py fills them",
+    "ccrouter/upstream/codex_file.py": "the file of a login: tests/upstream/test_codex.py",
     "ccrouter/upstream/dial.py": "an interface; its two sides have their tests",
 }
 

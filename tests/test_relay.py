@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import random
 import zlib
+from pathlib import Path
 
 import pytest
 import trio
@@ -219,7 +221,9 @@ async def test_another_envelope_is_reworded_and_a_credential_in_it_is_not_repeat
         error = json.loads(await client.reply())
     assert client.status == 401
     assert error["error"]["type"] == "authentication_error"
-    assert error["error"]["message"] == "openrouter: bad key [redacted] given"
+    assert error["error"]["message"] == (
+        "openrouter: bad key [redacted] given (the credential comes from the environment variable OPENROUTER_API_KEY)"
+    )
     assert "sk-secret" not in " ".join(it.lines)
 
 
@@ -397,8 +401,19 @@ BEARER = b"Bearer sk-ant-oat01-" + b"o" * 40
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if name != "demo"])
-async def test_the_clients_login_reaches_anthropic_and_no_other_provider(name: str) -> None:
+async def test_the_clients_login_reaches_anthropic_and_no_other_provider(name: str, tmp_path: Path) -> None:
     keys = dict.fromkeys(PRESETS[name].key_env, "sk-key-of-the-preset")
+    if PRESETS[name].auth == "codex":
+        keys["CODEX_HOME"] = str(tmp_path)
+        expiry = base64.urlsafe_b64encode(b'{"exp": 4102444800}').decode().rstrip("=")
+        tokens = {
+            "id_token": "a.e30.c",
+            "access_token": f"a.{expiry}.c",
+            "refresh_token": "r",
+            "account_id": "acc",
+        }
+        login = {"auth_mode": "chatgpt", "tokens": tokens, "last_refresh": "2099-01-01T00:00:00Z"}
+        (tmp_path / "auth.json").write_text(json.dumps(login))
     it = rig(Script(body=message()), providers=[provider(name)], environ={"HOME": "/nonexistent", **keys})
     headers = [
         (b"authorization", BEARER),

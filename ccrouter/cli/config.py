@@ -226,6 +226,7 @@ def _provider(provider: Provider) -> dict[str, Any]:
     return _given(
         {
             "preset": provider.preset.name,
+            "wire": provider.wire,
             "base_url": provider.base_url if provider.preset.transport == "http" else None,
             "api_key": _secret(provider.api_key),
             "models": [_model(each) for each in provider.models],

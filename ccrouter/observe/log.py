@@ -40,8 +40,8 @@ def _why(outcome: Outcome) -> str:
     match outcome.failure:
         case None:
             return ""
-        case Refusal(status):
-            return f" [{status}]"
+        case Refusal(status, original=said):
+            return f" [{status} {printable(said)}]" if said else f" [{status}]"
         case failure:
             return f" [{printable(str(failure))}]"
 

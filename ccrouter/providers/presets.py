@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from ccrouter.providers.openai_format import CHAT, OPENAI_FORMAT, VERDICTS
 from ccrouter.providers.provider import Preset
+from ccrouter.providers.quirks import Quirks
 
+_V1_CHAT = "/v1/chat/completions"
 _COUNT = "/v1/messages/count_tokens"
-
-#: A verdict of Anthropic's own on the safety of a tool call. Nobody else can give it, and to leave the field out
-#: would make the client wait for one; told that the field is unknown, it asks in ordinary requests instead.
-_VERDICTS = ("safeguards",)
 
 _ROWS = (
     Preset(
@@ -51,7 +50,9 @@ _ROWS = (
         listing="ollama",
         probe=True,
         local=True,
-        refuse_fields=_VERDICTS,
+        refuse_fields=VERDICTS,
+        chat_path=_V1_CHAT,
+        quirks=Quirks(ask="reasoning_effort", replay="reasoning"),
         noted="2026-11, ollama fb30760: /v1/messages since 0.14, no count_tokens; a bearer for proxies in front",
     ),
     Preset(
@@ -63,7 +64,9 @@ _ROWS = (
         key_required=True,
         models_path="/api/tags",
         listing="ollama",
-        refuse_fields=_VERDICTS,
+        refuse_fields=VERDICTS,
+        chat_path=_V1_CHAT,
+        quirks=Quirks(ask="reasoning_effort", replay="reasoning"),
         noted="2026-11: its documents name the bearer, clients in the wild send x-api-key",
     ),
     Preset(
@@ -73,7 +76,9 @@ _ROWS = (
         auth="bearer",
         probe=True,
         local=True,
-        refuse_fields=_VERDICTS,
+        refuse_fields=VERDICTS,
+        chat_path=_V1_CHAT,
+        responses_path="/v1/responses",
         noted="2026-11: /v1/messages since 0.4.1; a token is optional",
     ),
     Preset(
@@ -86,7 +91,9 @@ _ROWS = (
         probe=True,
         owner="vllm",
         local=True,
-        refuse_fields=_VERDICTS,
+        refuse_fields=VERDICTS,
+        chat_path=_V1_CHAT,
+        quirks=Quirks(ask="reasoning_effort", replay="reasoning"),
         noted="2026-11, vLLM 0.32: ignores fields that it does not know",
     ),
     Preset(
@@ -99,7 +106,10 @@ _ROWS = (
         probe=True,
         owner="llamacpp",
         local=True,
-        refuse_fields=_VERDICTS,
+        refuse_fields=VERDICTS,
+        chat_path=_V1_CHAT,
+        responses_path="/v1/responses",
+        quirks=Quirks(result_images=True, replay="reasoning_content"),
         noted="2026-11: ignores fields that it does not know; errors have an envelope of their own",
     ),
     Preset(
@@ -109,7 +119,9 @@ _ROWS = (
         auth="bearer",
         key_env=("OPENROUTER_API_KEY",),
         key_required=True,
-        refuse_fields=_VERDICTS,
+        refuse_fields=VERDICTS,
+        chat_path=_V1_CHAT,
+        quirks=Quirks(ask="reasoning", replay="reasoning_details", files=True),
         noted="2026-11: bearer only, an x-api-key beside it is an error",
     ),
     Preset(
@@ -120,7 +132,7 @@ _ROWS = (
         key_env=("ZAI_API_KEY", "Z_AI_API_KEY"),
         key_required=True,
         models_path=None,
-        refuse_fields=_VERDICTS,
+        refuse_fields=VERDICTS,
         noted="2026-11: no list of models under this base; GLM names",
     ),
     Preset(
@@ -131,7 +143,7 @@ _ROWS = (
         key_env=("MINIMAX_API_KEY",),
         key_required=True,
         models_path=None,
-        refuse_fields=_VERDICTS,
+        refuse_fields=VERDICTS,
         noted="2026-11: api.minimaxi.com in China",
     ),
     Preset(
@@ -142,7 +154,7 @@ _ROWS = (
         key_env=("MOONSHOT_API_KEY",),
         key_required=True,
         models_path=None,
-        refuse_fields=_VERDICTS,
+        refuse_fields=VERDICTS,
         noted="2026-11: api.moonshot.cn in China",
     ),
     Preset(
@@ -154,7 +166,17 @@ _ROWS = (
         key_required=True,
         messages_path="/anthropic/v1/messages",
         models_path="/models",
-        refuse_fields=_VERDICTS,
+        refuse_fields=VERDICTS,
+        chat_path=CHAT,
+        quirks=Quirks(
+            ask="thinking",
+            efforts=("high", "max"),
+            replay="reasoning_content",
+            replay_always=True,
+            images=False,
+            tool_choices=frozenset({"auto", "none"}),
+            response_format="json_object",
+        ),
         noted="2026-11: x-api-key on the Anthropic endpoint, a bearer on the list of models",
     ),
     Preset(
@@ -163,7 +185,9 @@ _ROWS = (
         auth="bearer",
         key_env=("LITELLM_API_KEY",),
         count_path=_COUNT,
-        refuse_fields=_VERDICTS,
+        refuse_fields=VERDICTS,
+        chat_path=_V1_CHAT,
+        responses_path="/v1/responses",
         noted="2026-11",
     ),
     Preset(
@@ -171,9 +195,10 @@ _ROWS = (
         title="Anthropic-format endpoint",
         auth="both",
         count_path=_COUNT,
-        refuse_fields=_VERDICTS,
+        refuse_fields=VERDICTS,
         noted="both forms of the key, as Claude Code itself does for a gateway whose kind it does not know",
     ),
+    *OPENAI_FORMAT,
     Preset(
         name="demo",
         title="ccrouter demo",

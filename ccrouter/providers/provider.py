@@ -6,15 +6,20 @@ from typing import Literal
 
 from attrs import field, frozen
 
+from ccrouter.providers.quirks import Quirks
 from ccrouter.providers.secret import Secret
 
 #: How a backend is asked for its models: Anthropic's or OpenAI's ``/v1/models`` (``data[].id``), Ollama's
-#: ``/api/tags`` (``models[].name``); None when it has no list.
-Listing = Literal["data", "ollama"]
+#: ``/api/tags`` (``models[].name``), or Codex's (``models[].slug``).
+Listing = Literal["data", "ollama", "codex"]
+
+#: The wire that a backend is spoken to in.
+Wire = Literal["messages", "chat", "responses"]
 
 #: Who is let in: nobody asked (``none``), a key in ``x-api-key``, in ``Authorization: Bearer``, in both
-#: (vendors whose documents disagree), or ``client``: the client's own Anthropic login or key.
-Auth = Literal["none", "x-api-key", "bearer", "both", "client"]
+#: (vendors whose documents disagree), ``client``: the client's own Anthropic login or key, or ``codex``: the
+#: login of the Codex command line on this machine.
+Auth = Literal["none", "x-api-key", "bearer", "both", "client", "codex"]
 
 
 @frozen(kw_only=True)
@@ -33,8 +38,16 @@ class Preset:
     auth: Auth = "none"
     key_env: tuple[str, ...] = ()
     key_required: bool = False
-    messages_path: str = "/v1/messages"
+    wire: Wire = "messages"
+    """The wire that is spoken unless the configuration says another one that it has."""
+    messages_path: str | None = "/v1/messages"
     count_path: str | None = None
+    chat_path: str | None = None
+    """Where it speaks Chat Completions; None where it doesn't."""
+    responses_path: str | None = None
+    """Where it speaks Responses; None where it doesn't."""
+    falls_back: bool = False
+    """Without an endpoint for Responses it is spoken to by Chat Completions, unless the configuration insists."""
     models_path: str | None = "/v1/models"
     listing: Listing = "data"
     probe: bool = False
@@ -47,10 +60,16 @@ class Preset:
     drop_fields: tuple[str, ...] = ()
     refuse_fields: tuple[str, ...] = ()
     drop_headers: tuple[str, ...] = ()
+    quirks: Quirks = field(factory=Quirks)
+    """How its Chat Completions or Responses wire differs from the book."""
     keep_attribution: bool = False
     """The first system block of Claude Code speaks of billing; only Anthropic strips it."""
     noted: str = ""
     """When and where these facts were seen."""
+
+    def path(self, wire: Wire) -> str | None:
+        """Where a wire is spoken; None where it isn't."""
+        return {"messages": self.messages_path, "chat": self.chat_path, "responses": self.responses_path}[wire]
 
 
 @frozen
@@ -81,11 +100,18 @@ class Provider:
     preset: Preset
     base_url: str
     api_key: Secret | None = None
+    wire: Wire | None = None
+    """None: the preset's."""
     headers: tuple[tuple[str, Secret], ...] = ()
     models: tuple[Model, ...] = ()
     timeouts: Timeouts = field(factory=Timeouts)
     configured: bool = False
     """Named in the configuration, not found by itself."""
+
+    @property
+    def spoken(self) -> Wire:
+        """The wire that is spoken to it."""
+        return self.wire or self.preset.wire
 
 
 @frozen

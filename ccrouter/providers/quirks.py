@@ -60,3 +60,16 @@ class Quirks:
     """``temperature`` and ``top_p`` are taken."""
     reasoning_apart: bool = False
     """Reasoning tokens are counted beside ``completion_tokens``, not in them (xAI)."""
+
+    # On the Responses wire only.
+
+    max_output_tokens: bool = True
+    """``max_output_tokens`` is understood."""
+    obfuscation: bool = False
+    """``stream_options: {include_obfuscation: false}`` is understood, and saves bytes."""
+    web_search: bool = False
+    """The backend searches the web itself."""
+    search_sources: bool = False
+    """``include: ["web_search_call.action.sources"]`` is understood."""
+    plain_models: tuple[str, ...] = ()
+    """How the names of models begin that don't reason, and refuse to be asked about it."""

@@ -77,10 +77,15 @@ def _same(value: bytes, token: bytes) -> bool:
 
 def may_forward(provider: Provider) -> bool:
     """Whether ``provider`` may be given a Claude login: Anthropic's kind, by https or within this machine."""
-    if provider.preset.auth != "client" or _AMBIGUOUS.search(provider.base_url):
+    return provider.preset.auth == "client" and is_guarded(provider.base_url)
+
+
+def is_guarded(address: str) -> bool:
+    """Whether a login that is sent to this URL is seen by nobody else: by https, or within this machine."""
+    if _AMBIGUOUS.search(address):
         return False
     try:
-        url = urlsplit(provider.base_url)
+        url = urlsplit(address)
         host = url.hostname
     except ValueError:  # such as half an IPv6 address
         return False

@@ -11,6 +11,7 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
 from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
@@ -18,13 +19,13 @@ from cattrs import ClassValidationError, ForbiddenExtraKeysError
 from cattrs.errors import AttributeValidationNote, BaseValidationError, IterableValidationNote
 
 from ccrouter.errors import ConfigError
-from ccrouter.providers.provider import Preset, Provider, Timeouts
+from ccrouter.providers.provider import Preset, Provider, Timeouts, Wire
 from ccrouter.providers.secret import Literal, Secret
 from ccrouter.routing.config import Config, Demo, Server
 from ccrouter.routing.credentials import may_forward
 from ccrouter.routing.schema import FileTable, ProviderTable, ServerTable, keys, said, structure
 from ccrouter.routing.spelling import KeyPath, line_of, lines, nearest, shown, spell_path
-from ccrouter.routing.values import Name
+from ccrouter.routing.values import WIRES, Name
 
 #: Promised by the contract, not built yet.
 _LATER = frozenset({"routes", "profiles"})
@@ -190,7 +191,15 @@ class _Builder:
         preset = self._preset(name, table)
         if preset is None:
             return None
-        url = _trimmed(table.base_url, preset.messages_path) if table.base_url else preset.base_url
+        wire = cast("Wire", table.wire) if table.wire else preset.wire
+        path = preset.path(wire)
+        if path is None:
+            spoken = [each for each in WIRES if preset.path(cast("Wire", each)) is not None]
+            self._refuse(
+                (*place, "wire"), f"the preset `{preset.name}` does not speak it; {' and '.join(spoken)} it does"
+            )
+            return None
+        url = _trimmed(table.base_url, path) if table.base_url else preset.base_url
         if url is None:
             self._refuse(place, f"needs `base_url`: the preset `{preset.name}` does not know where it is")
             return None
@@ -206,6 +215,7 @@ class _Builder:
             preset=preset,
             base_url=url,
             api_key=table.api_key,
+            wire=wire if table.wire else None,
             headers=tuple(headers),
             models=table.models,
             timeouts=evolve(timeouts, **said(table.timeouts)),
@@ -303,9 +313,9 @@ class _Builder:
         return reachable and model != [""]
 
 
-def _trimmed(url: str, messages_path: str) -> str:
+def _trimmed(url: str, path: str) -> str:
     """A base URL without what the router adds to it: people copy URLs that end in /v1 or /v1/messages."""
-    parts = messages_path.strip("/").split("/")
+    parts = path.strip("/").split("/")
     endings = ["/" + "/".join(parts[:end]) for end in range(len(parts), 0, -1)]
     while (ending := next((each for each in endings if urlsplit(url).path.endswith(each)), None)) is not None:
         url = url.removesuffix(ending).rstrip("/")

@@ -25,6 +25,8 @@ class Refusal:
     status: int
     headers: Headers = field(repr=False)
     body: bytes = field(repr=False)
+    original: str = field(default="", repr=False)
+    """The backend's own words for the log, where ``body`` has others; without credentials."""
 
 
 @frozen(kw_only=True)

@@ -37,6 +37,7 @@ from ccrouter.routing.values import (
     Pause,
     Port,
     ProviderName,
+    WireName,
 )
 
 #: The models of an alias: one name, or several in fallback order.
@@ -120,6 +121,9 @@ class ProviderTable:
     )
     base_url: BaseUrl | None = field(
         default=None, metadata=_for("Where it is: http(s)://…, without /v1/messages.")
+    )
+    wire: WireName | None = field(
+        default=None, metadata=_for("The wire to speak to it, where it has several: messages, chat or responses.")
     )
     api_key: Secret | None = field(default=None, metadata=_for("The key that is sent to it."))
     models: tuple[Model, ...] = field(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NewType
+from typing import Any, NewType, get_args
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from ccrouter.providers.provider import Wire
 from ccrouter.routing.spelling import DURATION_PATTERN, duration
 from ccrouter.wire.headers import HOP_BY_HOP
 
@@ -22,11 +23,14 @@ HeaderName = NewType("HeaderName", str)
 HostName = NewType("HostName", str)
 BaseUrl = NewType("BaseUrl", str)
 EnvName = NewType("EnvName", str)
+WireName = NewType("WireName", str)
 Argument = NewType("Argument", str)
 Deadline = NewType("Deadline", float)
 Pause = NewType("Pause", float)
 Port = NewType("Port", int)
 Count = NewType("Count", int)
+
+WIRES: tuple[str, ...] = get_args(Wire)
 
 #: A year; more is a slip of the pen, and what is beyond float must not come near a clock.
 _LONGEST = 365 * 24 * 3600.0
@@ -139,6 +143,7 @@ KINDS: dict[Any, Kind] = {
         str.lower,
     ),
     BaseUrl: Kind(_base_url, {"type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^?#@]+$"}),
+    WireName: text("|".join(WIRES), f"is no wire that ccrouter speaks; there are: {', '.join(WIRES)}"),
     EnvName: text("[A-Za-z_][A-Za-z0-9_]*", "must be the name of an environment variable, not its value"),
     Argument: text(r"[^\x00]+", "must be a string, not empty"),
     Deadline: _seconds(zero=False),

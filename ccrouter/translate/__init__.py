@@ -1,6 +1,17 @@
 """What a target gets of a request, and what the client gets of its reply. Pure.
 
-``lane``      the Messages lane: to backends that speak the client's own format, nothing is changed that need
-              not be
-``tokens``    how many tokens a request has, when no backend says
+``dialect``             what a dialect is; ``dialects`` the table of those that are spoken
+``lane``                the Messages lane: to backends that speak the client's own format nothing is changed
+                        that need not be
+``turns``               a conversation as the bridges see it; ``conversation`` reads it from a request
+``chat_request``        to Chat Completions, ``chat_messages`` its messages; ``chat_reply`` back from it
+``responses_request``   to OpenAI's Responses, ``responses_input`` its items; ``responses_reply`` back from it,
+                        ``responses_items`` one item at a time
+``blocks``              writes the content blocks of a Messages stream, for all dialects
+``provenance``          ccrouter's own signature: who made a reasoning block, and what its maker needs back
+
+Facts that dialects share, most of them tables: ``tools`` (names, ids), ``schema``, ``calls`` (tool calls from
+fragments), ``thinking``, ``think_tags``, ``usage``, ``stops``; and of errors ``refusal``, ``overflow``, ``retry``.
+
+``tokens``              how many tokens a request has, when no backend says
 """

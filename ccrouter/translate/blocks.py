@@ -67,11 +67,11 @@ class Blocks:
     def tool(self, call_id: str, name: str, arguments: Mapping[str, Any]) -> list[Event]:
         """A whole tool call. Its input travels in a delta: the client reads none from the block's start."""
         self.called = True
-        found = self.begin() + self.close()
-        found += self._start("tool_use", {"type": "tool_use", "id": call_id, "name": name, "input": {}})
-        text = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
-        found.append(events.block_delta(self._index, {"type": "input_json_delta", "partial_json": text}))
-        return found + self.close()
+        return self._call("tool_use", call_id, name, arguments)
+
+    def server_tool(self, call_id: str, name: str, arguments: Mapping[str, Any]) -> list[Event]:
+        """A call that the backend itself has served."""
+        return self._call("server_tool_use", call_id, name, arguments)
 
     def whole(self, block: dict[str, Any]) -> list[Event]:
         """A block that has no deltas, such as the result of a search."""
@@ -93,6 +93,13 @@ class Blocks:
         found.append(events.message_delta(stop_reason, {"output_tokens": 0, **usage}, stop_sequence))
         found.append(events.message_stop())
         return found
+
+    def _call(self, kind: str, call_id: str, name: str, arguments: Mapping[str, Any]) -> list[Event]:
+        found = self.begin() + self.close()
+        found += self._start(kind, {"type": kind, "id": call_id, "name": name, "input": {}})
+        text = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
+        found.append(events.block_delta(self._index, {"type": "input_json_delta", "partial_json": text}))
+        return found + self.close()
 
     def _more(self, kind: str, block: dict[str, Any], delta: dict[str, Any]) -> list[Event]:
         found = self.begin()

@@ -97,7 +97,7 @@ class _Reader:
         for tool in [*self._list(tools, "tools"), *self._inline]:
             name = tool.get("name") if isinstance(tool, Mapping) else None
             kind = tool.get("type") if isinstance(tool, Mapping) else None
-            if kind in {None, "custom"} and isinstance(name, str) and name:
+            if (kind is None or kind == "custom") and isinstance(name, str) and name:
                 if name == _PLACEHOLDER and tool.get("defer_loading") is True:
                     continue
                 found.setdefault(name, self._tool(name, tool))
@@ -142,7 +142,7 @@ class _Reader:
             output = message.get("output_config")
             effort = output.get("effort") if isinstance(output, Mapping) else None
             parts = tuple(self._parts(message.get("content"), role))
-            if parts or isinstance(effort, str):
+            if parts or isinstance(effort, str) or role == "assistant":
                 yield Turn(role, parts, effort if isinstance(effort, str) else None)
 
     def _parts(self, content: object, role: str) -> Iterator[Part]:
@@ -252,7 +252,7 @@ class _Reader:
             yield Text(f"[document: {name}]")
             for each in content:
                 # One level, as the wire has it: a document in a document is none.
-                if isinstance(each, Mapping) and each.get("type") in {"text", "image"}:
+                if isinstance(each, Mapping) and each.get("type") in ("text", "image"):
                     yield from self._shown(each)
         elif kind == "base64" and isinstance(data, str) and data:
             media_type = source.get("media_type")
@@ -283,29 +283,34 @@ class _Reader:
 
     def _settle(self, turns: Iterator[Turn]) -> Iterator[Turn]:
         """Results behind their calls. What follows a turn of the model up to its next one answers its calls."""
-        asked: Turn | None = None
+        asked: list[Turn] = []  # one after the other, which is one turn
         between: list[Turn] = []
         for turn in turns:
-            if turn.role == "assistant":
-                yield from self._answered(asked, between)
-                asked, between = turn, []
-            else:
+            if turn.role != "assistant":
                 between.append(turn)
+            elif between:
+                yield from self._answered(asked, between)
+                asked, between = [turn], []
+            else:
+                asked.append(turn)
         yield from self._answered(asked, between)
 
-    def _answered(self, asked: Turn | None, between: Sequence[Turn]) -> Iterator[Turn]:
+    def _answered(self, asked: Sequence[Turn], between: Sequence[Turn]) -> Iterator[Turn]:
         waiting: dict[str, list[str]] = {}
         ids: list[str] = []
-        if asked is not None:
-            parts: list[Part] = []
-            for part in asked.parts:
+        parts: list[Part] = []
+        effort: str | None = None
+        for turn in asked:
+            effort = turn.effort or effort
+            for part in turn.parts:
                 if isinstance(part, Call):
                     ids.append(self._own_id(part.id))
                     waiting.setdefault(part.id, []).append(ids[-1])
                     parts.append(evolve(part, id=ids[-1]))
                 else:
                     parts.append(part)
-            yield evolve(asked, parts=tuple(parts))
+        if asked:
+            yield Turn("assistant", tuple(parts), effort)
         for each in waiting.values():
             each.reverse()  # so that the first is popped first
         results: dict[str, Result] = {}

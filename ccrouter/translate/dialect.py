@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from attrs import field, frozen
 
-from ccrouter.errors import ApiError, GrammarError
+from ccrouter.errors import ApiError, GrammarError, WireError
 from ccrouter.providers.provider import Target
 from ccrouter.wire import events
 from ccrouter.wire.events import Event
@@ -44,6 +44,11 @@ class Stream(Protocol):
     first: str | None
     ended: bool
 
+    @property
+    def failure(self) -> ApiError | None:
+        """What the stream told as its error, as it would be told before a stream; None where it is not known."""
+        ...
+
     def feed(self, chunk: bytes) -> bytes:
         """Raises WireError for what can't be a stream of this dialect."""
         ...
@@ -54,7 +59,12 @@ class Stream(Protocol):
 
 
 class Reply(Protocol):
-    """The meaning of one stream. Pure; `feed` frames in their order, then `close`."""
+    """The meaning of one stream. Pure; `feed` frames in their order, then `close`.
+
+    ``failure`` is what an ``error`` event told, with the status and headers that it would have had before one.
+    """
+
+    failure: ApiError | None
 
     def feed(self, frame: Frame) -> list[Event]:
         """The Messages events that follow from a frame. An ``error`` event is the last. Raises WireError."""
@@ -69,16 +79,14 @@ class Reply(Protocol):
 class Dialect:
     """How one wire is spoken.
 
-    ``stream`` makes the reader of one reply: (request, target, message id). ``whole``: the backend is asked for a
-    stream even when the client wants none, and the events are folded; otherwise its whole reply is passed on.
-    ``refusal`` puts a refusal into the client's envelope: (provider's name, status, headers, body); None lets it
-    pass as it is.
+    ``stream`` makes the reader of one reply: (request, target, message id). ``translates``: what comes back is not
+    the backend's own reply. Then the backend is asked for a stream even when the client wants none, so that there
+    is one way of reading it, and the events are folded; and of its headers only advice goes to the client.
     """
 
     render: Callable[[MessagesRequest, Target, Headers, str, Endpoint], Outbound]
     stream: Callable[[MessagesRequest, Target, str], Stream]
-    always_streams: bool
-    refusal: Callable[[str, int, Headers, bytes], ApiError | None]
+    translates: bool
 
 
 class Bridge:
@@ -88,21 +96,41 @@ class Bridge:
         self._reply = reply
         self._decoder = Decoder()
         self._grammar = Grammar()
+        self._fault: WireError | None = None
         self.first: str | None = None
         self.ended = False
 
     def feed(self, chunk: bytes) -> bytes:
-        """See `Stream`."""
-        return b"".join(self._write(self._reply.feed(frame)) for frame in self._decoder.feed(chunk))
+        """See `Stream`. What stands before a fault is given first, and the fault is raised by the next call."""
+        self._raise_fault()
+        out = []
+        try:
+            for frame in self._decoder.feed(chunk):
+                out.append(self._write(self._reply.feed(frame)))  # noqa: PERF401  keeps what came before a fault
+        except WireError as error:
+            self._fault = error
+            if not any(out):
+                raise
+        return b"".join(out)
 
     def close(self) -> bytes:
         """See `Stream`."""
+        self._raise_fault()
         if self.ended:
             return b""
         rest = b"".join(self._write(self._reply.feed(frame)) for frame in self._decoder.close())
         rest += self._write(self._reply.close())
         self._grammar.finish()
         return rest
+
+    @property
+    def failure(self) -> ApiError | None:
+        """See `Stream`."""
+        return self._reply.failure
+
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            raise self._fault
 
     def _write(self, found: list[Event]) -> bytes:
         out = []

@@ -18,20 +18,16 @@ whatever the router has to add stands between frames, and knows whether the stre
 from __future__ import annotations
 
 import json
-from typing import Literal
 from urllib.parse import quote
-
-from attrs import field, frozen
 
 from ccrouter.errors import ApiError, TruncatedStream
 from ccrouter.providers.provider import Preset, Provider, Target
+from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.wire import envelope, spans
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
 from ccrouter.wire.sse import Decoder, Frame
-
-Endpoint = Literal["messages", "count_tokens"]
 
 ATTRIBUTION = "x-anthropic-billing-header:"
 
@@ -60,26 +56,10 @@ _CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key"})
 _PLAN = b"anthropic-ratelimit-"
 
 
-@frozen(kw_only=True)
-class Outbound:
-    """A request ready to be sent, but for the credential. ``changes`` names what differs from what came."""
-
-    url: str
-    headers: Headers = field(repr=False)
-    body: bytes = field(repr=False)
-    changes: tuple[str, ...]
-
-
 def render(request: MessagesRequest, target: Target, headers: Headers, query: str, endpoint: Endpoint) -> Outbound:
     """The request as ``target`` gets it. Raises ApiError for what it can't take and must not lose."""
     preset = target.provider.preset
-    for name in preset.refuse_fields:
-        if name in request.fields:
-            raise ApiError(
-                400,
-                "invalid_request_error",
-                f"{name}: Extra inputs are not permitted ({target.provider.name} does not support {name})",
-            )
+    refuse(request, target)
     edits: list[spans.Edit] = []
     changes: list[str] = []
     doomed: list[int] = []
@@ -105,6 +85,17 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
         body=text.encode(),
         changes=tuple(dict.fromkeys(changes)),
     )
+
+
+def refuse(request: MessagesRequest, target: Target) -> None:
+    """Raises ApiError when the request has a field that the target can't take and that must not get lost."""
+    for name in target.provider.preset.refuse_fields:
+        if name in request.fields:
+            raise ApiError(
+                400,
+                "invalid_request_error",
+                f"{name}: Extra inputs are not permitted ({target.provider.name} does not support {name})",
+            )
 
 
 def url(provider: Provider, path: str, query: str = "") -> str:
@@ -192,6 +183,7 @@ class StreamWatch:
         self._decoder = Decoder()
         self.first: str | None = None
         self.ended = False
+        self.failure = None  # a backend's own error event passes as it is
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes of all frames that are whole now. Raises FrameError for what can't be a stream."""

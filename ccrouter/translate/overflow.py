@@ -43,8 +43,8 @@ _NUMBER = r"(?<!\d)(?:\d{1,3}(?:,\d{3})+|\d{1,12})"
 #: Of vLLM, OpenAI and whoever copied their words.
 _LENGTH_IS = "maximum context length is <m> tokens.{0,40}"
 
-#: Wordings in lower case; the first that fits gives the numbers. ``<n>`` is the prompt's tokens, ``<t>`` what tools
-#: add to them, ``<o>`` the output's, ``<m>`` the limit. With the output's tokens in it, a wording is an
+#: Wordings in lower case; the first that fits gives the numbers. ``<n>`` is the prompt's tokens, ``<t>`` what
+#: tools add to them, ``<o>`` the output's, ``<m>`` the limit. With the output's tokens in it, a wording is an
 #: output overflow as long as the prompt alone would fit. ``least`` marks a number that is a lower bound.
 _WORDINGS = (
     # The client's own, from gateways in front of Claude.

@@ -5,8 +5,8 @@ said once more; items can run side by side, and every step but one can be missin
 only fragments, only closed items, or nothing but the list at the end. `Gathering` takes all of them. `Item` holds
 what is known so far; what was written to the client already is never contradicted.
 
-Events name their item by ``output_index`` and ``item_id``. The index is trusted before the id: GitHub Copilot gives
-one item a new id in each event (seen 2026-11).
+Events name their item by ``output_index`` and ``item_id``. The index is trusted before the id: there are backends
+that give one item another id in each event.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Sort = Literal["text", "refusal", "summary", "reasoning", "arguments"]
 KINDS = frozenset({"message", "reasoning", "function_call", "custom_tool_call", "web_search_call"})
 CALLS = frozenset({"function_call", "custom_tool_call"})
 
-#: Event type without ``.delta`` or ``.done`` -> kind of item, sort of part, field of its number, field of the whole.
+#: Event type without ``.delta`` or ``.done`` -> kind of item, sort of part, where its number and its whole stand.
 _FRAGMENTS: dict[str, tuple[str, Sort, str, str]] = {
     "response.output_text": ("message", "text", "content_index", "text"),
     "response.refusal": ("message", "refusal", "content_index", "refusal"),
@@ -100,7 +100,10 @@ class Item:
 
     def state(self, fields: Mapping[str, Any], *, done: bool) -> None:
         """Take in a statement of the item, the last one when ``done``."""
-        self.fields = {**self.fields, **{name: value for name, value in fields.items() if value is not None}}
+        stated = {name: value for name, value in fields.items() if value is not None}
+        if not done:
+            stated.pop("encrypted_content", None)  # not whole before the item is
+        self.fields = {**self.fields, **stated}
         if not done or self.done:
             return
         self.done = True
@@ -113,6 +116,12 @@ class Item:
                 whole = json.dumps(whole, ensure_ascii=False)
             if isinstance(whole, str) and whole:
                 self.part("arguments").complete(whole)
+
+    def end(self, *, broken_off: bool) -> None:
+        """The reply is at its end. ``broken_off``: before it was whole."""
+        if broken_off and self.kind in CALLS and not self.done:
+            self.fields = {**self.fields, "status": "incomplete"}
+        self.done = True
 
     def state_part(self, fields: Mapping[str, Any], number: int) -> None:
         """Take in the last statement of a part."""
@@ -153,10 +162,10 @@ class Gathering:
             case "response.output_item.added" | "response.output_item.done":
                 self._state(event, done=step == "done")
             case "response.content_part.done" | "response.reasoning_summary_part.done":
-                part_fields = event.get("part")
-                if isinstance(part_fields, dict) and (wanted := _owner(part_fields)):
+                stated = event.get("part")
+                if isinstance(stated, dict) and (owner := _owner(stated)):
                     number = "content_index" if "content" in kind else "summary_index"
-                    self._find(event, wanted).state_part(part_fields, _number(event.get(number)))
+                    self._find(event, owner).state_part(stated, _number(event.get(number)))
             case "response.output_text.annotation.added":
                 annotation = event.get("annotation")
                 if isinstance(annotation, dict):

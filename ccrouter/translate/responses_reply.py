@@ -3,42 +3,44 @@
 Theory of operation
 -------------------
 `Gathering` knows the items as far as they have come. They wait in a line, in the order in which they came up, and
-only the first of the line is written: its words as they come, or, for a call, all of it once it is done. When it is
-done, the next one steps up with what it has gathered meanwhile. So blocks never interleave, whatever the items do.
+only the first of it is written: its words as they come, or, for a call, all of it once it is done. Then the next
+one steps up with what it has gathered meanwhile. So blocks never interleave, whatever the items do.
 
 What becomes of an item:
 
 * a message: a text block for each part, refusals among them; its ``phase``, which the backend wants back, goes in
-  front in a thinking block of nothing but a signature;
+  front of each in a thinking block of nothing but a signature;
 * reasoning: one thinking block, its parts joined by blank lines, signed with what the backend needs back;
 * a function call: a ``tool_use`` block, under the client's name for the tool;
 * a web search: ``server_tool_use``, and its results where the text that cites them begins. Titles of pages stand
   only in the citations, so that this text is written when it is whole.
 
-A reply ends with ``response.completed`` or ``response.incomplete``. A call that an incomplete reply broke off is left
-out: half of a command must not be run. Nothing is written before the first item says something, so that a backend
-that fails at once can still be replaced by another.
+A reply ends with ``response.completed`` or ``response.incomplete``, or at a stop sequence, since this wire has
+none. A call that an incomplete reply broke off is left out: half of a command must not be run. Nothing is written
+before the first item says something, so that a backend that fails at once can still be replaced by another.
 
-Source: OpenAI's *Responses streaming events* and openai 3.52.0; ChatGPT's backend, LM Studio, vLLM (2026-11).
+Source: OpenAI's *Responses streaming events*; openai 3.52.0 (2026-11).
 """
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from ccrouter.errors import FrameError, TruncatedStream
+from ccrouter.errors import ApiError, FrameError, TruncatedStream
 from ccrouter.providers.provider import Target
-from ccrouter.translate import provenance
+from ccrouter.translate import provenance, tokens, usage
 from ccrouter.translate.blocks import Blocks
 from ccrouter.translate.calls import arguments_of
 from ccrouter.translate.conversation import read
+from ccrouter.translate.overflow import codes, facts
 from ccrouter.translate.provenance import Origin
-from ccrouter.translate.responses_failure import failure
-from ccrouter.translate.responses_items import CALLS, Gathering, Item, Part, text_of
+from ccrouter.translate.refusal import classify
+from ccrouter.translate.responses_items import Gathering, Item, Part, text_of
+from ccrouter.translate.stops import StopCutter, stop_sequences
 from ccrouter.translate.tools import Names, client_id
 from ccrouter.wire import events
 from ccrouter.wire.events import Event
@@ -56,12 +58,260 @@ class ResponsesReply:
         self._request = request
         self._target = target
         self._message_id = message_id
+        self.failure: ApiError | None = None
         self._blocks = Blocks(message_id, request.model)
         self._gathering = Gathering()
         self._seen = 0
         self._line: deque[Item] = deque()
-        self._phased: Item | None = None
         self._writing: Part | None = None
+        self._stops = StopCutter(stop_sequences(request.fields))
+        thinking = request.fields.get("thinking")
+        # The client's own small questions say so, and expect an answer of text only.
+        self._shows_thinking = not (isinstance(thinking, dict) and thinking.get("type") == "disabled")
         self._calls = 0
+        self._searches = 0
+        self._pending: list[tuple[str, Item]] = []
         self._refused = False
+        self._said: list[str] = []
         self._ended = False
+
+    def feed(self, frame: Frame) -> list[Event]:
+        """See `ccrouter.translate.dialect.Reply`."""
+        payload = frame.data
+        if self._ended or payload is None or not payload.strip() or payload.strip() == b"[DONE]":
+            return []
+        event = _decode(payload)
+        kind = text_of(event.get("type")) or frame.event or ("error" if "error" in event else "")
+        if kind in _FAILURES:
+            return self._fail(event)
+        if kind in _ENDS:
+            return self._end(kind, event)
+        self._gathering.feed(kind, event)
+        return self._advance()
+
+    def close(self) -> list[Event]:
+        """See `ccrouter.translate.dialect.Reply`."""
+        if not self._ended:
+            raise TruncatedStream("the backend ended the stream before the response was completed")
+        return []
+
+    def _fail(self, event: Mapping[str, Any]) -> list[Event]:
+        self._ended = True
+        words = (held.get(name) for held in facts(event) for name in ("message", "detail", "error"))
+        said = next((each.strip() for each in words if isinstance(each, str) and each.strip()), "")
+        named = codes(event)
+        # Of a request's pictures there are a dozen codes, such as ``invalid_image_format``; all are its fault.
+        status = 400 if any("image" in code for code in named) else 200
+        told = classify(
+            self._target,
+            status,
+            said or f"the backend failed without a word ({', '.join(sorted(named)) or 'not even a code'})",
+            event,
+            count=lambda: tokens.estimate(self._request.fields),
+        )
+        self.failure = told
+        return [events.error(told.kind, told.message)]
+
+    def _end(self, kind: str, event: Mapping[str, Any]) -> list[Event]:
+        said = event.get("response")
+        response = said if isinstance(said, dict) else {}
+        if response.get("status") in {"failed", "cancelled"} or isinstance(response.get("error"), dict):
+            return self._fail(event)
+        incomplete = kind == "response.incomplete" or response.get("status") == "incomplete"
+        self._gathering.close(response.get("output"))
+        for item in self._gathering.items:
+            item.end(broken_off=incomplete)
+        found = self._advance()
+        if self._ended:
+            return found
+        details = response.get("incomplete_details")
+        why = details.get("reason") if isinstance(details, dict) else None
+        reason = "end_turn"
+        if self._blocks.called:
+            reason = "tool_use"
+        elif self._refused or (incomplete and why == "content_filter"):
+            reason = "refusal"
+        elif incomplete and why in {"max_output_tokens", "max_tokens", None}:
+            reason = "max_tokens"
+        return found + self._finish(reason, response.get("usage"))
+
+    def _finish(self, reason: str, said: object = None) -> list[Event]:
+        """The end, with the tokens that the backend counted, or else an estimate."""
+        self._ended = True
+        counts = usage.read(said) if isinstance(said, dict) else {}
+        if "input_tokens" not in counts:
+            counts["input_tokens"] = tokens.estimate(self._request.fields)
+        if "output_tokens" not in counts:
+            counts["output_tokens"] = tokens.estimate_text("".join(self._said))
+        if self._searches:
+            counts["server_tool_use"] = {"web_search_requests": self._searches, "web_fetch_requests": 0}
+        return self._results(()) + self._blocks.finish(reason, counts, self._stops.found)
+
+    # The line
+
+    def _advance(self) -> list[Event]:
+        self._line += self._gathering.items[self._seen :]
+        self._seen = len(self._gathering.items)
+        found: list[Event] = []
+        while self._line and not self._ended:
+            item = self._line[0]
+            match item.kind:
+                case "message":
+                    found += self._message(item)
+                case "reasoning":
+                    found += self._reasoning(item)
+                case "web_search_call" if item.done:
+                    found += self._search(item)
+                case _ if item.done:
+                    found += self._call(item)
+                case _:
+                    pass
+            if not item.done:
+                break
+            self._line.popleft()
+        return found
+
+    def _message(self, item: Item) -> list[Event]:
+        found: list[Event] = []
+        if self._pending and not item.done:
+            return []
+        if item.citations:
+            found += self._results(item.citations)
+        for part in item.parts.values():
+            if fresh := part.take():
+                if self._writing is not part:
+                    found += self._close_text()
+                    found += self._phase(item)
+                    self._writing = part
+                self._refused = self._refused or part.sort == "refusal"
+                found += self._text(self._stops.feed(fresh))
+                if self._stops.found is not None:  # the backend need not write on only to count its tokens
+                    return found + self._finish("stop_sequence")
+            if not (part.whole or item.done):
+                break
+        if item.done:
+            found += self._close_text()
+            self._writing = None
+        return found
+
+    def _close_text(self) -> list[Event]:
+        return [*self._text(self._stops.close()), *self._blocks.close()] if self._writing else []
+
+    def _text(self, text: str) -> list[Event]:
+        self._said.append(text)
+        return self._blocks.text(text)
+
+    def _phase(self, item: Item) -> list[Event]:
+        phase = item.said("phase")
+        return self._sign({"f": "phase", "p": phase}) if phase and self._shows_thinking else []
+
+    def _reasoning(self, item: Item) -> list[Event]:
+        if not self._shows_thinking:
+            return []
+        found: list[Event] = []
+        for part in item.parts.values():
+            begun = part.begun
+            if fresh := part.take():
+                first = begun or not any(each.begun for each in item.parts.values() if each is not part)
+                found += self._blocks.thinking(fresh if first else f"\n\n{fresh}")
+            if not (part.whole or item.done):
+                break
+        if not item.done:
+            return found
+        parts = [(part.sort, len(part.text)) for part in item.parts.values() if part.begun]
+        encrypted = item.said("encrypted_content")
+        payload: dict[str, Any] = {"f": "responses", "p": [[sort[0], length] for sort, length in parts]}
+        if encrypted:
+            payload["e"] = encrypted
+        elif identity := item.said("id"):
+            payload["i"] = identity
+        return found + self._sign(payload) if parts or encrypted else []
+
+    def _sign(self, payload: Mapping[str, Any]) -> list[Event]:
+        origin = Origin(self._target.provider.name, self._target.model, payload)
+        return self._blocks.sign(provenance.sign(origin))
+
+    def _call(self, item: Item) -> list[Event]:
+        if item.said("status") == "incomplete":
+            return []
+        name = item.said("name")
+        text = item.part("arguments").text
+        given = arguments_of(text)
+        if given is None and item.kind == "custom_tool_call":  # its input is free text
+            given = {"input": text}
+        if not name or given is None:
+            self._ended = True
+            what = f"arguments of {name!r} that are no JSON object" if name else "a tool call without a name"
+            return [events.error("api_error", f"{self._target.provider.name}: the model wrote {what}")]
+        self._calls += 1
+        self._said.append(text)
+        call_id = client_id(item.said("call_id") or item.said("id"), self._message_id, self._calls)
+        return self._blocks.tool(call_id, self._names.back(name), given)
+
+    @cached_property
+    def _names(self) -> Names:
+        return Names(read(self._request.fields))
+
+    # Searches
+
+    def _search(self, item: Item) -> list[Event]:
+        said = item.fields.get("action")
+        action = said if isinstance(said, dict) else {}
+        if action.get("type", "search") != "search":
+            return []  # opening a page and looking through it are steps of the same search
+        self._searches += 1
+        told = client_id(item.said("id"), self._message_id, -self._searches)
+        call_id = f"srvtoolu_{told.replace('-', '_')}"
+        self._pending.append((call_id, item))
+        queries = action.get("queries")
+        query = text_of(action.get("query")) or (
+            text_of(queries[0]) if isinstance(queries, list) and queries else ""
+        )
+        return self._blocks.server_tool(call_id, "web_search", {"query": query})
+
+    def _results(self, citations: Sequence[Mapping[str, Any]]) -> list[Event]:
+        """The results of the searches so far: the pages that a search names as its sources, and those cited.
+
+        A page that is cited, but nobody's source, counts as found by the last search.
+        """
+        titles = {text_of(each.get("url")): text_of(each.get("title")) for each in citations}
+        found: list[Event] = []
+        sources = [_sources(item) for _, item in self._pending]
+        if sources:
+            named = {url for each in sources for url in each}
+            sources[-1] += [url for url in titles if url and url not in named]
+        for (call_id, item), urls in zip(self._pending, sources, strict=True):
+            pages = [_page(url, titles.get(url)) for url in dict.fromkeys(urls)]
+            failed = {"type": "web_search_tool_result_error", "error_code": "unavailable"}
+            content = failed if item.said("status") == "failed" and not pages else pages
+            block = {"type": "web_search_tool_result", "tool_use_id": call_id, "content": content}
+            found += self._blocks.whole(block)
+        self._pending = []
+        return found
+
+
+def _sources(item: Item) -> list[str]:
+    action = item.fields.get("action")
+    sources = action.get("sources") if isinstance(action, dict) else None
+    pages = sources if isinstance(sources, list) else []
+    return [text_of(each.get("url")) for each in pages if isinstance(each, dict) and text_of(each.get("url"))]
+
+
+def _page(url: str, title: str | None) -> dict[str, Any]:
+    return {
+        "type": "web_search_result",
+        "url": url,
+        "title": title or url,
+        "encrypted_content": "",
+        "page_age": None,
+    }
+
+
+def _decode(payload: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(payload)
+    except (ValueError, RecursionError):
+        raise FrameError("the backend sent an event that is not JSON") from None
+    if not isinstance(event, dict):
+        raise FrameError("the backend sent an event that is not a JSON object")
+    return event

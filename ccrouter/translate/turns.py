@@ -83,7 +83,11 @@ Part: TypeAlias = Text | Image | Document | Thinking | Call | Result
 
 @frozen
 class Turn:
-    """One message. ``effort``: what a system message in mid-conversation asks for from here on."""
+    """One message, or several of the assistant's that followed each other.
+
+    ``parts`` are empty where a system message only asks for an ``effort`` from here on, and where nothing can be
+    shown of what the assistant said; its turn stays, so that those around it stay apart.
+    """
 
     role: Literal["system", "user", "assistant"]
     parts: tuple[Part, ...]

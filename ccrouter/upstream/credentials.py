@@ -17,7 +17,10 @@ from attrs import field, frozen
 from ccrouter.errors import ApiError, SecretError
 from ccrouter.providers.provider import Auth, Preset, Provider
 from ccrouter.providers.secret import FromEnv
-from ccrouter.routing.credentials import ClientCredentials, may_forward
+from ccrouter.routing.credentials import ClientCredentials, is_guarded, may_forward
+from ccrouter.upstream.codex import CodexLogin, headers_of
+from ccrouter.upstream.codex_file import NoLogin as NoCodexLogin
+from ccrouter.upstream.dial import Dial
 from ccrouter.upstream.secrets import Secrets, SingleFlight
 from ccrouter.upstream.subscription import Login, NoLogin, read_login
 from ccrouter.wire.headers import Headers
@@ -41,7 +44,7 @@ class Grant:
 
 
 class Credentials:
-    """The credentials of this machine. ``now`` gives seconds since 1970."""
+    """The credentials of this machine. ``now`` gives seconds since 1970; ``dial`` refreshes a login."""
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class Credentials:
         environ: Mapping[str, str],
         platform: str,
         *,
+        dial: Dial | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._secrets = secrets
@@ -56,6 +60,7 @@ class Credentials:
         self._platform = platform
         self._now = now
         # Claude Code can ask for twenty counts at once; on macOS each would ask the Keychain.
+        self._codex = CodexLogin(environ, dial, now=now)
         self._reading: SingleFlight[None, Login | NoLogin] = SingleFlight()
 
     async def grant(self, provider: Provider, client: ClientCredentials) -> Grant:
@@ -82,6 +87,8 @@ class Credentials:
             return Grant()
         if preset.auth == "client":
             return await self._claude(provider, client)
+        if preset.auth == "codex":
+            return await self._chatgpt(provider)
         key = await self._key_of_environment(preset)
         if key is not None:
             return Grant(_key_headers(preset.auth, key))
@@ -114,6 +121,21 @@ class Credentials:
             f"No Claude login for the provider {provider.name}{why}: run `claude /login`, or"
             f" {_set_a_key(provider)}."
         )
+
+    async def _chatgpt(self, provider: Provider) -> Grant:
+        """The login of the Codex command line."""
+        if not is_guarded(provider.base_url):
+            raise _refusal(
+                f"A ChatGPT login is sent over https or within this machine only, and the provider {provider.name}"
+                f" has the base_url {_shown(provider.base_url)}: give it one with https."
+            )
+        login = await self._codex.get()
+        if not isinstance(login, NoCodexLogin):
+            return Grant(headers_of(login))
+        told = f"No ChatGPT login for the provider {provider.name}: {login.reason}."
+        if login.for_good:
+            raise _refusal(told)
+        raise ApiError(502, "api_error", told)
 
     async def _read_login(self) -> Login | NoLogin:
         return await read_login(self._environ, self._platform, self._now())
@@ -148,7 +170,7 @@ def _key_headers(auth: Auth, key: str) -> Headers:
             return []
         case "x-api-key" | "client":
             return [in_x_api_key]
-        case "bearer":
+        case "bearer" | "codex":
             return [as_bearer]
         case "both":
             return [in_x_api_key, as_bearer]

@@ -137,7 +137,7 @@ def read_models(body: bytes, preset: Preset) -> tuple[Model, ...]:
         value = json.loads(body)
     except (ValueError, RecursionError):
         value = None
-    key = "models" if preset.listing == "ollama" else "data"
+    key = "data" if preset.listing == "data" else "models"
     rows = value.get(key) if isinstance(value, dict) else None
     if not isinstance(rows, list):
         raise UpstreamBroken("its list of models cannot be read")
@@ -153,15 +153,17 @@ def read_models(body: bytes, preset: Preset) -> tuple[Model, ...]:
 
 
 def _model(row: dict[str, Any]) -> Model | None:
-    name = row.get("id") or row.get("model") or row.get("name")
+    name = row.get("id") or row.get("slug") or row.get("model") or row.get("name")
     if not isinstance(name, str) or not name or not name.isprintable():
         return None
     if row.get("capabilities") == ["embedding"] or row.get("type") == "embeddings":
         return None
+    if row.get("visibility", "list") != "list":  # Codex: not for people to choose
+        return None
     title = row.get("display_name") or (row.get("name") if "id" in row else None)
     meta = row.get("meta")  # llama.cpp: the window that it was started with, not the one that was trained
     loaded = meta.get("n_ctx") if isinstance(meta, dict) else None
-    keys = ("max_input_tokens", "context_length", "max_model_len", "max_context_length")
+    keys = ("max_input_tokens", "context_length", "max_model_len", "max_context_length", "context_window")
     windows = (loaded, *(row.get(key) for key in keys))
     window = next((size for size in windows if type(size) is int and size > 0), None)  # true is an int too
     return Model(name, name=title if isinstance(title, str) and title.isprintable() else None, window=window)

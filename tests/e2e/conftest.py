@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e import claude_code
+from tests.e2e import claude_code, llama
+from tests.e2e.llama import Llama
 from tests.e2e.sandbox import Sandbox
 from tests.e2e.stage import WAYS, Client, Stage, Way, staged
 
@@ -63,3 +64,14 @@ async def serving(sandbox: Sandbox) -> AsyncIterator[Stage]:
     nobody = Client("0.0.0", Path("/nonexistent"))
     async with staged(nobody, "printed", sandbox) as put_together:
         yield put_together
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]:
+    """One server for all tests: each of them leaves it idle."""
+    try:
+        llama.python()
+    except llama.Missing as missing:
+        pytest.skip(str(missing))
+    with llama.serve(tmp_path_factory.mktemp("llama")) as running:
+        yield running

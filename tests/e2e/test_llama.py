@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -28,17 +28,6 @@ TOO_LONG = {**ASK, "messages": [{"role": "user", "content": "x " * llama.WINDOW}
 
 #: Makes a request of the real client small enough for a tiny model.
 SMALL = ("--system-prompt", "Be brief.", "--tools", "", "--strict-mcp-config", "--disable-slash-commands")
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]:
-    """One server for all tests: each of them leaves it idle."""
-    try:
-        llama.python()
-    except llama.Missing as missing:
-        pytest.skip(str(missing))
-    with llama.serve(tmp_path_factory.mktemp("llama")) as running:
-        yield running
 
 
 @pytest.fixture

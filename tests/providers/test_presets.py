@@ -110,4 +110,13 @@ def test_the_presets_of_the_contract_are_there():
     assert set(PRESETS) == {
         *("anthropic", "foundry", "ollama", "ollama-cloud", "lmstudio", "vllm", "llamacpp", "openrouter"),
         *("zai", "minimax", "moonshot", "deepseek", "litellm", "messages", "demo"),
+        *("openai", "codex", "mistral", "gemini", "xai", "groq", "cerebras", "azure", "chat", "responses"),
     }
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_preset_speaks_the_wire_that_it_names(row):
+    assert row.path(row.wire) is not None
+    assert all(
+        path is None or path.startswith("/") for path in (row.chat_path, row.responses_path, row.messages_path)
+    )

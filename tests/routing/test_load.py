@@ -21,6 +21,7 @@ PRESETS = {
         Preset(name="openrouter", title="R", base_url="https://r.example/api", auth="bearer", key_required=True),
         Preset(name="messages", title="M", auth="both"),
         Preset(name="plain", title="P", base_url="https://p.example/v1", messages_path="/messages"),
+        Preset(name="both", title="B", chat_path="/v1/chat/completions"),
         Preset(name="demo", title="demo", base_url="http://demo.invalid", transport="demo"),
     )
 }  # fmt: skip
@@ -46,6 +47,20 @@ def provider(body, name="work"):
 
 def test_an_empty_file_is_the_configuration_of_defaults():
     assert load("") == Config()
+
+
+def test_a_wire_is_the_presets_unless_another_one_is_said():
+    url = 'base_url = "https://llm.example/v1/chat/completions"'
+    assert provider(f'preset = "messages"\n{url}').spoken == "messages"
+    chosen = provider(f'preset = "both"\nwire = "chat"\n{url}')
+    assert (chosen.wire, chosen.spoken, chosen.base_url) == ("chat", "chat", "https://llm.example")
+
+
+def test_a_wire_that_is_not_spoken_is_refused_with_those_that_are():
+    words = complaint('[providers.ollama]\nwire = "responses"')
+    assert words.startswith("config.toml:2: providers.ollama.wire: ")
+    assert "messages" in words
+    assert "there are: messages, chat, responses" in complaint('[providers.ollama]\nwire = "grpc"')
 
 
 def test_every_key_of_the_contract_reaches_its_place():

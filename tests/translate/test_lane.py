@@ -16,6 +16,7 @@ from ccrouter.providers.provider import Provider, Target
 from ccrouter.providers.secret import Literal
 from ccrouter.routing.credentials import CREDENTIAL_HEADERS
 from ccrouter.translate import lane
+from ccrouter.translate.dialect import Endpoint
 from ccrouter.translate.refusal import is_refusal, reword
 from ccrouter.wire import envelope, events, spans
 from ccrouter.wire import headers as http
@@ -42,7 +43,7 @@ def send(target, request):
     """What the backend gets, and what changed; or how the client is refused."""
     method, address = request.first.split(" ")
     asked = urlsplit(address)
-    endpoint: lane.Endpoint = "count_tokens" if asked.path.endswith("count_tokens") else "messages"
+    endpoint: Endpoint = "count_tokens" if asked.path.endswith("count_tokens") else "messages"
     try:
         outbound = lane.render(read_request(request.body), target, request.headers, asked.query, endpoint)
     except ApiError as error:
@@ -72,7 +73,7 @@ def answer(target, reply, chunks):
         return Message(reply.first, headers, passed), f"{verdict}; first: {watch.first}\n"
     body = b"".join(chunks)
     if is_refusal(status, reply.headers):
-        reworded = reword(target.provider.name, status, reply.headers, body)
+        reworded = reword(target, status, reply.headers, body)
         if reworded is not None:
             return refusal(reworded), "reworded\n"
         return Message(reply.first, headers, body), "refused in the backend's own words\n"

@@ -1,0 +1,214 @@
+"""Tool calls out of their fragments, and their arguments out of what models write for JSON.
+
+A Chat Completions stream brings a call in fragments, by the book with an ``index`` each and with id and name in
+the first. What comes instead: id and name apart, names repeated or empty, no index, no id, one index for several
+whole calls, other calls' fragments in between, arguments as an object. `Calls` gathers them by one rule: a
+fragment belongs to the call with its index, else to the one with its id, else to the latest one, unless that is
+whole already and the fragment says that it begins another.
+
+`arguments_of` gives the object that a call was meant to carry, or None. It mends what can have one meaning only;
+where it would have to guess, an error is better than a tool that runs with the guess.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from attrs import field, frozen
+
+#: How deep arguments may nest. No tool's do; a writer of JSON gives up somewhere beyond.
+_DEEPEST = 200
+
+_FENCE = re.compile(r"```[a-zA-Z]*[ \t]*\r?\n(.*?)\r?\n?```", re.DOTALL)
+#: A string, kept, or a comma that nothing follows.
+_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
+
+
+@frozen
+class Call:
+    """A call as far as it has come. ``extra`` is its ``extra_content``, a vendor's own."""
+
+    id: str
+    name: str
+    text: str = field(repr=False)
+    """Its arguments as they came."""
+    extra: Mapping[str, Any] = field(factory=dict, repr=False)
+
+
+class Calls:
+    """Gathers the calls of one reply: `feed` fragments; `found` are the calls in the order in which they began."""
+
+    def __init__(self) -> None:
+        self._all: list[_Gathered] = []
+
+    def feed(self, fragment: Mapping[str, Any]) -> None:
+        """One entry of a delta's ``tool_calls``."""
+        function = fragment.get("function")
+        if not isinstance(function, Mapping):
+            function = {}
+        index = fragment.get("index")
+        index = index if type(index) is int else None
+        call_id = _text(fragment.get("id"))
+        name = _text(function.get("name"))
+        written = _written(function.get("arguments"))
+        extra = fragment.get("extra_content")
+        if not (call_id or name or written):
+            return
+        call = self._owner(index, call_id)
+        if call is None or call.is_followed_by(call_id, name, written):
+            call = _Gathered(index)
+            self._all.append(call)
+        call.id = call.id or call_id
+        call.name = call.name or name
+        if written:
+            call.pieces.append(written)
+        if isinstance(extra, Mapping):
+            call.extra.update(extra)
+
+    @property
+    def found(self) -> list[Call]:
+        """The calls so far, whole or not."""
+        return [Call(each.id, each.name, each.text, each.extra) for each in self._all]
+
+    def _owner(self, index: int | None, call_id: str) -> _Gathered | None:
+        """Whose fragment it is. Of several calls with one index it is the one with its id, else the latest."""
+        among = self._all if index is None else [each for each in self._all if each.index == index]
+        named = [each for each in among if call_id and each.id == call_id]
+        return next(reversed(named or among), None)
+
+
+class _Gathered:
+    """A call in the making."""
+
+    def __init__(self, index: int | None) -> None:
+        self.index = index
+        self.id = ""
+        self.name = ""
+        self.pieces: list[str] = []
+        self.extra: dict[str, Any] = {}
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    def is_followed_by(self, call_id: str, name: str, written: str) -> bool:
+        """Whether a fragment begins another call instead of going on with this one.
+
+        Only a fragment with a name can. Another id alone says nothing: there are servers that draw one for each
+        fragment.
+        """
+        if not name or not self.name or (call_id and call_id == self.id):
+            return False
+        if self.index is None and call_id and self.id:
+            return True  # where there are no indexes, ids are all that tells calls apart
+        begun = any(map(str.strip, self.pieces))
+        if begun and not self._is_whole():
+            return False
+        return bool(call_id and self.id) or name != self.name or bool(begun and written.strip())
+
+    def _is_whole(self) -> bool:
+        """Whether the arguments are an object already. Asked often where a server repeats names: cheap if not."""
+        last = next(piece for piece in reversed(self.pieces) if piece.strip())
+        if not last.rstrip().endswith("}"):
+            return False
+        try:
+            return isinstance(_json(self.text), dict)
+        except (ValueError, RecursionError):
+            return False
+
+
+def arguments_of(text: str) -> dict[str, Any] | None:
+    """The object that ``text`` stands for; None where it is none, or none for certain.
+
+    Mended are: nothing at all, JSON inside a JSON string, line ends and tabs inside strings, trailing commas, a
+    code fence around it, an empty object in front of it, and the same written as Python.
+    """
+    text = text.strip()
+    if fenced := _FENCE.fullmatch(text):
+        text = fenced[1].strip()
+    for _ in range(3):
+        value = _value(text)
+        if not isinstance(value, str):
+            break
+        text = value.strip()  # encoded twice
+    if value is None and text in {"", "null"}:
+        return {}
+    return value if isinstance(value, dict) and _is_shallow(value) else None
+
+
+def _value(text: str) -> Any:
+    """What is written there; None for what can't be read."""
+    for reading in (_json, _without_trailing_commas, _after_empty_object, _python):
+        try:
+            return reading(text)
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return None
+
+
+def _json(text: str) -> Any:
+    return json.loads(text, strict=False, parse_constant=_no_number, parse_float=_float)
+
+
+def _without_trailing_commas(text: str) -> Any:
+    return _json(_TRAILING_COMMA.sub(lambda match: match[1] or "", text))
+
+
+def _after_empty_object(text: str) -> Any:
+    """Some servers open every call with ``{}`` and then send the arguments."""
+    if not text.startswith("{}"):
+        raise ValueError(text)
+    return _json(text[2:])
+
+
+def _python(text: str) -> Any:
+    """A dictionary as Python shows it. One with backslashes can be read in two ways: it may be meant as JSON."""
+    if "\\" in text or not text.startswith("{"):
+        raise ValueError(text)
+    value = ast.literal_eval(text)
+    json.dumps(value, allow_nan=False)
+    if json.loads(json.dumps(value)) != value:
+        raise ValueError(text)  # JSON has no tuples and no keys but strings
+    return value
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(word)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(text)  # has no JSON to be written in
+    return number
+
+
+def _is_shallow(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return True
+    return False
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _written(value: Any) -> str:
+    """Arguments as text. An empty object says no more than an empty text; fragments may follow it."""
+    if isinstance(value, str):
+        return value
+    if value is None or value == {}:
+        return ""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,248 @@
+"""A Messages request as a Chat Completions request, by the quirks of the target's preset.
+
+The backend is always asked for a stream, also when the client wants none: there is one reader of replies then, and
+a long silence can be told from a dead connection.
+
+Nothing is dropped in silence. What the backend has no word for stands in ``changes``; what the request is about
+(a search that only Anthropic can run) is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from ccrouter.errors import ApiError
+from ccrouter.providers.provider import Target
+from ccrouter.providers.quirks import Quirks
+from ccrouter.translate import chat_messages, conversation, lane, schema, thinking
+from ccrouter.translate.dialect import Endpoint, Outbound
+from ccrouter.translate.tools import Names
+from ccrouter.translate.turns import Conversation, Tool
+from ccrouter.wire import headers as http
+from ccrouter.wire.headers import Headers
+from ccrouter.wire.messages import MessagesRequest
+
+#: Members that are rendered, or whose absence changes nothing for the client.
+_SEEN = frozenset(
+    {
+        "model",
+        "messages",
+        "system",
+        "tools",
+        "tool_choice",
+        "max_tokens",
+        "thinking",
+        "output_config",
+        "stop_sequences",
+        "temperature",
+        "top_p",
+        "metadata",
+        "stream",
+    }
+)
+
+_NO_TOOL = "none"
+
+
+def render(request: MessagesRequest, target: Target, headers: Headers, query: str, endpoint: Endpoint) -> Outbound:  # noqa: ARG001 - the query is the client's affair with Anthropic
+    """The request as ``target`` gets it. Raises ApiError for what it can't take and must not lose."""
+    preset = target.provider.preset
+    if preset.chat_path is None or endpoint != "messages":
+        raise ApiError(404, "not_found_error", f"{target.provider.name} has no such endpoint on its chat wire")
+    lane.refuse(request, target)
+    body, changes = _body(request, target, headers)
+    return Outbound(
+        url=lane.url(target.provider, preset.chat_path),
+        headers=_headers(headers, preset.drop_headers),
+        # Half a surrogate pair, which JSON can say and UTF-8 can't, becomes a question mark.
+        body=chat_messages.compact(body).encode("utf-8", "replace"),
+        changes=tuple(dict.fromkeys(changes)),
+    )
+
+
+def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[dict[str, Any], list[str]]:
+    fields, quirks = request.fields, target.provider.preset.quirks
+    said = conversation.read(fields)
+    changes = [] if request.model == target.model else [f"model: {request.model} -> {target.model}"]
+    changes += [*said.changes, *_server_tools(said, fields, target)]
+    changes += [f"{name[:64]}: dropped" for name in fields if name not in _SEEN]
+    names = Names(said)
+    answer, also = _format(fields, quirks)
+    messages, left_out = chat_messages.render(said, target, names, also=also)
+    if not messages:
+        raise _refused("messages: at least one message with content is required")
+    changes += left_out
+    body: dict[str, Any] = {"model": target.model, "messages": messages}
+    body |= _tools(said.tools, fields, quirks, names, changes)
+    body |= _limits(fields, quirks, changes)
+    wanted = thinking.asked(fields, said)
+    asked = {} if target.model.startswith(quirks.plain_models) else thinking.words(wanted, quirks)
+    if not asked and (wanted.on is not None or wanted.effort):
+        changes.append("thinking: left to the backend")
+    body |= asked
+    if also:
+        changes.append("output_config.format: asked for in words")
+    body |= answer
+    if quirks.cache_key:
+        body |= _cache_key(fields, headers)
+    body["stream"] = True
+    if quirks.stream_options:
+        body["stream_options"] = {"include_usage": True}
+    return body, changes
+
+
+# Tools
+
+
+def _server_tools(said: Conversation, fields: Mapping[str, Any], target: Target) -> list[str]:
+    """Names the tools that are left out. Raises ApiError when there is nothing to do without them."""
+    choice = fields.get("tool_choice")
+    forced = choice.get("name") if isinstance(choice, Mapping) and choice.get("type") == "tool" else None
+    unused = isinstance(choice, Mapping) and choice.get("type") == _NO_TOOL
+    for tool in said.server_tools:
+        if not unused and (not said.tools or tool.name == forced):
+            raise _refused(
+                f"capability_rejected: server_tools: {target.provider.name} can't run the tool "
+                f"{tool.name} ({tool.type}); ask without it, or with a model of Anthropic's"
+            )
+    return [f"tools: {tool.name} ({tool.type}) left out, the backend can't run it" for tool in said.server_tools]
+
+
+def _tools(
+    tools: tuple[Tool, ...], fields: Mapping[str, Any], quirks: Quirks, names: Names, changes: list[str]
+) -> dict[str, Any]:
+    given = fields.get("tool_choice")
+    choice: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    kind = choice.get("type")
+    said: Any = None
+    match kind:
+        case "auto":
+            said = "auto" if "auto" in quirks.tool_choices else None
+        case "none":
+            if _NO_TOOL in quirks.tool_choices:
+                said = _NO_TOOL
+            elif tools:
+                changes.append("tool_choice: none -> no tools")
+                tools = ()
+        case "any":
+            said = "required" if "required" in quirks.tool_choices else None
+        case "tool":
+            forced = [tool for tool in tools if tool.name == choice.get("name")]
+            if not forced:
+                raise _refused(f"tool_choice: there is no tool {str(choice.get('name'))[:64]!r} among the tools")
+            if "function" in quirks.tool_choices:
+                said = {"type": "function", "function": {"name": names.there(forced[0].name)}}
+            else:
+                changes.append("tool_choice: only the forced tool is offered")
+                tools = tuple(forced)
+                said = "required" if "required" in quirks.tool_choices else None
+        case _:
+            if given is not None:
+                changes.append("tool_choice: left out, of no known type")
+    if kind in ("any", "tool") and said is None:
+        changes.append(f"tool_choice: {kind} -> auto, the backend forces no calls")
+        said = "auto" if "auto" in quirks.tool_choices else None
+    if not tools:
+        return {}
+    found: dict[str, Any] = {"tools": [_tool(tool, quirks, names) for tool in tools]}
+    if said is not None:
+        found["tool_choice"] = said
+    if choice.get("disable_parallel_tool_use") is True:
+        if quirks.parallel_tool_calls:
+            found["parallel_tool_calls"] = False
+        else:
+            changes.append("tool_choice: disable_parallel_tool_use dropped")
+    return found
+
+
+def _tool(tool: Tool, quirks: Quirks, names: Names) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": names.there(tool.name)}
+    if tool.description:
+        function["description"] = tool.description
+    parameters = schema.of_object(tool.schema)
+    if quirks.schema == "gemini":
+        parameters = schema.gemini(parameters)
+        if not parameters.get("properties"):
+            parameters = {}  # Gemini wants none rather than an object of nothing
+    if parameters:
+        function["parameters"] = parameters
+    if tool.strict and quirks.strict_tools and schema.is_strict(parameters):
+        function["strict"] = True
+    return {"type": "function", "function": function}
+
+
+# Everything else
+
+
+def _limits(fields: Mapping[str, Any], quirks: Quirks, changes: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    most = fields.get("max_tokens")
+    if type(most) is int:
+        taken = max(most, 1) if quirks.max_output is None else min(max(most, 1), quirks.max_output)
+        found[quirks.max_tokens] = taken
+        if taken != most:
+            changes.append(f"max_tokens: {str(most)[:24]} -> {taken}")
+    given = fields.get("stop_sequences")
+    stops = [each for each in given if isinstance(each, str) and each] if isinstance(given, list) else []
+    if stops[: quirks.stops]:
+        found["stop"] = stops[: quirks.stops]
+    if stops[quirks.stops :]:
+        changes.append("stop_sequences: cut by the router")
+    for name in ("temperature", "top_p"):
+        value = fields.get(name)
+        if type(value) in {int, float} and quirks.sampling:
+            found[name] = value
+        elif value is not None:
+            changes.append(f"{name}: dropped")
+    return found
+
+
+def _format(fields: Mapping[str, Any], quirks: Quirks) -> tuple[dict[str, Any], str | None]:
+    """How an answer of a given form is asked for: a member of the request, or words for the system prompt."""
+    output = fields.get("output_config")
+    wanted = output.get("format") if isinstance(output, Mapping) else None
+    form = wanted.get("schema") if isinstance(wanted, Mapping) and wanted.get("type") == "json_schema" else None
+    if not isinstance(form, Mapping):
+        return {}, None
+    if quirks.response_format == "json_schema":
+        named: dict[str, Any] = {"name": "answer", "schema": form}
+        if quirks.schema == "gemini":
+            named["schema"] = schema.gemini(form)
+        elif schema.is_strict(form):
+            named["strict"] = True
+        return {"response_format": {"type": "json_schema", "json_schema": named}}, None
+    also = "Answer with one JSON object and nothing else. It must fit this JSON schema:\n" + chat_messages.compact(
+        form
+    )
+    return ({"response_format": {"type": "json_object"}} if quirks.response_format == "json_object" else {}), also
+
+
+def _cache_key(fields: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
+    """The same for all requests of one agent in one session, and unlike any other's."""
+    metadata = fields.get("metadata")
+    user = metadata.get("user_id") if isinstance(metadata, Mapping) else None
+    agent = http.get_text(headers, b"x-claude-code-agent-id") or ""
+    if not isinstance(user, str):
+        user = ""
+    if not user and not agent:
+        return {}
+    key = hashlib.sha256(f"{user}\0{agent}".encode("utf-8", "surrogatepass")).hexdigest()
+    return {"prompt_cache_key": key}
+
+
+def _headers(headers: Headers, dropped: tuple[str, ...]) -> Headers:
+    """Nothing of the client's but who it is: the rest speaks to Anthropic."""
+    agent = http.get(headers, b"user-agent") or b"ccrouter"
+    found = [
+        (b"content-type", b"application/json"),
+        (b"accept", b"text/event-stream"),
+        (b"accept-encoding", b"identity"),
+        (b"user-agent", agent),
+    ]
+    return [(name, value) for name, value in found if name.decode() not in dropped]
+
+
+def _refused(message: str) -> ApiError:
+    return ApiError(400, "invalid_request_error", message)

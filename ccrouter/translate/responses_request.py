@@ -1,0 +1,306 @@
+"""A Messages request as a Responses request, by the quirks of the target's preset.
+
+The backend keeps nothing (``store: false``) and is always asked for a stream, also when the client wants none. The
+system prompt goes to ``instructions``: every backend takes it there, ChatGPT's wants it there, and it stands in
+front of the prompt in either place.
+
+Nothing is dropped in silence. What the backend has no word for stands in ``changes``; what the request is about is
+refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from ccrouter.errors import ApiError
+from ccrouter.providers.provider import Target
+from ccrouter.providers.quirks import Quirks
+from ccrouter.translate import conversation, lane, responses_input, schema, stops, thinking
+from ccrouter.translate.chat_messages import compact
+from ccrouter.translate.dialect import Endpoint, Outbound
+from ccrouter.translate.tools import Names
+from ccrouter.translate.turns import Conversation, ServerTool, Tool
+from ccrouter.wire import headers as http
+from ccrouter.wire.headers import Headers
+from ccrouter.wire.messages import MessagesRequest
+
+#: Members that are rendered, or whose absence changes nothing for the client.
+_SEEN = frozenset(
+    {
+        "model",
+        "messages",
+        "system",
+        "tools",
+        "tool_choice",
+        "max_tokens",
+        "thinking",
+        "output_config",
+        "stop_sequences",
+        "temperature",
+        "top_p",
+        "metadata",
+        "stream",
+    }
+)
+
+#: The least ``max_output_tokens`` that OpenAI takes.
+_LEAST_OUTPUT = 16
+
+#: What a schema of arguments can't have at its top at OpenAI: there it must be a plain object.
+_NOT_ON_TOP = frozenset({"oneOf", "anyOf", "allOf", "enum", "not"})
+
+_SEARCH = "web_search_"
+
+
+def render(request: MessagesRequest, target: Target, headers: Headers, query: str, endpoint: Endpoint) -> Outbound:  # noqa: ARG001 - the query is the client's affair with Anthropic
+    """The request as ``target`` gets it. Raises ApiError for what it can't take and must not lose."""
+    preset = target.provider.preset
+    if preset.responses_path is None or endpoint != "messages":
+        raise ApiError(
+            404, "not_found_error", f"{target.provider.name} has no such endpoint on its responses wire"
+        )
+    lane.refuse(request, target)
+    body, changes = _body(request, target, headers)
+    return Outbound(
+        url=lane.url(target.provider, preset.responses_path),
+        headers=_headers(headers, preset.drop_headers),
+        # Half a surrogate pair, which JSON can say and UTF-8 can't, becomes a question mark.
+        body=compact(body).encode("utf-8", "replace"),
+        changes=tuple(dict.fromkeys(changes)),
+    )
+
+
+def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[dict[str, Any], list[str]]:
+    fields, quirks = request.fields, target.provider.preset.quirks
+    said = conversation.read(fields)
+    changes = [] if request.model == target.model else [f"model: {request.model} -> {target.model}"]
+    changes += said.changes
+    changes += [f"{name[:64]}: dropped" for name in fields if name not in _SEEN]
+    names = Names(said)
+    items, left_out = responses_input.render(said, target, names)
+    if not items:
+        raise _refused("messages: at least one message with content is required")
+    changes += left_out
+    body: dict[str, Any] = {
+        "model": target.model,
+        "instructions": "\n\n".join(part.text for part in said.system),
+        "input": items,
+        "store": False,
+        "stream": True,
+    }
+    if quirks.obfuscation:
+        body["stream_options"] = {"include_obfuscation": False}
+    include = []
+    if not target.model.startswith(quirks.plain_models):
+        include.append("reasoning.encrypted_content")
+        body |= _reasoning(fields, said, quirks)
+    searches = _searches(said, fields, target, changes)
+    if searches and quirks.search_sources:
+        include.append("web_search_call.action.sources")
+    if include:
+        body["include"] = include
+    body |= _tools(said, searches, fields, quirks, names, changes)
+    body |= _limits(fields, quirks, changes)
+    body |= _format(fields, target)
+    if quirks.cache_key:
+        body |= _cache_key(fields, headers)
+    return body, changes
+
+
+def _reasoning(fields: Mapping[str, Any], said: Conversation, quirks: Quirks) -> dict[str, Any]:
+    wanted = thinking.asked(fields, said)
+    if not quirks.efforts or (wanted.on is None and wanted.effort is None):
+        return {}
+    if wanted.on is False:
+        return {"reasoning": {"effort": "none" if "none" in quirks.efforts else quirks.efforts[0]}}
+    found: dict[str, Any] = {}
+    word = thinking.nearest(wanted.strength, quirks.efforts)
+    if word is not None:
+        found["effort"] = word
+    given = fields.get("thinking")
+    if isinstance(given, Mapping) and given.get("display") != "omitted":
+        found["summary"] = "auto"
+    return {"reasoning": found} if found else {}
+
+
+# Tools
+
+
+def _searches(
+    said: Conversation, fields: Mapping[str, Any], target: Target, changes: list[str]
+) -> list[dict[str, Any]]:
+    """The backend's own search, where it is asked for; names the tools of the backend's that are left out.
+
+    Raises ApiError when there is nothing to do without them.
+    """
+    found = []
+    for tool in said.server_tools:
+        if tool.type.startswith(_SEARCH) and target.provider.preset.quirks.web_search:
+            found.append(_search(tool, target, changes))
+        elif not said.tools or _forced(fields) == tool.name:
+            raise _refused(
+                f"capability_rejected: server_tools: {target.provider.name} can't run the tool "
+                f"{tool.name} ({tool.type}); ask without it, or with a model of Anthropic's"
+            )
+        else:
+            changes.append(f"tools: {tool.name} ({tool.type}) left out, the backend can't run it")
+    return found
+
+
+def _search(tool: ServerTool, target: Target, changes: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": "web_search"}
+    if tool.fields.get("blocked_domains"):
+        raise _refused(
+            f"tools: {target.provider.name} searches with allowed_domains only, not with blocked_domains; "
+            "search without them"
+        )
+    allowed = tool.fields.get("allowed_domains")
+    if isinstance(allowed, list) and allowed:
+        found["filters"] = {"allowed_domains": [str(each) for each in allowed]}
+    place = tool.fields.get("user_location")
+    if isinstance(place, Mapping):
+        known = ("city", "region", "country", "timezone")
+        told = {key: place[key] for key in known if isinstance(place.get(key), str)}
+        found["user_location"] = {"type": "approximate", **told}
+    if tool.fields.get("max_uses") is not None:
+        changes.append("tools: max_uses of the search dropped")
+    return found
+
+
+def _tools(
+    said: Conversation,
+    searches: list[dict[str, Any]],
+    fields: Mapping[str, Any],
+    quirks: Quirks,
+    names: Names,
+    changes: list[str],
+) -> dict[str, Any]:
+    tools = said.tools
+    given = fields.get("tool_choice")
+    choice: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    kind = choice.get("type")
+    taken = quirks.tool_choices
+    wanted: Any = "auto"
+    match kind:
+        case "none" if "none" in taken:
+            wanted = "none"
+        case "none":
+            changes.append("tool_choice: none -> no tools")
+            return {"tools": []}
+        case "any":
+            wanted = "required"
+        case "tool":
+            forced = [tool for tool in tools if tool.name == choice.get("name")]
+            if forced and "function" in taken:
+                wanted = {"type": "function", "name": names.there(forced[0].name)}
+            elif forced:
+                changes.append("tool_choice: only the forced tool is offered")
+                tools, searches, wanted = tuple(forced), [], "required"
+            elif searches and any(tool.name == choice.get("name") for tool in said.server_tools):
+                changes.append("tool_choice: only the search is offered")
+                tools, wanted = (), "required"
+            else:
+                raise _refused(f"tool_choice: there is no tool {str(choice.get('name'))[:64]!r} among the tools")
+        case _:
+            pass
+    if wanted == "required" and "required" not in taken:
+        changes.append(f"tool_choice: {kind} -> auto, the backend forces no calls")
+        wanted = "auto"
+    found: dict[str, Any] = {"tools": [*(_tool(tool, quirks, names) for tool in tools), *searches]}
+    if not found["tools"]:
+        return found  # ChatGPT's backend wants the list to be there
+    found["tool_choice"] = wanted
+    if quirks.parallel_tool_calls:
+        found["parallel_tool_calls"] = choice.get("disable_parallel_tool_use") is not True
+    elif choice.get("disable_parallel_tool_use") is True:
+        changes.append("tool_choice: disable_parallel_tool_use dropped")
+    return found
+
+
+def _tool(tool: Tool, quirks: Quirks, names: Names) -> dict[str, Any]:
+    parameters = {key: value for key, value in tool.schema.items() if key not in _NOT_ON_TOP}
+    parameters["type"] = "object"
+    if not isinstance(parameters.get("properties"), Mapping):
+        parameters["properties"] = {}
+    return {
+        "type": "function",
+        "name": names.there(tool.name),
+        "description": tool.description,
+        "parameters": parameters,
+        # Said always: left out, it means true, and then most schemas are refused.
+        "strict": tool.strict and quirks.strict_tools and schema.is_strict(parameters),
+    }
+
+
+def _forced(fields: Mapping[str, Any]) -> object:
+    choice = fields.get("tool_choice")
+    return choice.get("name") if isinstance(choice, Mapping) and choice.get("type") == "tool" else None
+
+
+# Everything else
+
+
+def _limits(fields: Mapping[str, Any], quirks: Quirks, changes: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    most = fields.get("max_tokens")
+    if type(most) is int and quirks.max_output_tokens:
+        taken = max(most, _LEAST_OUTPUT)
+        if quirks.max_output is not None:
+            taken = min(taken, quirks.max_output)
+        found["max_output_tokens"] = taken
+        if taken != most:
+            changes.append(f"max_tokens: {str(most)[:24]} -> {taken}")
+    elif most is not None:
+        changes.append("max_tokens: dropped, the backend sets its own limit")
+    if stops.stop_sequences(fields):
+        changes.append("stop_sequences: cut by the router")
+    for name in ("temperature", "top_p"):
+        value = fields.get(name)
+        if type(value) in {int, float} and quirks.sampling:
+            found[name] = value
+        elif value is not None:
+            changes.append(f"{name}: dropped")
+    return found
+
+
+def _format(fields: Mapping[str, Any], target: Target) -> dict[str, Any]:
+    output = fields.get("output_config")
+    wanted = output.get("format") if isinstance(output, Mapping) else None
+    form = wanted.get("schema") if isinstance(wanted, Mapping) and wanted.get("type") == "json_schema" else None
+    if not isinstance(form, Mapping):
+        return {}
+    if target.provider.preset.quirks.response_format != "json_schema":
+        raise _refused(
+            f"capability_rejected: structured_outputs_unsupported: {target.provider.name} answers in no given form"
+        )
+    named = {"type": "json_schema", "name": "answer", "schema": form, "strict": schema.is_strict(form)}
+    return {"text": {"format": named}}
+
+
+def _cache_key(fields: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
+    """The same for all requests of one agent in one session, and unlike any other's."""
+    metadata = fields.get("metadata")
+    user = metadata.get("user_id") if isinstance(metadata, Mapping) else None
+    session = user if isinstance(user, str) else http.get_text(headers, b"x-claude-code-session-id") or ""
+    agent = http.get_text(headers, b"x-claude-code-agent-id") or ""
+    if not session and not agent:
+        return {}
+    key = hashlib.sha256(f"{session}\0{agent}".encode("utf-8", "surrogatepass")).hexdigest()
+    return {"prompt_cache_key": key}
+
+
+def _headers(headers: Headers, dropped: tuple[str, ...]) -> Headers:
+    """Nothing of the client's but who it is: the rest speaks to Anthropic."""
+    found = [
+        (b"content-type", b"application/json"),
+        (b"accept", b"text/event-stream"),
+        (b"accept-encoding", b"identity"),
+        (b"user-agent", http.get(headers, b"user-agent") or b"ccrouter"),
+    ]
+    return [(name, value) for name, value in found if name.decode() not in dropped]
+
+
+def _refused(message: str) -> ApiError:
+    return ApiError(400, "invalid_request_error", message)

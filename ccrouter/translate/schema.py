@@ -1,0 +1,170 @@
+"""What of JSON Schema a vendor takes, and schemas put into those terms.
+
+Gemini's wire knows a subset of an older OpenAPI schema and refuses the rest by name (2026-11): no references, one
+type each, ``enum`` of strings only, ``anyOf`` alone. What can't be said is left out: it widens what the model may
+send, and the client checks inputs itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_KEPT = ("title", "description", "minimum", "maximum", "minItems", "maxItems", "minLength", "maxLength", "pattern")
+_FORMATS = ("date-time", "enum", "float", "double", "int32", "int64")
+_TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean"})
+
+#: OpenAI refuses a tool whose schema says these at its top (2026-11).
+_NOT_ON_TOP = ("allOf", "anyOf", "oneOf", "enum", "not")
+
+#: Beyond these a schema that refers to itself is cut off: as deep as Gemini takes, and far larger than any tool's.
+_DEEPEST = 24
+_LARGEST = 4_000
+
+
+def of_object(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A tool's ``schema`` as OpenAI insists on it: an object, its properties listed, and no choice of forms.
+
+    Where there are forms to choose from, the properties of all are offered.
+    """
+    said = schema.get("properties")
+    plain = schema.get("type") == "object" and isinstance(said, Mapping)
+    if plain and not any(key in schema for key in _NOT_ON_TOP):
+        return schema
+    found = _joined(schema) if isinstance(schema.get("allOf"), list) else dict(schema)
+    said = found.get("properties")
+    properties = dict(said) if isinstance(said, Mapping) else {}
+    for key in ("anyOf", "oneOf"):
+        for form in found[key] if isinstance(found.get(key), list) else []:
+            if isinstance(form, Mapping) and isinstance(form.get("properties"), Mapping):
+                properties = {**form["properties"], **properties}
+    kept = {key: value for key, value in found.items() if key not in _NOT_ON_TOP}
+    return {**kept, "type": "object", "properties": properties}
+
+
+def gemini(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """``schema`` in Gemini's subset."""
+    return _Gemini(schema).write(schema, 0)
+
+
+def is_strict(schema: Any, depth: int = 0) -> bool:
+    """Whether OpenAI's strict mode takes a schema: closed objects whose properties are all required."""
+    if depth > _DEEPEST:
+        return False
+    if isinstance(schema, list):
+        return all(is_strict(each, depth + 1) for each in schema)
+    if not isinstance(schema, Mapping):
+        return True
+    properties = schema.get("properties")
+    if schema.get("type") == "object" or properties is not None:
+        required = schema.get("required")
+        if not isinstance(properties, Mapping) or schema.get("additionalProperties") is not False:
+            return False
+        if not isinstance(required, list) or any(each not in required for each in properties):
+            return False
+        if not all(is_strict(each, depth + 1) for each in properties.values()):
+            return False
+    return all(
+        is_strict(schema[key], depth + 1) for key in ("items", "anyOf", "$defs", "definitions") if key in schema
+    )
+
+
+class _Gemini:
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+        self._left = _LARGEST
+
+    def write(self, schema: Any, depth: int) -> dict[str, Any]:
+        self._left -= 1
+        if not isinstance(schema, Mapping) or depth > _DEEPEST or self._left < 0:
+            return {"type": "string"} if not isinstance(schema, Mapping) else {"type": "object"}
+        if "$ref" in schema:
+            target = self._find(schema["$ref"])
+            return self.write(target, depth + 1)
+        if isinstance(schema.get("allOf"), list):
+            return self.write(_joined(schema), depth + 1)
+        for key in ("anyOf", "oneOf"):
+            if isinstance(schema.get(key), list) and schema[key]:
+                return self._one_of(schema, schema[key], depth)
+        kinds, nullable = _types(schema)
+        if len(kinds) > 1:
+            rest = {key: value for key, value in schema.items() if key != "type"}
+            return self._one_of(rest, [{**rest, "type": kind} for kind in kinds], depth, nullable=nullable)
+        return self._one(schema, kinds[0], depth, nullable=nullable)
+
+    def _one_of(
+        self, schema: Mapping[str, Any], forms: Iterable[Any], depth: int, *, nullable: bool = False
+    ) -> dict[str, Any]:
+        written = []
+        for form in forms:
+            if isinstance(form, Mapping) and form.get("type") == "null":
+                nullable = True
+            else:
+                written.append(self.write(form, depth + 1))
+        if len(written) != 1:
+            found: dict[str, Any] = {"anyOf": written} if written else {"type": "string"}
+        else:
+            found = written[0]
+            if isinstance(schema.get("description"), str) and "anyOf" not in found:
+                found.setdefault("description", schema["description"])
+        if nullable and "anyOf" in found:
+            found["anyOf"] = [
+                {**form, "nullable": True} if "anyOf" not in form else form for form in found["anyOf"]
+            ]
+        elif nullable:
+            found["nullable"] = True
+        return found
+
+    def _one(self, schema: Mapping[str, Any], kind: str, depth: int, *, nullable: bool) -> dict[str, Any]:
+        found: dict[str, Any] = {"type": kind}
+        found.update({key: schema[key] for key in _KEPT if key in schema})
+        if nullable or schema.get("nullable") is True:
+            found["nullable"] = True
+        if schema.get("format") in _FORMATS:
+            found["format"] = schema["format"]
+        choices = [schema["const"]] if "const" in schema else schema.get("enum")
+        if kind == "string" and isinstance(choices, list):
+            named = list(dict.fromkeys(each for each in choices if isinstance(each, str) and each))
+            if named:
+                found["enum"] = named
+        properties = schema.get("properties")
+        if kind == "object" and isinstance(properties, Mapping):
+            found["properties"] = {name: self.write(each, depth + 1) for name, each in properties.items()}
+            required = schema.get("required")
+            if isinstance(required, list):
+                found["required"] = [each for each in required if isinstance(each, str) and each in properties]
+        if kind == "array":
+            found["items"] = self.write(schema.get("items"), depth + 1)
+        return found
+
+    def _find(self, reference: Any) -> Any:
+        """What ``#/$defs/Name`` stands for; any object for what can't be found."""
+        found: Any = self._root
+        for name in str(reference).removeprefix("#").split("/")[1:]:
+            found = found.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
+        return found if isinstance(found, Mapping) and str(reference).startswith("#") else {"type": "object"}
+
+
+def _types(schema: Mapping[str, Any]) -> tuple[list[str], bool]:
+    said = schema.get("type")
+    listed = said if isinstance(said, list) else [said]
+    kinds = list(dict.fromkeys(each for each in listed if isinstance(each, str) and each in _TYPES))
+    if not kinds:
+        kinds = ["object" if "properties" in schema else "array" if "items" in schema else "string"]
+    return kinds, "null" in listed
+
+
+def _joined(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """``allOf`` as one schema; of what is said twice, the properties and the required names of both."""
+    found: dict[str, Any] = {}
+    for part in [{key: value for key, value in schema.items() if key != "allOf"}, *schema["allOf"]]:
+        if not isinstance(part, Mapping):
+            continue
+        for key, value in part.items():
+            if key == "properties" and isinstance(value, Mapping) and isinstance(found.get(key), Mapping):
+                found[key] = {**found[key], **value}
+            elif key == "required" and isinstance(value, list) and isinstance(found.get(key), list):
+                found[key] = [*found[key], *value]
+            else:
+                found.setdefault(key, value)
+    return found

@@ -1,0 +1,86 @@
+"""Reasoning that stands in the answer's own text, between tags.
+
+Servers without a parser for their model's format, and Gemini when it is asked for its thoughts, write
+``<think>…</think>`` or ``<thought>…</thought>`` in front of the answer. `ThinkTags` takes the two apart, however
+the text is cut.
+
+Only in front: a tag counts at the very start, after white space, or right behind another such part. Anywhere else
+it is what the answer is about, as in this file. For the same reason a closing tag without its opening one is text.
+White space behind a tag belongs to it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+Piece: TypeAlias = tuple[Literal["thinking", "text"], str]
+
+_TAGS = {"<think>": "</think>", "<thought>": "</thought>"}
+
+
+class ThinkTags:
+    """Takes one answer apart: `feed` its text, `close` at its end or when it is known to hold no tags."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._closing = ""
+        """The tag that ends the reasoning, while inside."""
+        self._after_tag = False
+        self._plain = False
+
+    def feed(self, text: str) -> list[Piece]:
+        """What is certain by now. No piece is empty."""
+        self._held += text
+        found: list[Piece] = []
+        moved = True
+        while moved and not self._plain:
+            moved = self._think(found) if self._closing else self._look()
+        return found + self._rest("text") if self._plain else found
+
+    def close(self) -> list[Piece]:
+        """What is left. From here on all is text."""
+        rest = self._rest("thinking" if self._closing else "text")
+        self._closing = ""
+        self._plain = True
+        return rest
+
+    def _rest(self, kind: Literal["thinking", "text"]) -> list[Piece]:
+        text, self._held = self._held, ""
+        if self._after_tag:
+            text = text.lstrip()
+            self._after_tag = not text
+        return [(kind, text)] if text else []
+
+    def _look(self) -> bool:
+        """Look for an opening tag; True when one was passed."""
+        start = self._held.lstrip()
+        for tag, closing in _TAGS.items():
+            if start.startswith(tag):
+                self._held = start[len(tag) :]
+                self._closing = closing
+                self._after_tag = True
+                return True
+        self._plain = not any(tag.startswith(start) for tag in _TAGS)
+        return False
+
+    def _think(self, found: list[Piece]) -> bool:
+        """Pass on the reasoning; True when its end was passed."""
+        if self._after_tag:
+            self._held = self._held.lstrip()
+            self._after_tag = not self._held
+        text, tag, rest = self._held.partition(self._closing)
+        if not tag:
+            held = _begun(text, self._closing)
+            text, rest = text[: len(text) - held], text[len(text) - held :]
+        if text:
+            found.append(("thinking", text))
+        self._held = rest
+        if tag:
+            self._closing = ""
+            self._after_tag = True
+        return bool(tag)
+
+
+def _begun(text: str, tag: str) -> int:
+    """How many characters at the end of ``text`` may be the beginning of ``tag``."""
+    return next((size for size in range(min(len(text), len(tag) - 1), 0, -1) if text.endswith(tag[:size])), 0)

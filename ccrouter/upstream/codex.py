@@ -1,0 +1,288 @@
+"""The ChatGPT login of the Codex command line: read where Codex keeps it, refreshed when it grows old.
+
+Codex keeps it in ``auth.json`` in its directory. Each request reads it anew, since Codex refreshes it behind our
+back, and we refresh it behind Codex's. A refresh token is good for one use, and the one that comes back for it
+must not be lost. So a refresh
+
+* happens once at a time: within this process by a single flight, between processes of ours by a lock file. Codex
+  itself asks for no lock; so the file is read again under it, and whatever Codex has put there meanwhile is used;
+* begins only when the place for its result is there: the temporary file is made before the question is asked;
+* is not abandoned half way when the request that needed it is cancelled, but has its own deadline;
+* ends with a rename: there is the old file or the new one, with its mode and everything else that stood in it.
+
+The refresh token goes into that one question and that one file, and nowhere else.
+Source: codex-rs (login, storage) as of 2026-11.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import trio
+from attrs import frozen
+
+import ccrouter
+from ccrouter.errors import UpstreamError
+from ccrouter.providers.provider import Timeouts
+from ccrouter.routing.credentials import is_guarded
+from ccrouter.translate.overflow import codes
+from ccrouter.upstream.codex_file import Login, NoLogin, Replacement, is_token, parse_login, renewed
+from ccrouter.upstream.dial import Call, Dial
+from ccrouter.upstream.file_lock import locked
+from ccrouter.upstream.secrets import SingleFlight, expand_home, read_small
+from ccrouter.wire.headers import Headers
+
+#: The release of Codex whose requests ours are like (2026-11); the list of models hides what is newer.
+VERSION = "0.169.0"
+
+ORIGINATOR = "codex_cli_rs"
+
+REFRESH_URL = "https://auth.openai.com/oauth/token"
+REFRESH_URL_VARIABLE = "CODEX_REFRESH_TOKEN_URL_OVERRIDE"
+CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
+
+#: A token is refreshed this long before it expires, and a login this long after its last refresh, in seconds.
+EARLY = 300.0
+OLD = 8 * 24 * 3600.0
+
+#: How long the refresh may take, and how long another process's is waited for, in seconds.
+DEADLINE = 20.0
+LOCK_DEADLINE = 25.0
+
+#: After a refresh that failed for now, the token that is still good is used for so long without another try.
+PAUSE = 60.0
+
+_FILE_LIMIT = 1024 * 1024
+_REPLY_LIMIT = 256 * 1024
+
+#: Codex writes its file in place: what is no JSON now may be a file half written.
+_READS = 4
+_READ_AGAIN = 0.05
+
+_PERMANENT = frozenset(
+    {"refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated", "invalid_grant"}
+)
+
+_TIMEOUTS = Timeouts(connect=10.0, first_byte=DEADLINE, idle=DEADLINE, total=DEADLINE)
+
+
+@frozen
+class _Failed:
+    """A refresh that gave nothing. ``for_good``: only a new login helps."""
+
+    reason: str
+    for_good: bool
+
+
+class CodexLogin:
+    """The login of this machine. ``now`` gives seconds since 1970; ``dial`` carries the refresh."""
+
+    def __init__(self, environ: Mapping[str, str], dial: Dial | None, *, now: Callable[[], float]) -> None:
+        self._environ = environ
+        self._dial = dial
+        self._now = now
+        self._refreshing: SingleFlight[None, Login | _Failed] = SingleFlight()
+        self._spent: tuple[str, str] | None = None  # the digest of a refresh token that is no good, and why
+        self._paused_until = -math.inf
+
+    async def get(self) -> Login | NoLogin:
+        """A login that can be used now, refreshed if it has to be; else why there is none."""
+        found = await self._read()
+        if isinstance(found, NoLogin) or not self._is_due(found):
+            return found
+        fresh = await self._refreshing.join(None, self._refresh)
+        if isinstance(fresh, Login):
+            return fresh
+        found = await self._read()
+        if isinstance(found, Login) and not _is_over(found, self._now()):
+            return found
+        hint = "run `codex login`" if fresh.for_good else "try again soon"
+        reason = f"the login in {codex_home(self._environ) / 'auth.json'} has expired and cannot be refreshed"
+        return NoLogin(f"{reason}: {fresh.reason}; {hint}", fresh.for_good)
+
+    def _is_due(self, login: Login) -> bool:
+        """Whether a refresh is worth trying."""
+        now = self._now()
+        if login.refresh_token is None:
+            return _is_over(login, now)
+        if not _is_over(login, now) and (
+            now < self._paused_until or (self._spent and self._spent[0] == _digest(login.refresh_token))
+        ):
+            return False
+        return _is_old(login, now)
+
+    async def _refresh(self) -> Login | _Failed:
+        path = _real_file(self._environ)
+        try:
+            async with locked(path.with_name(f"{path.name}.ccrouter-lock"), LOCK_DEADLINE):
+                fresh = await self._refresh_locked(path)
+        except trio.TooSlowError:
+            fresh = _Failed("another process holds on to it", for_good=False)
+        except OSError as error:
+            fresh = _Failed(f"{path} cannot be written ({error.strerror})", for_good=False)
+        if isinstance(fresh, _Failed) and not fresh.for_good:
+            self._paused_until = self._now() + PAUSE
+        return fresh
+
+    async def _refresh_locked(self, path: Path) -> Login | _Failed:
+        login = await self._read()
+        if isinstance(login, NoLogin):
+            return _Failed(login.reason, for_good=True)
+        if not _is_old(login, self._now()):
+            return login  # somebody else was faster
+        if login.refresh_token is None:
+            return _Failed("it holds no refresh token", for_good=True)
+        digest = _digest(login.refresh_token)
+        if self._spent is not None and self._spent[0] == digest:
+            return _Failed(self._spent[1], for_good=True)
+        with trio.CancelScope(shield=True), Replacement(path) as replacement:  # the deadline is that of `_ask`
+            answer = await self._ask(login.refresh_token)
+            current = await self._read()
+            if isinstance(current, Login) and current.refresh_token != login.refresh_token:
+                return current  # Codex refreshed it at the same moment, or its user logged in anew
+            if isinstance(answer, _Failed):
+                if answer.for_good:
+                    self._spent = digest, answer.reason
+                return answer
+            content = renewed(login.content, answer, self._now())
+            text = json.dumps(content, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
+            await trio.to_thread.run_sync(replacement.put, text)
+        fresh = parse_login(content, str(path))
+        return fresh if isinstance(fresh, Login) else _Failed(fresh.reason, for_good=True)
+
+    async def _ask(self, refresh_token: str) -> dict[str, str] | _Failed:
+        """The tokens that the login's issuer gives for ``refresh_token``."""
+        url = self._environ.get(REFRESH_URL_VARIABLE) or REFRESH_URL
+        if not is_guarded(url):
+            return _Failed(f"{REFRESH_URL_VARIABLE} must be a URL with https, or on this machine", for_good=False)
+        if self._dial is None:
+            return _Failed("there is no way to the network", for_good=False)
+        body = {"client_id": CLIENT_ID, "grant_type": "refresh_token", "refresh_token": refresh_token}
+        call = Call(
+            method="POST",
+            url=url,
+            headers=[
+                (b"content-type", b"application/json"),
+                (b"accept", b"application/json"),
+                (b"accept-encoding", b"identity"),
+                (b"user-agent", user_agent().encode()),
+            ],
+            body=json.dumps(body).encode(),
+            timeouts=_TIMEOUTS,
+        )
+        reply = bytearray()
+        try:
+            with trio.fail_after(DEADLINE):
+                async with self._dial(call) as answer:
+                    status = answer.status
+                    while len(reply) <= _REPLY_LIMIT and (data := await answer.read()):
+                        reply += data
+        except trio.TooSlowError:
+            return _Failed(f"no answer within {DEADLINE:g} s", for_good=False)
+        except UpstreamError as error:
+            return _Failed(str(error), for_good=False)
+        return read_answer(status, bytes(reply))
+
+    async def _read(self) -> Login | NoLogin:
+        home = codex_home(self._environ)
+        path = home / "auth.json"
+        for attempt in range(_READS):
+            try:
+                content = json.loads(read_small(path, _FILE_LIMIT))
+            except FileNotFoundError:
+                return NoLogin(_why_missing(home, path))
+            except OSError as error:
+                return NoLogin(f"{path} cannot be read: {error.strerror}")
+            except (ValueError, RecursionError):
+                if attempt + 1 < _READS:
+                    await trio.sleep(_READ_AGAIN)
+                continue
+            return parse_login(content, str(path))
+        return NoLogin(f"{path} does not hold JSON: run `codex login`")
+
+
+def read_answer(status: int, body: bytes) -> dict[str, str] | _Failed:
+    """The new tokens of an answer, those that there are; or how it failed. Its own words are never told."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        value = None
+    if status != 200:
+        named = set(codes(value))
+        error = value.get("error") if isinstance(value, dict) else None
+        if isinstance(error, str):
+            named.add(error.lower())
+        known = sorted(named & _PERMANENT)
+        reason = known[0] if known else f"HTTP status {status}"
+        return _Failed(reason, for_good=status == 401 or bool(known))
+    names = ("id_token", "access_token", "refresh_token")
+    tokens = {name: value.get(name) for name in names} if isinstance(value, dict) else {}
+    good = {name: token for name, token in tokens.items() if isinstance(token, str) and is_token(token)}
+    if "access_token" not in good:
+        return _Failed("the answer holds no access token", for_good=False)
+    return good
+
+
+def headers_of(login: Login) -> Headers:
+    """The headers by which ChatGPT's backend knows a login, and the program that it was made for."""
+    headers = [(b"authorization", f"Bearer {login.access_token}".encode())]
+    if login.account_id is not None:
+        headers.append((b"chatgpt-account-id", login.account_id.encode()))
+    if login.fedramp:
+        headers.append((b"x-openai-fedramp", b"true"))
+    # Cloudflare turns away programs that it does not know.
+    return [*headers, (b"originator", ORIGINATOR.encode()), (b"user-agent", user_agent().encode())]
+
+
+def user_agent() -> str:
+    """As Codex writes it, but in the place of the terminal's name stands ours."""
+    system = f"{platform.system()} {platform.release()}; {platform.machine()}"
+    told = f"{ORIGINATOR}/{VERSION} ({system}) ccrouter/{ccrouter.__version__}"
+    return "".join(char if " " <= char <= "~" else "_" for char in told)
+
+
+def codex_home(environ: Mapping[str, str]) -> Path:
+    """Codex's directory."""
+    return expand_home(environ.get("CODEX_HOME") or "~/.codex", environ)
+
+
+def _real_file(environ: Mapping[str, str]) -> Path:
+    """The file itself, not a symbolic link to it: a rename would put a copy in the link's place."""
+    return Path(os.path.realpath(codex_home(environ) / "auth.json"))
+
+
+def _why_missing(home: Path, path: Path) -> str:
+    """Why there is no file: by its configuration Codex may keep the login where only it can read it."""
+    settings = home / "config.toml"
+    try:
+        store = tomllib.loads(read_small(settings, _FILE_LIMIT).decode()).get("cli_auth_credentials_store")
+    except (OSError, ValueError):
+        store = None
+    if store in {"keyring", "auto", "ephemeral"}:
+        where = "in memory only" if store == "ephemeral" else "in the system's keyring, which nobody else can read"
+        return (
+            f'Codex keeps its login {where}: set cli_auth_credentials_store = "file" in {settings}'
+            " and run `codex login`"
+        )
+    return f"there is no {path}: run `codex login`"
+
+
+def _is_over(login: Login, now: float) -> bool:
+    return login.expires is not None and login.expires <= now
+
+
+def _is_old(login: Login, now: float) -> bool:
+    if login.expires is not None and login.expires - EARLY <= now:
+        return True
+    return login.last_refresh is not None and login.last_refresh + OLD <= now
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from ccrouter.translate.schema import gemini, is_strict, of_object
+from tests.translate.dialogues import anything
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (
+            {
+                "$schema": "http://json-schema.org/draft-07/schema#",
+                "type": "object",
+                "properties": {"a": {"type": ["string", "null"], "format": "uri", "minLength": 1}},
+                "required": ["a", "gone"],
+                "additionalProperties": False,
+            },
+            {
+                "type": "object",
+                "properties": {"a": {"type": "string", "minLength": 1, "nullable": True}},
+                "required": ["a"],
+            },
+        ),
+        ({"const": "x"}, {"type": "string", "enum": ["x"]}),
+        ({"type": "string", "enum": ["a", "", "b", None]}, {"type": "string", "enum": ["a", "b"]}),
+        ({"type": "integer", "enum": [1, 2], "exclusiveMinimum": 0}, {"type": "integer"}),
+        ({"type": "array"}, {"type": "array", "items": {"type": "string"}}),
+        (
+            {"anyOf": [{"type": "string"}, {"type": "integer"}], "description": "d", "type": "string"},
+            {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+        ),
+        (
+            {"oneOf": [{"type": "string"}, {"type": "null"}], "description": "d"},
+            {"type": "string", "description": "d", "nullable": True},
+        ),
+        (
+            {"type": ["string", "integer"], "description": "d"},
+            {"anyOf": [{"type": "string", "description": "d"}, {"type": "integer", "description": "d"}]},
+        ),
+        (
+            {"$ref": "#/$defs/P", "$defs": {"P": {"type": "object", "properties": {"x": {"type": "number"}}}}},
+            {"type": "object", "properties": {"x": {"type": "number"}}},
+        ),
+        (
+            {
+                "allOf": [
+                    {"properties": {"a": {"type": "string"}}, "required": ["a"]},
+                    {"properties": {"b": {"type": "string"}}, "required": ["b"]},
+                ]
+            },
+            {
+                "type": "object",
+                "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
+                "required": ["a", "b"],
+            },
+        ),
+    ],
+)
+def test_geminis_subset(schema, said):
+    assert gemini(schema) == said
+
+
+def test_a_schema_that_refers_to_itself_comes_to_an_end():
+    branch = {"type": "array", "items": {"$ref": "#"}}
+    schema = {"type": "object", "properties": dict.fromkeys("abcdef", branch)}
+    assert len(str(gemini(schema))) < 1_000_000
+    assert gemini({"$ref": "#"}) == {"type": "object"}
+
+
+@given(anything)
+def test_any_schema_can_be_put_into_geminis_terms(schema):
+    def check(found):
+        assert ("type" in found) != ("anyOf" in found)
+        assert not found.keys() & {"$ref", "oneOf", "allOf", "const", "additionalProperties", "$schema"}
+        for each in [*found.get("properties", {}).values(), *found.get("anyOf", ())]:
+            check(each)
+        if found.get("type") == "array":
+            check(found["items"])
+
+    check(gemini(schema if isinstance(schema, dict) else {"properties": {"p": schema}}))
+    is_strict(schema)
+
+
+def test_what_openais_strict_mode_takes():
+    closed = {
+        "type": "object",
+        "properties": {"a": {"type": "string"}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
+    assert is_strict(closed)
+    assert is_strict({**closed, "properties": {"a": closed}})
+    assert not is_strict({**closed, "required": []})
+    assert not is_strict({**closed, "additionalProperties": True})
+    assert not is_strict({**closed, "properties": {"a": {"type": "array", "items": {"type": "object"}}}})
+
+
+def test_a_tools_schema_always_has_a_type_and_properties():
+    assert of_object({}) == {"type": "object", "properties": {}}
+    assert of_object({"type": "object", "required": []}) == {"type": "object", "properties": {}, "required": []}
+
+
+def test_a_tools_schema_offers_the_properties_of_all_its_forms():
+    a, b, c = ({name: {"type": "string"}} for name in "abc")
+    forms = {"anyOf": [{"properties": a, "required": ["a"]}, {"properties": b}], "properties": c, "not": {}}
+    assert of_object(forms) == {"type": "object", "properties": {**a, **b, **c}}
+    assert of_object({"allOf": [{"properties": a, "required": ["a"]}, {"properties": b}]}) == {
+        "type": "object",
+        "properties": {**a, **b},
+        "required": ["a"],
+    }
+
+
+@given(anything)
+def test_any_tools_schema_is_one_of_an_object(schema):
+    found = of_object(schema if isinstance(schema, dict) else {"anyOf": schema})
+    assert found["type"] == "object"
+    assert isinstance(found["properties"], dict)
+    assert not found.keys() & {"anyOf", "oneOf", "allOf", "enum", "not"}

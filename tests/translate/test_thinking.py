@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from ccrouter.providers.quirks import Quirks
+from ccrouter.translate.conversation import read
+from ccrouter.translate.thinking import Asked, asked, nearest, words
+from tests.translate.dialogues import any_fields
+
+ON, OFF, ADAPTIVE = {"type": "enabled", "budget_tokens": 31999}, {"type": "disabled"}, {"type": "adaptive"}
+
+
+def ask(quirks, thinking=None, effort=None):
+    fields = {}
+    if thinking:
+        fields["thinking"] = thinking
+    if effort:
+        fields["output_config"] = {"effort": effort}
+    return words(asked(fields, read(fields)), quirks)
+
+
+def test_the_last_message_that_names_an_effort_wins():
+    fields = {
+        "output_config": {"effort": "low"},
+        "messages": [
+            {"role": "system", "content": [], "output_config": {"effort": "max"}},
+            {"role": "user", "content": "hi"},
+        ],
+    }
+    assert asked(fields, read(fields)).effort == "max"
+    assert asked({"output_config": {"effort": "low"}}, read({})).effort == "low"
+
+
+@pytest.mark.parametrize(
+    ("effort", "efforts", "word"),
+    [
+        ("medium", ("low", "medium", "high"), "medium"),
+        ("max", ("low", "medium", "high"), "high"),
+        ("low", ("high", "max"), "high"),
+        ("xhigh", ("high", "max"), "max"),
+        ("low", ("none", "minimal", "high"), "high"),
+        ("low", (), None),
+        (None, ("low",), None),
+    ],
+)
+def test_the_nearest_effort_is_the_next_stronger_or_the_strongest(effort, efforts, word):
+    assert nearest(effort, efforts) == word
+
+
+@pytest.mark.parametrize(
+    ("quirks", "thinking", "effort", "said"),
+    [
+        (Quirks(), ADAPTIVE, "high", {}),
+        (Quirks(ask="reasoning_effort"), ADAPTIVE, "max", {"reasoning_effort": "high"}),
+        (Quirks(ask="reasoning_effort"), ADAPTIVE, None, {}),
+        (Quirks(ask="reasoning_effort"), None, None, {}),
+        (Quirks(ask="reasoning_effort"), ON, None, {"reasoning_effort": "high"}),
+        (
+            Quirks(ask="reasoning_effort"),
+            {"type": "enabled", "budget_tokens": 4096},
+            None,
+            {"reasoning_effort": "low"},
+        ),
+        (
+            Quirks(ask="reasoning_effort"),
+            {"type": "enabled", "budget_tokens": 9000},
+            None,
+            {"reasoning_effort": "medium"},
+        ),
+        (Quirks(ask="reasoning_effort"), OFF, "high", {"reasoning_effort": "low"}),
+        (Quirks(ask="reasoning_effort", efforts=("none", "low")), OFF, None, {"reasoning_effort": "none"}),
+        (Quirks(ask="thinking", efforts=()), ADAPTIVE, "high", {"thinking": {"type": "enabled"}}),
+        (
+            Quirks(ask="thinking", efforts=("high", "max")),
+            ADAPTIVE,
+            "xhigh",
+            {"thinking": {"type": "enabled"}, "reasoning_effort": "max"},
+        ),
+        (Quirks(ask="thinking"), OFF, "high", {"thinking": {"type": "disabled"}}),
+        (Quirks(ask="thinking"), None, None, {}),
+        (Quirks(ask="enable_thinking"), ON, None, {"enable_thinking": True, "thinking_budget": 31999}),
+        (Quirks(ask="enable_thinking"), ADAPTIVE, "low", {"enable_thinking": True, "thinking_budget": 4096}),
+        (Quirks(ask="enable_thinking"), ADAPTIVE, "max", {"enable_thinking": True}),
+        (Quirks(ask="enable_thinking"), OFF, "low", {"enable_thinking": False}),
+        (Quirks(ask="reasoning"), ADAPTIVE, "medium", {"reasoning": {"effort": "medium"}}),
+        (Quirks(ask="reasoning"), ADAPTIVE, None, {"reasoning": {"enabled": True}}),
+        (Quirks(ask="reasoning"), OFF, "high", {"reasoning": {"enabled": False}}),
+        (Quirks(ask="reasoning"), None, None, {}),
+    ],
+)
+def test_each_vendor_is_asked_in_its_own_words(quirks, thinking, effort, said):
+    assert ask(quirks, thinking, effort) == said
+
+
+@pytest.mark.parametrize(
+    ("thinking", "effort", "config"),
+    [
+        (ADAPTIVE, "max", {"include_thoughts": True, "thinking_budget": 24_576}),
+        (ADAPTIVE, "low", {"include_thoughts": True, "thinking_budget": 1_024}),
+        (ADAPTIVE, None, {"include_thoughts": True}),
+        (ON, None, {"include_thoughts": True, "thinking_budget": 24_576}),
+        (OFF, "high", {"include_thoughts": False, "thinking_budget": 512}),
+    ],
+)
+def test_google_is_asked_for_a_budget(thinking, effort, config):
+    assert ask(Quirks(ask="google"), thinking, effort) == {"extra_body": {"google": {"thinking_config": config}}}
+
+
+@given(any_fields)
+def test_whatever_is_asked_is_an_effort_that_we_know(fields):
+    wanted = asked(fields, read(fields))
+    assert isinstance(wanted, Asked)
+    assert wanted.strength in {None, "low", "medium", "high", "xhigh", "max", "minimal"}
