@@ -5,6 +5,8 @@ To add a vendor that is compatible, add a row. What differs from the book is sai
 
 from __future__ import annotations
 
+from functools import partial
+
 from ccrouter.providers.provider import Preset
 from ccrouter.providers.quirks import Quirks
 
@@ -14,6 +16,18 @@ CHAT = "/chat/completions"
 #: A verdict of Anthropic's own on the safety of a tool call. Nobody else can give it, and to leave the field out
 #: would make the client wait for one; told that the field is unknown, it asks in ordinary requests instead.
 VERDICTS = ("safeguards",)
+
+#: A hosted vendor that is compatible, with a key of its own.
+_vendor = partial(
+    Preset,
+    auth="bearer",
+    key_required=True,
+    wire="chat",
+    messages_path=None,
+    chat_path=CHAT,
+    models_path="/models",
+    refuse_fields=VERDICTS,
+)
 
 OPENAI_FORMAT = (
     Preset(
@@ -67,54 +81,34 @@ OPENAI_FORMAT = (
             files=True,
             tool_choices=frozenset({"auto"}),
             cache_key=True,
+            session_headers=("session-id", "thread-id", "x-client-request-id"),
             sampling=False,
             max_output_tokens=False,
         ),
         noted="2026-11, codex 0.169.0: refuses limits and sampling; an old client_version hides new models",
     ),
-    Preset(
+    _vendor(
         name="mistral",
         title="Mistral",
         base_url="https://api.mistral.ai/v1",
-        auth="bearer",
         key_env=("MISTRAL_API_KEY",),
-        key_required=True,
-        wire="chat",
-        messages_path=None,
-        chat_path=CHAT,
-        models_path="/models",
-        refuse_fields=VERDICTS,
         quirks=Quirks(replay="content", stream_options=False, call_ids="nine", strict_tools=True),
         noted="2026-11: refuses fields that it does not know",
     ),
-    Preset(
+    _vendor(
         name="gemini",
         title="Gemini API",
         base_url="https://generativelanguage.googleapis.com/v1beta/openai",
-        auth="bearer",
         key_env=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-        key_required=True,
-        wire="chat",
-        messages_path=None,
-        chat_path=CHAT,
-        models_path="/models",
-        refuse_fields=VERDICTS,
         quirks=Quirks(ask="google", replay="google", schema="gemini"),
         noted="2026-11: its OpenAI form; a call of another model needs the word that skips its validator",
     ),
-    Preset(
+    _vendor(
         name="xai",
         title="xAI",
         base_url="https://api.x.ai/v1",
-        auth="bearer",
         key_env=("XAI_API_KEY",),
-        key_required=True,
-        wire="chat",
-        messages_path=None,
-        chat_path=CHAT,
         responses_path="/responses",
-        models_path="/models",
-        refuse_fields=VERDICTS,
         quirks=Quirks(
             ask="reasoning_effort",
             efforts=("low", "high"),
@@ -124,33 +118,19 @@ OPENAI_FORMAT = (
         ),
         noted="2026-11: reasoning tokens stand beside completion_tokens; its Anthropic layer is deprecated",
     ),
-    Preset(
+    _vendor(
         name="groq",
         title="Groq",
         base_url="https://api.groq.com/openai/v1",
-        auth="bearer",
         key_env=("GROQ_API_KEY",),
-        key_required=True,
-        wire="chat",
-        messages_path=None,
-        chat_path=CHAT,
-        models_path="/models",
-        refuse_fields=VERDICTS,
         quirks=Quirks(max_tokens="max_completion_tokens", ask="reasoning_effort", replay="reasoning"),
         noted="2026-11: usage also in x_groq",
     ),
-    Preset(
+    _vendor(
         name="cerebras",
         title="Cerebras",
         base_url="https://api.cerebras.ai/v1",
-        auth="bearer",
         key_env=("CEREBRAS_API_KEY",),
-        key_required=True,
-        wire="chat",
-        messages_path=None,
-        chat_path=CHAT,
-        models_path="/models",
-        refuse_fields=VERDICTS,
         quirks=Quirks(
             max_tokens="max_completion_tokens", ask="reasoning_effort", images=False, replay="reasoning"
         ),

@@ -52,6 +52,8 @@ class Quirks:
     response_format: Literal["json_schema", "json_object", "none"] = "json_schema"
     cache_key: bool = False
     """``prompt_cache_key`` is understood."""
+    session_headers: tuple[str, ...] = ()
+    """Headers in which the backend wants an id of the conversation."""
     call_ids: Literal["any", "nine"] = "any"
     """Ids of calls: any up to 64 characters, or exactly nine letters and digits (Mistral)."""
     schema: Literal["full", "gemini"] = "full"
@@ -72,4 +74,4 @@ class Quirks:
     search_sources: bool = False
     """``include: ["web_search_call.action.sources"]`` is understood."""
     plain_models: tuple[str, ...] = ()
-    """How the names of models begin that don't reason, and refuse to be asked about it."""
+    """How the names of models begin that don't reason, and refuse to be asked about it; on both wires."""

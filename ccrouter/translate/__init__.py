@@ -10,8 +10,9 @@
 ``blocks``              writes the content blocks of a Messages stream, for all dialects
 ``provenance``          ccrouter's own signature: who made a reasoning block, and what its maker needs back
 
-Facts that dialects share, most of them tables: ``tools`` (names, ids), ``schema``, ``calls`` (tool calls from
-fragments), ``thinking``, ``think_tags``, ``usage``, ``stops``; and of errors ``refusal``, ``overflow``, ``retry``.
+Facts that dialects share, most of them tables: ``foreign`` (what requests have in common), ``tools`` (names, ids),
+``schema``, ``calls`` (tool calls from fragments), ``thinking``, ``think_tags``, ``usage``, ``stops``; of errors
+``refusal``, ``overflow``, ``retry``.
 
 ``tokens``              how many tokens a request has, when no backend says
 """

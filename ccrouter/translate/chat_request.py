@@ -9,18 +9,16 @@ Nothing is dropped in silence. What the backend has no word for stands in ``chan
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
-from ccrouter.translate import chat_messages, conversation, lane, schema, thinking
+from ccrouter.translate import chat_messages, conversation, foreign, lane, schema, thinking
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.tools import Names
 from ccrouter.translate.turns import Conversation, Tool
-from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
 
@@ -55,7 +53,7 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
     body, changes = _body(request, target, headers)
     return Outbound(
         url=lane.url(target.provider, preset.chat_path),
-        headers=_headers(headers, preset.drop_headers),
+        headers=foreign.headers(headers, request.fields, preset),
         # Half a surrogate pair, which JSON can say and UTF-8 can't, becomes a question mark.
         body=chat_messages.compact(body).encode("utf-8", "replace"),
         changes=tuple(dict.fromkeys(changes)),
@@ -72,7 +70,7 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     answer, also = _format(fields, quirks)
     messages, left_out = chat_messages.render(said, target, names, also=also)
     if not messages:
-        raise _refused("messages: at least one message with content is required")
+        raise foreign.refused("messages: at least one message with content is required")
     changes += left_out
     body: dict[str, Any] = {"model": target.model, "messages": messages}
     body |= _tools(said.tools, fields, quirks, names, changes)
@@ -86,7 +84,7 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
         changes.append("output_config.format: asked for in words")
     body |= answer
     if quirks.cache_key:
-        body |= _cache_key(fields, headers)
+        body |= foreign.cache_key(fields, headers)
     body["stream"] = True
     if quirks.stream_options:
         body["stream_options"] = {"include_usage": True}
@@ -103,7 +101,7 @@ def _server_tools(said: Conversation, fields: Mapping[str, Any], target: Target)
     unused = isinstance(choice, Mapping) and choice.get("type") == _NO_TOOL
     for tool in said.server_tools:
         if not unused and (not said.tools or tool.name == forced):
-            raise _refused(
+            raise foreign.refused(
                 f"capability_rejected: server_tools: {target.provider.name} can't run the tool "
                 f"{tool.name} ({tool.type}); ask without it, or with a model of Anthropic's"
             )
@@ -131,7 +129,9 @@ def _tools(
         case "tool":
             forced = [tool for tool in tools if tool.name == choice.get("name")]
             if not forced:
-                raise _refused(f"tool_choice: there is no tool {str(choice.get('name'))[:64]!r} among the tools")
+                raise foreign.refused(
+                    f"tool_choice: there is no tool {str(choice.get('name'))[:64]!r} among the tools"
+                )
             if "function" in quirks.tool_choices:
                 said = {"type": "function", "function": {"name": names.there(forced[0].name)}}
             else:
@@ -190,21 +190,13 @@ def _limits(fields: Mapping[str, Any], quirks: Quirks, changes: list[str]) -> di
         found["stop"] = stops[: quirks.stops]
     if stops[quirks.stops :]:
         changes.append("stop_sequences: cut by the router")
-    for name in ("temperature", "top_p"):
-        value = fields.get(name)
-        if type(value) in {int, float} and quirks.sampling:
-            found[name] = value
-        elif value is not None:
-            changes.append(f"{name}: dropped")
-    return found
+    return found | foreign.sampling(fields, changes, taken=quirks.sampling)
 
 
 def _format(fields: Mapping[str, Any], quirks: Quirks) -> tuple[dict[str, Any], str | None]:
     """How an answer of a given form is asked for: a member of the request, or words for the system prompt."""
-    output = fields.get("output_config")
-    wanted = output.get("format") if isinstance(output, Mapping) else None
-    form = wanted.get("schema") if isinstance(wanted, Mapping) and wanted.get("type") == "json_schema" else None
-    if not isinstance(form, Mapping):
+    form = foreign.answer_schema(fields)
+    if form is None:
         return {}, None
     if quirks.response_format == "json_schema":
         named: dict[str, Any] = {"name": "answer", "schema": form}
@@ -217,32 +209,3 @@ def _format(fields: Mapping[str, Any], quirks: Quirks) -> tuple[dict[str, Any], 
         form
     )
     return ({"response_format": {"type": "json_object"}} if quirks.response_format == "json_object" else {}), also
-
-
-def _cache_key(fields: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
-    """The same for all requests of one agent in one session, and unlike any other's."""
-    metadata = fields.get("metadata")
-    user = metadata.get("user_id") if isinstance(metadata, Mapping) else None
-    agent = http.get_text(headers, b"x-claude-code-agent-id") or ""
-    if not isinstance(user, str):
-        user = ""
-    if not user and not agent:
-        return {}
-    key = hashlib.sha256(f"{user}\0{agent}".encode("utf-8", "surrogatepass")).hexdigest()
-    return {"prompt_cache_key": key}
-
-
-def _headers(headers: Headers, dropped: tuple[str, ...]) -> Headers:
-    """Nothing of the client's but who it is: the rest speaks to Anthropic."""
-    agent = http.get(headers, b"user-agent") or b"ccrouter"
-    found = [
-        (b"content-type", b"application/json"),
-        (b"accept", b"text/event-stream"),
-        (b"accept-encoding", b"identity"),
-        (b"user-agent", agent),
-    ]
-    return [(name, value) for name, value in found if name.decode() not in dropped]
-
-
-def _refused(message: str) -> ApiError:
-    return ApiError(400, "invalid_request_error", message)

@@ -10,19 +10,17 @@ refused.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
-from ccrouter.translate import conversation, lane, responses_input, schema, stops, thinking
+from ccrouter.translate import conversation, foreign, lane, responses_input, schema, stops, thinking
 from ccrouter.translate.chat_messages import compact
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.tools import Names
 from ccrouter.translate.turns import Conversation, ServerTool, Tool
-from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
 
@@ -65,7 +63,7 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
     body, changes = _body(request, target, headers)
     return Outbound(
         url=lane.url(target.provider, preset.responses_path),
-        headers=_headers(headers, preset.drop_headers),
+        headers=foreign.headers(headers, request.fields, preset),
         # Half a surrogate pair, which JSON can say and UTF-8 can't, becomes a question mark.
         body=compact(body).encode("utf-8", "replace"),
         changes=tuple(dict.fromkeys(changes)),
@@ -81,7 +79,7 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     names = Names(said)
     items, left_out = responses_input.render(said, target, names)
     if not items:
-        raise _refused("messages: at least one message with content is required")
+        raise foreign.refused("messages: at least one message with content is required")
     changes += left_out
     body: dict[str, Any] = {
         "model": target.model,
@@ -105,7 +103,7 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     body |= _limits(fields, quirks, changes)
     body |= _format(fields, target)
     if quirks.cache_key:
-        body |= _cache_key(fields, headers)
+        body |= foreign.cache_key(fields, headers)
     return body, changes
 
 
@@ -140,7 +138,7 @@ def _searches(
         if tool.type.startswith(_SEARCH) and target.provider.preset.quirks.web_search:
             found.append(_search(tool, target, changes))
         elif not said.tools or _forced(fields) == tool.name:
-            raise _refused(
+            raise foreign.refused(
                 f"capability_rejected: server_tools: {target.provider.name} can't run the tool "
                 f"{tool.name} ({tool.type}); ask without it, or with a model of Anthropic's"
             )
@@ -152,7 +150,7 @@ def _searches(
 def _search(tool: ServerTool, target: Target, changes: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"type": "web_search"}
     if tool.fields.get("blocked_domains"):
-        raise _refused(
+        raise foreign.refused(
             f"tools: {target.provider.name} searches with allowed_domains only, not with blocked_domains; "
             "search without them"
         )
@@ -202,7 +200,9 @@ def _tools(
                 changes.append("tool_choice: only the search is offered")
                 tools, wanted = (), "required"
             else:
-                raise _refused(f"tool_choice: there is no tool {str(choice.get('name'))[:64]!r} among the tools")
+                raise foreign.refused(
+                    f"tool_choice: there is no tool {str(choice.get('name'))[:64]!r} among the tools"
+                )
         case _:
             pass
     if wanted == "required" and "required" not in taken:
@@ -256,51 +256,16 @@ def _limits(fields: Mapping[str, Any], quirks: Quirks, changes: list[str]) -> di
         changes.append("max_tokens: dropped, the backend sets its own limit")
     if stops.stop_sequences(fields):
         changes.append("stop_sequences: cut by the router")
-    for name in ("temperature", "top_p"):
-        value = fields.get(name)
-        if type(value) in {int, float} and quirks.sampling:
-            found[name] = value
-        elif value is not None:
-            changes.append(f"{name}: dropped")
-    return found
+    return found | foreign.sampling(fields, changes, taken=quirks.sampling)
 
 
 def _format(fields: Mapping[str, Any], target: Target) -> dict[str, Any]:
-    output = fields.get("output_config")
-    wanted = output.get("format") if isinstance(output, Mapping) else None
-    form = wanted.get("schema") if isinstance(wanted, Mapping) and wanted.get("type") == "json_schema" else None
-    if not isinstance(form, Mapping):
+    form = foreign.answer_schema(fields)
+    if form is None:
         return {}
     if target.provider.preset.quirks.response_format != "json_schema":
-        raise _refused(
+        raise foreign.refused(
             f"capability_rejected: structured_outputs_unsupported: {target.provider.name} answers in no given form"
         )
     named = {"type": "json_schema", "name": "answer", "schema": form, "strict": schema.is_strict(form)}
     return {"text": {"format": named}}
-
-
-def _cache_key(fields: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
-    """The same for all requests of one agent in one session, and unlike any other's."""
-    metadata = fields.get("metadata")
-    user = metadata.get("user_id") if isinstance(metadata, Mapping) else None
-    session = user if isinstance(user, str) else http.get_text(headers, b"x-claude-code-session-id") or ""
-    agent = http.get_text(headers, b"x-claude-code-agent-id") or ""
-    if not session and not agent:
-        return {}
-    key = hashlib.sha256(f"{session}\0{agent}".encode("utf-8", "surrogatepass")).hexdigest()
-    return {"prompt_cache_key": key}
-
-
-def _headers(headers: Headers, dropped: tuple[str, ...]) -> Headers:
-    """Nothing of the client's but who it is: the rest speaks to Anthropic."""
-    found = [
-        (b"content-type", b"application/json"),
-        (b"accept", b"text/event-stream"),
-        (b"accept-encoding", b"identity"),
-        (b"user-agent", http.get(headers, b"user-agent") or b"ccrouter"),
-    ]
-    return [(name, value) for name, value in found if name.decode() not in dropped]
-
-
-def _refused(message: str) -> ApiError:
-    return ApiError(400, "invalid_request_error", message)

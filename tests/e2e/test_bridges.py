@@ -7,6 +7,7 @@ tests/translate.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from tests.backend import Backend, Reply, Seen, backend
 from tests.e2e import router
-from tests.e2e.llama import Llama
+from tests.e2e.llama import WINDOW, Llama
 from tests.e2e.sandbox import Ran, Sandbox
 from tests.e2e.stage import ARGUMENTS, Client
 
@@ -293,3 +294,16 @@ async def test_a_real_llama_cpp_answers_by_its_other_wires(
     assert "".join(block.get("text", "") for block in whole["content"])
     assert whole["usage"]["input_tokens"] > 0
     assert "event: message_stop" in streamed.text
+
+
+@pytest.mark.parametrize("llama_wire", ["chat", "responses"])
+async def test_an_overflow_of_a_real_server_is_told_in_the_clients_words(
+    sandbox: Sandbox, server: Llama, llama_wire: str
+) -> None:
+    config = f'[providers.llamacpp]\nbase_url = "{server.url}"\nwire = "{llama_wire}"\n'
+    long = {"role": "user", "content": "x " * WINDOW}
+    body = {"model": "llamacpp:tiny", "max_tokens": 40, "stream": True, "messages": [long]}
+    async with router.serve(sandbox, config) as running, running.client() as http:
+        reply = await http.post("/v1/messages", json=body)
+    assert reply.status_code == 400
+    assert re.fullmatch(rf"prompt is too long: \d+ tokens > {WINDOW} maximum", reply.json()["error"]["message"])

@@ -1,0 +1,68 @@
+"""What requests to both of OpenAI's wires have in common: headers, cache keys, sampling, the form of an answer."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from ccrouter.errors import ApiError
+from ccrouter.providers.provider import Preset
+from ccrouter.wire import headers as http
+from ccrouter.wire.headers import Headers
+
+
+def headers(given: Headers, fields: Mapping[str, Any], preset: Preset) -> Headers:
+    """Nothing of the client's but who it is: the rest speaks to Anthropic."""
+    found = [
+        (b"content-type", b"application/json"),
+        (b"accept", b"text/event-stream"),
+        (b"accept-encoding", b"identity"),
+        (b"user-agent", http.get(given, b"user-agent") or b"ccrouter"),
+    ]
+    if key := _key(fields, given):
+        conversation = str(uuid.UUID(key[:32])).encode()
+        found += [(name.encode(), conversation) for name in preset.quirks.session_headers]
+    return [(name, value) for name, value in found if name.decode() not in preset.drop_headers]
+
+
+def cache_key(fields: Mapping[str, Any], given: Headers) -> dict[str, Any]:
+    """``prompt_cache_key``: the same for all requests of one agent in one session, and unlike any other's."""
+    key = _key(fields, given)
+    return {"prompt_cache_key": key} if key else {}
+
+
+def _key(fields: Mapping[str, Any], given: Headers) -> str:
+    metadata = fields.get("metadata")
+    user = metadata.get("user_id") if isinstance(metadata, Mapping) else None
+    session = user if isinstance(user, str) else http.get_text(given, b"x-claude-code-session-id") or ""
+    agent = http.get_text(given, b"x-claude-code-agent-id") or ""
+    if not session and not agent:
+        return ""
+    return hashlib.sha256(f"{session}\0{agent}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def sampling(fields: Mapping[str, Any], changes: list[str], *, taken: bool) -> dict[str, Any]:
+    """``temperature`` and ``top_p``, where the backend takes them; what is dropped goes into ``changes``."""
+    found: dict[str, Any] = {}
+    for name in ("temperature", "top_p"):
+        value = fields.get(name)
+        if type(value) in {int, float} and taken:
+            found[name] = value
+        elif value is not None:
+            changes.append(f"{name}: dropped")
+    return found
+
+
+def answer_schema(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The JSON Schema that the answer is to fit (``output_config.format``), or None."""
+    output = fields.get("output_config")
+    wanted = output.get("format") if isinstance(output, Mapping) else None
+    form = wanted.get("schema") if isinstance(wanted, Mapping) and wanted.get("type") == "json_schema" else None
+    return form if isinstance(form, Mapping) else None
+
+
+def refused(message: str) -> ApiError:
+    """What can't be served and must not be dropped in silence."""
+    return ApiError(400, "invalid_request_error", message)
