@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -329,3 +330,67 @@ async def test_requests_side_by_side_do_not_mix(tmp_path: Path) -> None:
             for number in range(30):
                 nursery.start_soon(one, f"name {number}")
     assert results == {f"name {number}": b"".join(message(f"name {number}")) for number in range(30)}
+
+
+RESPONSES_STREAM = b"".join(
+    b"event: %s\ndata: %s\n\n" % (event["type"].encode(), json.dumps(event).encode())
+    for event in (
+        {"type": "response.created", "response": {"id": "r"}},
+        {
+            "type": "response.output_text.delta",
+            "output_index": 0,
+            "content_index": 0,
+            "item_id": "m",
+            "delta": "hello",
+        },
+        {
+            "type": "response.completed",
+            "response": {
+                "id": "r",
+                "status": "completed",
+                "output": [],
+                "usage": {"input_tokens": 7, "output_tokens": 3},
+            },
+        },
+    )
+)
+
+
+async def test_a_codex_login_is_used_as_its_backend_wants_it(tmp_path: Path) -> None:
+    expiry = base64.urlsafe_b64encode(b'{"exp": 4102444800}').decode().rstrip("=")
+    tokens = {
+        "id_token": "a.e30.c",
+        "access_token": f"a.{expiry}.c",
+        "refresh_token": "r-secret",
+        "account_id": "acc",
+    }
+    login = {"auth_mode": "chatgpt", "tokens": tokens, "last_refresh": "2099-01-01T00:00:00Z"}
+    (tmp_path / "auth.json").write_text(json.dumps(login))
+
+    async def script(seen: Seen, reply: Reply) -> None:
+        await reply.start(200, SSE)
+        await reply.send(RESPONSES_STREAM)
+        await reply.end()
+
+    async with backend(script) as upstream:
+        config = f'[providers.codex]\nbase_url = "{upstream.url}"\n'
+        async with running(tmp_path, config, {"CODEX_HOME": str(tmp_path)}) as it, client(it) as http:
+            own = {"authorization": "Bearer sk-ant-oat01-own", "x-claude-code-session-id": "session"}
+            wanted = body(model="codex:gpt-5.1", temperature=1, stop_sequences=["END"])
+            reply = await http.post("/v1/messages", json=wanted, headers=own)
+    assert reply.json()["content"] == [{"type": "text", "text": "hello"}]
+    assert reply.json()["usage"]["input_tokens"] == 7
+    (seen,) = upstream.seen
+    assert seen.target == "/responses"
+    assert seen.header(b"authorization") == f"Bearer a.{expiry}.c".encode()
+    assert seen.header(b"chatgpt-account-id") == b"acc"
+    assert [name for name, _ in seen.headers].count(b"user-agent") == 1
+    assert seen.header(b"session-id") == seen.header(b"thread-id") is not None
+    everything = seen.body + b"".join(value for _, value in seen.headers)
+    assert b"r-secret" not in everything
+    assert b"sk-ant" not in everything
+    sent = json.loads(seen.body)
+    assert sent["stream"] is True
+    assert sent["store"] is False
+    assert "instructions" in sent
+    assert not {"max_output_tokens", "temperature", "stream_options", "previous_response_id"} & set(sent)
