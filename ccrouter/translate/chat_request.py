@@ -22,25 +22,6 @@ from ccrouter.translate.turns import Conversation, Tool
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
 
-#: Members that are rendered, or whose absence changes nothing for the client.
-_SEEN = frozenset(
-    {
-        "model",
-        "messages",
-        "system",
-        "tools",
-        "tool_choice",
-        "max_tokens",
-        "thinking",
-        "output_config",
-        "stop_sequences",
-        "temperature",
-        "top_p",
-        "metadata",
-        "stream",
-    }
-)
-
 _NO_TOOL = "none"
 
 
@@ -65,7 +46,7 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     said = conversation.read(fields)
     changes = [] if request.model == target.model else [f"model: {request.model} -> {target.model}"]
     changes += [*said.changes, *_server_tools(said, fields, target)]
-    changes += [f"{name[:64]}: dropped" for name in fields if name not in _SEEN]
+    changes += foreign.dropped(fields)
     names = Names(said)
     answer, also = _format(fields, quirks)
     messages, left_out = chat_messages.render(said, target, names, also=also)

@@ -12,6 +12,30 @@ from ccrouter.providers.provider import Preset
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 
+#: Members that are rendered, or whose absence changes nothing for the client.
+_SEEN = frozenset(
+    {
+        "model",
+        "messages",
+        "system",
+        "tools",
+        "tool_choice",
+        "max_tokens",
+        "thinking",
+        "output_config",
+        "stop_sequences",
+        "temperature",
+        "top_p",
+        "metadata",
+        "stream",
+    }
+)
+
+
+def dropped(fields: Mapping[str, Any]) -> list[str]:
+    """What of a request these wires have no place for, in words for people."""
+    return [f"{name[:64]}: dropped" for name in fields if name not in _SEEN]
+
 
 def headers(given: Headers, fields: Mapping[str, Any], preset: Preset) -> Headers:
     """Nothing of the client's but who it is: the rest speaks to Anthropic."""

@@ -24,25 +24,6 @@ from ccrouter.translate.turns import Conversation, ServerTool, Tool
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
 
-#: Members that are rendered, or whose absence changes nothing for the client.
-_SEEN = frozenset(
-    {
-        "model",
-        "messages",
-        "system",
-        "tools",
-        "tool_choice",
-        "max_tokens",
-        "thinking",
-        "output_config",
-        "stop_sequences",
-        "temperature",
-        "top_p",
-        "metadata",
-        "stream",
-    }
-)
-
 #: The least ``max_output_tokens`` that OpenAI takes.
 _LEAST_OUTPUT = 16
 
@@ -75,7 +56,7 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     said = conversation.read(fields)
     changes = [] if request.model == target.model else [f"model: {request.model} -> {target.model}"]
     changes += said.changes
-    changes += [f"{name[:64]}: dropped" for name in fields if name not in _SEEN]
+    changes += foreign.dropped(fields)
     names = Names(said)
     items, left_out = responses_input.render(said, target, names)
     if not items:

@@ -71,3 +71,9 @@ def test_sampling_goes_where_it_is_taken_and_is_told_elsewhere() -> None:
 )
 def test_the_form_of_an_answer_is_found(output: Any, expected: Any) -> None:
     assert foreign.answer_schema({"output_config": output}) == expected
+
+
+def test_what_has_no_place_is_named() -> None:
+    assert foreign.dropped({"model": "m", "context_management": {}, "stream": True}) == [
+        "context_management: dropped"
+    ]
