@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +45,8 @@ def headers(given: Headers, fields: Mapping[str, Any], preset: Preset) -> Header
         (b"user-agent", http.get(given, b"user-agent") or b"ccrouter"),
     ]
     if key := _key(fields, given):
-        conversation = str(uuid.UUID(key[:32])).encode()
+        # In the shape of a UUID, which is what backends that ask for this expect.
+        conversation = "-".join((key[:8], key[8:12], key[12:16], key[16:20], key[20:32])).encode()
         found += [(name.encode(), conversation) for name in preset.quirks.session_headers]
     return [(name, value) for name, value in found if name.decode() not in preset.drop_headers]
 
