@@ -333,7 +333,7 @@ async def test_requests_side_by_side_do_not_mix(tmp_path: Path) -> None:
 
 
 RESPONSES_STREAM = b"".join(
-    b"event: %s\ndata: %s\n\n" % (event["type"].encode(), json.dumps(event).encode())
+    b"event: %s\ndata: %s\n\n" % (str(event["type"]).encode(), json.dumps(event).encode())
     for event in (
         {"type": "response.created", "response": {"id": "r"}},
         {
