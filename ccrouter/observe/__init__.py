@@ -1,4 +1,4 @@
 """What the router tells of its work.
 
-``log``   one line for each request, for a person; no header, no prompt, no credential is ever in it
+``log``   one line for each request, for a person; no header and no credential is ever in it
 """

@@ -1,4 +1,7 @@
-"""One line for each request, for a person reading along. No prompt, header or credential is ever in it."""
+"""One line for each request, for a person reading along.
+
+No header and no credential is ever in it, and nothing of a prompt but what a backend quotes in an error.
+"""
 
 from __future__ import annotations
 
