@@ -22,6 +22,10 @@ Wire = Literal["messages", "chat", "responses"]
 Auth = Literal["none", "x-api-key", "bearer", "both", "client", "codex"]
 
 
+#: Headers by which a provider's own table can carry the credential that the preset would otherwise look for.
+KEY_HEADERS = frozenset({"authorization", "x-api-key", "api-key"})
+
+
 @frozen(kw_only=True)
 class Preset:
     """What is known of a kind of backend. One row of `ccrouter.providers.presets`.
@@ -56,7 +60,6 @@ class Preset:
     """What ``owned_by`` says in its list of models; tells it from other programs on a common port."""
     first_party: bool = False
     """Anthropic itself, or Anthropic's API sold by a cloud: requests and replies pass as they are."""
-    local: bool = False
     drop_fields: tuple[str, ...] = ()
     refuse_fields: tuple[str, ...] = ()
     drop_headers: tuple[str, ...] = ()
@@ -107,6 +110,16 @@ class Provider:
     timeouts: Timeouts = field(factory=Timeouts)
     configured: bool = False
     """Named in the configuration, not found by itself."""
+
+    @property
+    def key_in_headers(self) -> bool:
+        """Whether the user put its credential among its headers."""
+        return any(name.lower() in KEY_HEADERS for name, _ in self.headers)
+
+    @property
+    def has_own_key(self) -> bool:
+        """Whether the user gave it a credential, which then stands in for every other."""
+        return self.api_key is not None or self.key_in_headers
 
     @property
     def spoken(self) -> Wire:

@@ -20,11 +20,6 @@ from ccrouter.providers.provider import Provider
 #: The router's own header, for clients whose ``Authorization`` carries a login of theirs.
 TOKEN_HEADER = b"x-ccrouter-token"
 
-#: Never copied from a client's headers to a backend: what a backend gets of these, it gets from a grant.
-CREDENTIAL_HEADERS = frozenset(
-    {b"authorization", b"x-api-key", b"api-key", TOKEN_HEADER, b"proxy-authorization", b"cookie"}
-)
-
 #: URL parsers disagree about these (some end the host at a backslash, some skip the rest), so a host read
 #: by one of them proves nothing about where another one connects to.
 _AMBIGUOUS = re.compile(r"[\\\x00-\x20\x7f]")

@@ -30,8 +30,6 @@ from ccrouter.routing.values import WIRES, Name
 #: Promised by the contract, not built yet.
 _LATER = frozenset({"routes", "profiles"})
 
-#: Headers that are credentials themselves, and names that smell of one.
-_CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key"})
 _SENSITIVE = re.compile(r"auth|key|token|secret|password|cookie|credential")
 
 _SEPARATORS = re.compile("[:,/]")
@@ -240,7 +238,7 @@ class _Builder:
 
     def _check_login(self, place: KeyPath, provider: Provider) -> None:
         """A Claude login goes to Anthropic by the shortest way, or nowhere."""
-        if provider.preset.auth != "client" or _own_credential(provider):
+        if provider.preset.auth != "client" or provider.has_own_key:
             return
         if provider.name != provider.preset.name:
             self._refuse(
@@ -320,11 +318,6 @@ def _trimmed(url: str, path: str) -> str:
     while (ending := next((each for each in endings if urlsplit(url).path.endswith(each)), None)) is not None:
         url = url.removesuffix(ending).rstrip("/")
     return url
-
-
-def _own_credential(provider: Provider) -> bool:
-    """Whether the user gave a credential that takes the place of the client's."""
-    return provider.api_key is not None or any(name in _CREDENTIALS for name, _ in provider.headers)
 
 
 def _has_credential(provider: Provider) -> bool:

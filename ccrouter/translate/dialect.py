@@ -81,7 +81,7 @@ class Dialect:
 
     ``stream`` makes the reader of one reply: (request, target, message id). ``translates``: what comes back is not
     the backend's own reply. Then the backend is asked for a stream even when the client wants none, so that there
-    is one way of reading it, and the events are folded; and of its headers only advice goes to the client.
+    is one way of reading it, and the events are folded; and none of its headers goes to the client.
     """
 
     render: Callable[[MessagesRequest, Target, Headers, str, Endpoint], Outbound]

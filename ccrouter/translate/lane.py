@@ -31,26 +31,12 @@ from ccrouter.wire.sse import Decoder, Frame
 
 ATTRIBUTION = "x-anthropic-billing-header:"
 
-#: The beta that comes with the client's OAuth login; it goes where the login goes and nowhere else.
+#: The beta that comes with a Claude login; it goes where the login goes and nowhere else. Without it Anthropic
+#: refuses the login's bearer.
 OAUTH_BETA = "oauth-2025-04-20"
 
 #: Headers of the client that are never copied: they speak of its connection to the router, or open doors.
-_KEPT_BACK = frozenset(
-    {
-        b"host",
-        b"content-length",
-        b"expect",
-        b"accept-encoding",
-        b"authorization",
-        b"x-api-key",
-        b"api-key",
-        b"x-ccrouter-token",
-        b"cookie",
-    }
-)
-
-#: Names under which a provider's own headers can carry a credential.
-_CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key"})
+_KEPT_BACK = frozenset({b"host", b"content-length", b"expect", b"accept-encoding"}) | http.CREDENTIALS
 
 #: Headers of a reply that speak of the user's plan at Anthropic; anybody else's would be shown as that.
 _PLAN = b"anthropic-ratelimit-"
@@ -117,7 +103,8 @@ def _is_attributed(system: object) -> bool:
 
 def _headers(headers: Headers, provider: Provider) -> Headers:
     dropped = {name.encode() for name in provider.preset.drop_headers}
-    keeps_login = _takes_login(provider)
+    # The client's login doesn't go where the user gave another credential for the provider.
+    keeps_login = provider.preset.auth == "client" and not provider.has_own_key
     kept: Headers = []
     for name, value in http.end_to_end(headers):
         if name in _KEPT_BACK or name in dropped:
@@ -131,12 +118,6 @@ def _headers(headers: Headers, provider: Provider) -> Headers:
             kept.append((name, value))
     kept.append((b"accept-encoding", b"identity"))
     return kept
-
-
-def _takes_login(provider: Provider) -> bool:
-    """Whether the client's login can go there: not where the user gave another credential for the provider."""
-    named = any(name in _CREDENTIALS for name, _ in provider.headers)
-    return provider.preset.auth == "client" and provider.api_key is None and not named
 
 
 def _without_beta(value: bytes, beta: str) -> bytes:

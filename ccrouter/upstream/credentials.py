@@ -18,18 +18,13 @@ from ccrouter.errors import ApiError, SecretError
 from ccrouter.providers.provider import Auth, Preset, Provider
 from ccrouter.providers.secret import FromEnv
 from ccrouter.routing.credentials import ClientCredentials, is_guarded, may_forward
+from ccrouter.translate.lane import OAUTH_BETA
 from ccrouter.upstream.codex import CodexLogin, headers_of
 from ccrouter.upstream.codex_file import NoLogin as NoCodexLogin
 from ccrouter.upstream.dial import Dial
 from ccrouter.upstream.secrets import Secrets, SingleFlight
 from ccrouter.upstream.subscription import Login, NoLogin, read_login
 from ccrouter.wire.headers import Headers
-
-#: Without this beta Anthropic refuses a login's bearer. Claude Code sends it with its own login only.
-OAUTH_BETA = "oauth-2025-04-20"
-
-#: Headers by which a provider's own table can name a credential that stands in for the preset's.
-_CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"api-key"})
 
 #: Shorter values are not searched for: no service gives out such keys, and the text would be shredded.
 _SHORTEST_REDACTED = 8
@@ -71,19 +66,19 @@ class Credentials:
                 for name, secret in provider.headers
             ]
             names = {name for name, _ in named}
-            grant = await self._grant(provider, client, named=bool(names & _CREDENTIALS))
+            grant = await self._grant(provider, client)
         except SecretError as error:
             raise _refusal(f"No credentials for the provider {provider.name}: {error}.") from error
         return Grant([header for header in grant.headers if header[0] not in names] + named, grant.betas)
 
-    async def _grant(self, provider: Provider, client: ClientCredentials, *, named: bool) -> Grant:
-        """Without the provider's own headers; ``named`` says that a credential is among those."""
+    async def _grant(self, provider: Provider, client: ClientCredentials) -> Grant:
+        """Without the provider's own headers."""
         preset = provider.preset
         if preset.auth == "none":
             return Grant()
         if provider.api_key is not None:
             return Grant(_key_headers(preset.auth, await self._secrets.get(provider.api_key)))
-        if named:
+        if provider.key_in_headers:
             return Grant()
         if preset.auth == "client":
             return await self._claude(provider, client)

@@ -22,6 +22,19 @@ HOP_BY_HOP = frozenset(
 )
 
 
+#: They open doors. None is ever copied from one request to another: who is to have one is given it.
+CREDENTIALS = frozenset(
+    {
+        b"authorization",
+        b"x-api-key",
+        b"api-key",
+        b"x-ccrouter-token",
+        b"proxy-authorization",
+        b"cookie",
+    }
+)
+
+
 def get(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     """The first value of ``name`` (lower case), or None."""
     for key, value in headers:

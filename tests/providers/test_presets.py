@@ -27,7 +27,7 @@ def test_a_default_place_is_on_this_machine_or_encrypted(row):
     if row.base_url is None or row.transport == "demo":
         return
     url = urlsplit(row.base_url)
-    if row.local:
+    if row.probe:
         assert ipaddress.ip_address(url.hostname or "").is_loopback
         assert url.port is not None
     else:
@@ -49,7 +49,6 @@ def test_a_key_is_looked_for_only_where_it_is_used(row):
 def test_what_is_looked_for_by_itself_is_local_and_can_be_asked(row):
     assert row.listing in get_args(Shape)
     if row.probe:
-        assert row.local
         assert row.base_url is not None
         assert row.models_path is not None
         assert not row.key_required

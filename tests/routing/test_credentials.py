@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider
-from ccrouter.routing.credentials import CREDENTIAL_HEADERS, ClientCredentials, may_forward, of_client
+from ccrouter.routing.credentials import ClientCredentials, may_forward, of_client
+from ccrouter.wire.headers import CREDENTIALS
 
 TOKEN = "ccr-0123456789abcdef"
 ROUTER = TOKEN.encode()
@@ -82,7 +83,7 @@ def test_a_value_with_the_token_anywhere_inside_is_not_the_clients_own(around: b
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(sorted(CREDENTIAL_HEADERS)),
+            st.sampled_from(sorted(CREDENTIALS)),
             st.lists(st.sampled_from([ROUTER, b"Bearer", b" ", b",", b"sk-other", ROUTER[:5]])).map(b"".join),
         )
     )

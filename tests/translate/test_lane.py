@@ -14,12 +14,12 @@ from ccrouter.errors import ApiError, TruncatedStream, WireError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.providers.secret import Literal
-from ccrouter.routing.credentials import CREDENTIAL_HEADERS
 from ccrouter.translate import lane
 from ccrouter.translate.dialect import Endpoint
 from ccrouter.translate.refusal import is_refusal, reword
 from ccrouter.wire import envelope, events, spans
 from ccrouter.wire import headers as http
+from ccrouter.wire.headers import CREDENTIALS
 from ccrouter.wire.messages import read_request
 from tests import golden
 from tests.golden import Message
@@ -249,7 +249,7 @@ def test_a_base_url_may_end_in_a_slash():
 
 names = st.sampled_from(
     [
-        *sorted(CREDENTIAL_HEADERS),
+        *sorted(CREDENTIALS),
         b"connection",
         b"te",
         b"host",

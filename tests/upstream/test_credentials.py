@@ -16,8 +16,9 @@ from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider
 from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal
 from ccrouter.routing.credentials import ClientCredentials, of_client
+from ccrouter.translate.lane import OAUTH_BETA
 from ccrouter.upstream import credentials as module
-from ccrouter.upstream.credentials import OAUTH_BETA, Credentials, Grant, redact
+from ccrouter.upstream.credentials import Credentials, Grant, redact
 from ccrouter.upstream.secrets import Secrets
 from ccrouter.upstream.subscription import Login, NoLogin
 from ccrouter.wire.headers import Headers
