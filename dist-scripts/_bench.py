@@ -1,7 +1,4 @@
-"""The program behind ``dist-scripts/bench``; see there.
-
-``_bench.py backend`` is the backend: it reads requests with as little work as it can and answers from memory.
-"""
+"""The program behind ``dist-scripts/bench``; see there."""
 
 import argparse
 import json
@@ -12,102 +9,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-EVENTS = 500
-_DELTA = (
-    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,'
-    b'"delta":{"type":"text_delta","text":" word"}}\n\n'
-)
-_START = (
-    b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","type":"message",'
-    b'"role":"assistant","model":"m","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}}\n\n'
-    b'event: content_block_start\ndata: {"type":"content_block_start","index":0,'
-    b'"content_block":{"type":"text","text":""}}\n\n'
-)
-_STOP = (
-    b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n'
-    b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},'
-    b'"usage":{"output_tokens":9}}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n'
-)
-_WHOLE = b'{"type":"message","id":"msg_1","role":"assistant","content":[{"type":"text","text":"hello"}]}'
-
-
-# The backend
-
-
-def backend() -> None:
-    """Serve until killed. Prints its port, then a line for each peer that hung up: the monotonic time."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    print(listener.getsockname()[1], flush=True)
-    while True:
-        peer, _ = listener.accept()
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=_serve, args=(peer,), daemon=True).start()
-
-
-def _serve(peer: socket.socket) -> None:
-    buffer = b""
-    while True:
-        while b"\r\n\r\n" not in buffer:
-            if not (data := peer.recv(1 << 20)):
-                return
-            buffer += data
-        head, _, buffer = buffer.partition(b"\r\n\r\n")
-        size = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
-        parts, have = [buffer], len(buffer)
-        while have < size:
-            parts.append(peer.recv(1 << 20))
-            have += len(parts[-1])
-        body = b"".join(parts)
-        body, buffer = body[:size], body[size:]
-        mode = next(
-            (mode for mode in (b"burst", b"paced", b"silent", b"flood") if b'"' + mode + b'"' in body[:200]), b""
-        )
-        try:
-            _answer(peer, mode)
-        except OSError:
-            print(time.monotonic(), flush=True)
-            return
-
-
-def _chunk(data: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(data), data)
-
-
-def _answer(peer: socket.socket, mode: bytes) -> None:
-    if not mode:
-        peer.sendall(
-            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
-            % (len(_WHOLE), _WHOLE)
-        )
-        return
-    peer.sendall(
-        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-        + _chunk(_START)
-    )
-    if mode == b"silent":
-        peer.recv(1)
-        raise ConnectionResetError
-    if mode == b"flood":
-        piece = _chunk(_DELTA * 100)
-        for _ in range(6000):
-            peer.sendall(piece)
-    elif mode == b"burst":
-        peer.sendall(_chunk(_DELTA) * EVENTS)
-    else:
-        for _ in range(EVENTS):
-            peer.sendall(_chunk(_DELTA))
-            time.sleep(0.002)
-    peer.sendall(_chunk(_STOP) + b"0\r\n\r\n")
-
-
-# The client and the figures
+from _bench_backend import EVENTS, WHOLE
 
 
 class Target:
@@ -201,12 +109,14 @@ def measure(target: Target, watched: list[int], count: int, requests: bytes, end
 
 
 def figures() -> dict[str, Any]:
-    here = str(Path(__file__).resolve())
-    with tempfile.TemporaryDirectory() as home, started([here, "backend"]) as upstream:
+    backend = str(Path(__file__).resolve().with_name("_bench_backend.py"))
+    with tempfile.TemporaryDirectory() as home, started([backend]) as upstream:
         port = int(_line(upstream))
         config = Path(home, "config.toml")
         config.write_text(
             f'[providers.anthropic]\nbase_url = "http://127.0.0.1:{port}"\napi_key = "sk-benchmark"\n'
+            f'[providers.chat]\nbase_url = "http://127.0.0.1:{port}/v1"\n'
+            f'[providers.responses]\nbase_url = "http://127.0.0.1:{port}/v1"\n'
             '[aliases]\nbig = "anthropic:claude-opus-5-5"\n'
         )
         arguments = ["-m", "ccrouter", "serve", "--port", "0", "--print-env=json", "--config", str(config)]
@@ -229,15 +139,25 @@ def figures() -> dict[str, Any]:
 
 
 def _costs(direct: Target, routed: Target, upstream: int, router: int) -> dict[str, Any]:
-    whole, chunked = _WHOLE[-20:], b"0\r\n\r\n"
+    """Of requests and events. Direct ones are always in the Messages format: what there would be without a router."""
+    whole, chunked = WHOLE[-20:], b"0\r\n\r\n"
     result: dict[str, Any] = {}
     rows: list[tuple[str, int, bytes, bytes, int]] = [
         ("request_50kb", 600, body("whole", 50_000), whole, 1),
         ("request_50kb_renamed", 600, body("whole", 50_000, "big"), whole, 1),
+        ("request_150kb", 300, body("brief", 150_000), chunked, 1),
+        ("request_150kb_chat", 300, body("brief", 150_000, "chat:brief"), chunked, 1),
+        ("request_150kb_responses", 300, body("brief", 150_000, "responses:brief"), chunked, 1),
         ("request_1mb", 100, body("whole", 1_000_000), whole, 1),
         ("stream_burst", 100, body("burst", 50_000), chunked, EVENTS),
+        ("stream_burst_chat", 100, body("burst", 50_000, "chat:burst"), chunked, EVENTS),
+        ("stream_burst_responses", 100, body("burst", 50_000, "responses:burst"), chunked, EVENTS),
         ("stream_paced", 3, body("paced", 50_000), chunked, EVENTS),
     ]
+    brief = {
+        wire: measure(routed, [router], 200, body("brief", 50_000, model), chunked)
+        for wire, model in (("", "claude-opus-5-5"), ("_chat", "chat:brief"), ("_responses", "responses:brief"))
+    }
     for name, count, requests, end, events in rows:
         warm = 1 if name == "stream_paced" else 20
         alone = measure(direct, [upstream, os.getpid()], count, requests, end, warm)
@@ -247,9 +167,13 @@ def _costs(direct: Target, routed: Target, upstream: int, router: int) -> dict[s
             "direct_ms": round(alone * 1e3, 3),
             "ratio": round(added / alone, 2),
         }
+        wire = next((wire for wire in ("_chat", "_responses") if name.endswith(wire)), "")
+        if wire:
+            result[name]["times_messages"] = round(
+                result[name]["router_ms"] / result[name.removesuffix(wire)]["router_ms"], 2
+            )
         if events > 1:
-            base = result["request_50kb"]["router_ms"] / 1e3
-            result[name]["router_us_an_event"] = round((added - base) / events * 1e6, 1)
+            result[name]["router_us_an_event"] = round((added - brief[wire]) / events * 1e6, 1)
     return result
 
 
@@ -295,10 +219,7 @@ def _memories(routed: Target, router: int) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="dist-scripts/bench", description="What the router costs.")
     parser.add_argument("--json", action="store_true", help="the figures for a machine to read")
-    parser.add_argument("role", nargs="?", choices=["backend"], help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.role == "backend":
-        backend()
     result = figures()
     if args.json:
         print(json.dumps(result))
