@@ -1,4 +1,4 @@
-"""The backend of ``dist-scripts/bench``, a program of its own: it answers from memory with as little work as it can.
+"""The backend of ``dist-scripts/bench``, a program of its own: it answers from memory, with little work.
 
 What it answers is told by a word in the first 200 bytes of the request, as its model or beside it: ``whole`` (a
 reply in one piece; the word may be missing), ``brief`` (the shortest stream), ``burst`` (500 events at once),
