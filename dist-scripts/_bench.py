@@ -139,7 +139,7 @@ def figures() -> dict[str, Any]:
 
 
 def _costs(direct: Target, routed: Target, upstream: int, router: int) -> dict[str, Any]:
-    """Of requests and events. Direct ones are always in the Messages format, as there would be without a router."""
+    """Of requests and events. Direct ones are in the Messages format always, as without a router."""
     whole, chunked = WHOLE[-20:], b"0\r\n\r\n"
     result: dict[str, Any] = {}
     rows: list[tuple[str, int, bytes, bytes, int]] = [
