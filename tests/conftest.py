@@ -1,4 +1,8 @@
-"""Set-up that all tests share: what a skip means, and how hypothesis searches."""
+"""Set-up that all tests share: what a skip means, how hypothesis searches, and ``--update-cases``.
+
+``pytest tests/translate tests/matrix --update-cases`` rewrites what golden cases and the matrix expect; the diff is
+the review.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,16 @@ hypothesis.settings.load_profile("house")
 
 #: On tests that `only_on` skipped: they have no meaning here, so nothing is missing.
 MEANINGLESS_HERE = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--update-cases", action="store_true", help="rewrite what golden cases and the matrix expect")
+
+
+@pytest.fixture
+def update_cases(request):
+    """Whether to write instead of compare."""
+    return bool(request.config.getoption("--update-cases"))
 
 
 def nothing_may_be_skipped():

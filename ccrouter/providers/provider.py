@@ -42,6 +42,11 @@ class Preset:
     auth: Auth = "none"
     key_env: tuple[str, ...] = ()
     key_required: bool = False
+    log_in: str = ""
+    """What mends a refused login, where the credential is one and no key; the end of a sentence."""
+    codes: tuple[tuple[str, int], ...] = ()
+    """What the vendor's own codes mean, as the status that tells the same: 402 a balance or plan that is used up,
+    413 a prompt that is too long, and so on."""
     wire: Wire = "messages"
     """The wire that is spoken unless the configuration says another one that it has."""
     messages_path: str | None = "/v1/messages"
@@ -50,6 +55,8 @@ class Preset:
     """Where it speaks Chat Completions; None where it doesn't."""
     responses_path: str | None = None
     """Where it speaks Responses; None where it doesn't."""
+    responses_count_path: str | None = None
+    """Where it counts the tokens of a Responses request."""
     falls_back: bool = False
     """Without an endpoint for Responses it is spoken to by Chat Completions, unless the configuration insists."""
     models_path: str | None = "/v1/models"
@@ -69,6 +76,11 @@ class Preset:
     """The first system block of Claude Code speaks of billing; only Anthropic strips it."""
     noted: str = ""
     """When and where these facts were seen."""
+
+    @property
+    def native(self) -> bool:
+        """Whether its errors pass as they are: they are those whose words the client's recovery matches."""
+        return self.first_party or self.transport == "demo"
 
     def path(self, wire: Wire) -> str | None:
         """Where a wire is spoken; None where it isn't."""
@@ -93,6 +105,8 @@ class Model:
     name: str | None = None
     window: int | None = None
     vision: bool | None = None
+    max_output: int | None = None
+    """The largest ``max_tokens`` that it takes."""
 
 
 @frozen(kw_only=True)
@@ -133,6 +147,11 @@ class Target:
 
     provider: Provider
     model: str
+
+    @property
+    def known(self) -> Model:
+        """What the configuration says of the model, at least its name."""
+        return next((each for each in self.provider.models if each.id == self.model), Model(self.model))
 
     def __str__(self) -> str:
         return f"{self.provider.name}:{self.model}"

@@ -14,6 +14,10 @@ from attrs import frozen
 #: ``reasoning: {effort}`` (OpenRouter); Gemini's ``extra_body.google.thinking_config``.
 Ask = Literal["none", "reasoning_effort", "thinking", "enable_thinking", "reasoning", "google"]
 
+#: How the client's cache marks are written: not at all; OpenAI's ``prompt_cache_breakpoint``; ``cache_control`` as
+#: the client says it.
+Marks = Literal["none", "openai", "anthropic"]
+
 #: What goes back of a model's own reasoning: nothing; a string field of the assistant's message; OpenRouter's
 #: list as it came; Mistral's list of content; Gemini's signatures beside the calls.
 Replay = Literal["none", "reasoning_content", "reasoning", "reasoning_details", "content", "google"]
@@ -27,11 +31,17 @@ class Quirks:
     max_output: int | None = None
     """The largest ``max_tokens`` that is taken, None where it is not known."""
     ask: Ask = "none"
+    thinking_on: Literal["enabled", "adaptive"] = "enabled"
+    """The ``type`` of ``thinking`` that is on."""
+    keep_thinking: bool = False
+    """``thinking.clear_thinking: false`` lets a model see the reasoning of all its earlier turns (GLM)."""
+    reasoning_split: bool = False
+    """``reasoning_split: true`` tells reasoning apart from the text (MiniMax)."""
     efforts: tuple[str, ...] = ("low", "medium", "high")
     """The words for effort, weakest first; a stronger one than there is becomes the strongest."""
     replay: Replay = "none"
     replay_always: bool = False
-    """The field must be there on every assistant message with calls, even empty (DeepSeek: 400 otherwise)."""
+    """The field must be there on every assistant message, even empty (DeepSeek: 400 once there are calls)."""
     system_role: Literal["system", "developer"] = "system"
     later_system: Literal["system", "developer", "user"] = "user"
     """The role of system messages in mid-conversation; ``user`` for chat templates that take one at the start."""
@@ -42,6 +52,10 @@ class Quirks:
     """Tool messages may hold images; otherwise they follow in a user message."""
     files: bool = False
     """PDFs are taken as ``file`` parts."""
+    file_links: bool = False
+    """On the chat wire, a file's URL is taken in place of its data. Responses takes it wherever it takes files."""
+    prefix: bool = False
+    """An answer that the client has begun must say ``prefix: true`` (Mistral)."""
     parallel_tool_calls: bool = True
     tool_choices: frozenset[str] = frozenset({"auto", "none", "required", "function"})
     """Which forms of ``tool_choice`` are taken."""
@@ -52,6 +66,11 @@ class Quirks:
     response_format: Literal["json_schema", "json_object", "none"] = "json_schema"
     cache_key: bool = False
     """``prompt_cache_key`` is understood."""
+    cache_marks: Marks = "none"
+    marked_models: tuple[str, ...] = ("",)
+    """How the names begin of the models that take ``cache_marks``; ``gpt-5.6+``: from this version on."""
+    result_marks: bool = True
+    """Tool messages may hold marks."""
     session_headers: tuple[str, ...] = ()
     """Headers in which the backend wants an id of the conversation."""
     call_ids: Literal["any", "nine"] = "any"
@@ -74,4 +93,4 @@ class Quirks:
     search_sources: bool = False
     """``include: ["web_search_call.action.sources"]`` is understood."""
     plain_models: tuple[str, ...] = ()
-    """How the names of models begin that don't reason, and refuse to be asked about it; on both wires."""
+    """How the names of models begin that refuse to be asked for reasoning; on both wires."""

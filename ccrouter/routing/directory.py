@@ -1,15 +1,15 @@
 """Which providers there are at one moment: the configured ones, and those that were found. Pure.
 
-Without any configuration a router still finds what its user has: a Claude login or key, keys of the presets in
-the environment, and local servers on their default ports. What is found never takes the place of what is
-configured. The demo model stands in only when there is nothing else.
+Without any configuration a router still finds what its user has: logins of other programs on this machine, keys
+of the presets in the environment, and local servers on their default ports. What is found never takes the place of
+what is configured. The demo model stands in only when there is nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from ccrouter.providers.provider import Preset, Provider, Timeouts
+from ccrouter.providers.provider import Auth, Preset, Provider, Timeouts
 from ccrouter.routing.config import Config
 from ccrouter.routing.names import Directory
 
@@ -27,14 +27,14 @@ def build(
     config: Config,
     presets: Mapping[str, Preset],
     *,
-    login: bool,
+    logins: Collection[Auth],
     environ: Collection[str],
     running: Collection[str],
 ) -> Directory:
     """The directory, without the models that its providers list.
 
-    ``login``: this machine has a Claude login. ``environ``: names of variables that are set. ``running``: presets
-    whose server answered on its default port.
+    ``logins``: those of other programs on this machine, as presets name them. ``environ``: names of variables that
+    are set. ``running``: presets whose server answered on its default port.
     """
     addressable = dict(config.providers)
     found: dict[str, Provider] = {}
@@ -44,7 +44,7 @@ def build(
             continue
         addressable[preset.name] = provider
         has_key = any(name in environ for name in preset.key_env) and preset.key_required
-        if has_key or preset.name in running or (login and preset.auth == "client"):
+        if has_key or preset.name in running or preset.auth in logins:
             found[preset.name] = provider
     providers = config.providers | found
     if not providers:

@@ -197,7 +197,7 @@ class _Builder:
                 (*place, "wire"), f"the preset `{preset.name}` does not speak it; {' and '.join(spoken)} it does"
             )
             return None
-        url = _trimmed(table.base_url, path) if table.base_url else preset.base_url
+        url = _trimmed(table.base_url, preset) if table.base_url else preset.base_url
         if url is None:
             self._refuse(place, f"needs `base_url`: the preset `{preset.name}` does not know where it is")
             return None
@@ -290,18 +290,28 @@ class _Builder:
             aliases = self._file.aliases
             inner = [(each, self._alias(each)) for each in aliases[alias]]
             ends = [end for each, short in inner for end in (aliases[short] if short else (each,))]
-            if not all(map(self._names_provider, ends)):
+            if (homeless := next(filter(None, map(self._homeless, ends)), None)) is not None:
+                self._refuse(("default",), f"by way of the alias `{shown(alias)}`: {homeless}")
+            elif not all(map(self._names_provider, ends)):
                 words = f"the alias `{shown(alias)}` leads to names without a provider"
                 self._refuse(("default",), f"{words}; write them as `PROVIDER:MODEL`")
             return
-        if name in self._presets:
-            words = f"the preset `{name}` does not know where it is; add [providers.{name}] with its base_url"
-            self._refuse(("default",), words)
+        if (homeless := self._homeless(name)) is not None:
+            self._refuse(("default",), homeless)
             return
         known = dict.fromkeys([*self._file.providers, *self._presets, *self._file.aliases])
         near = nearest(name, known)
         hint = f"did you mean `{shown(near)}`?" if near else f"there are: {', '.join(map(shown, known))}"
         self._refuse(("default",), f"`{shown(name)}` is no provider, preset or alias; {hint}")
+
+    def _homeless(self, name: str) -> str | None:
+        """What is wrong with a name that leads to a preset without an address; None for any other."""
+        provider = _SEPARATORS.split(name, maxsplit=1)[0]
+        preset = self._presets.get(provider)
+        if provider in self._file.providers or preset is None or preset.base_url is not None:
+            return None
+        table = f'[providers.{provider}] with base_url = "https://…"'
+        return f"the preset `{provider}` does not know where it is; add {table}"
 
     def _names_provider(self, name: str) -> bool:
         """``PROVIDER`` or ``PROVIDER:MODEL``."""
@@ -311,10 +321,16 @@ class _Builder:
         return reachable and model != [""]
 
 
-def _trimmed(url: str, path: str) -> str:
-    """A base URL without what the router adds to it: people copy URLs that end in /v1 or /v1/messages."""
-    parts = path.strip("/").split("/")
-    endings = ["/" + "/".join(parts[:end]) for end in range(len(parts), 0, -1)]
+def _trimmed(url: str, preset: Preset) -> str:
+    """A base URL without what the router adds to it: people copy URLs that end in /v1 or /v1/messages.
+
+    Of any wire: vendors write one base URL for each, and who speaks another may have copied that of Claude Code's.
+    """
+    endings = []
+    for wire in WIRES:
+        parts = (preset.path(cast("Wire", wire)) or "").strip("/").split("/")
+        endings += ["/" + "/".join(parts[:end]) for end in range(len(parts), 0, -1) if parts[0]]
+    endings.sort(key=len, reverse=True)
     while (ending := next((each for each in endings if urlsplit(url).path.endswith(each)), None)) is not None:
         url = url.removesuffix(ending).rstrip("/")
     return url

@@ -110,6 +110,9 @@ class ModelTable:
     name: Name | None = field(default=None, metadata=_for("The name to show."))
     window: Count | None = field(default=None, metadata=_for("Tokens of context."))
     vision: bool | None = field(default=None, metadata=_for("Whether it sees images."))
+    max_output: Count | None = field(
+        default=None, metadata=_for("The most tokens of one answer; a request for more is cut to it.")
+    )
 
 
 @frozen(kw_only=True)

@@ -4,15 +4,17 @@
 ``lane``                the Messages lane: to backends that speak the client's own format nothing is changed
                         that need not be
 ``turns``               a conversation as the bridges see it; ``conversation`` reads it from a request
-``chat_request``        to Chat Completions, ``chat_messages`` its messages; ``chat_reply`` back from it
+``chat_request``        to Chat Completions, ``chat_messages`` its messages; ``chat_reply`` back from it, with
+                        ``chat_reasoning`` and ``chat_failure`` for what may stand beside the answer or for it
 ``responses_request``   to OpenAI's Responses, ``responses_input`` its items; ``responses_reply`` back from it,
                         ``responses_items`` one item at a time
 ``blocks``              writes the content blocks of a Messages stream, for all dialects
 ``provenance``          ccrouter's own signature: who made a reasoning block, and what its maker needs back
 
-Facts that dialects share, most of them tables: ``foreign`` (what requests have in common), ``tools`` (names, ids),
-``schema``, ``calls`` (tool calls from fragments), ``thinking``, ``think_tags``, ``usage``, ``stops``; of errors
-``refusal``, ``overflow``, ``retry``.
+Facts that dialects share, most of them tables: ``foreign`` (what requests have in common), ``shown`` (texts,
+images, files, cache marks), ``limits`` (how long an answer may be), ``tools`` (names, ids), ``schema``, ``calls``
+(tool calls from fragments), ``thinking``, ``think_tags``, ``usage``, ``stops``; of errors ``refusal``,
+``overflow``, ``retry``.
 
 ``tokens``              how many tokens a request has, when no backend says
 """

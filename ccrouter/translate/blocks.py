@@ -6,41 +6,66 @@ method gives the events that follow from it.
 
 Tool calls come in whole: upstreams interleave, repeat and break their fragments in many ways, and a fragment that
 was sent can't be taken back. The reader gathers a call (`ccrouter.translate.calls`) and hands it over when its
-input is known to be a JSON object.
+input is known to be a JSON object. Meanwhile the client must see more than pings: after ten minutes of nothing
+else it gives up and asks again, but empty deltas count (Claude Code 2.1.329, tried 2026-11-20). `wait` sends them.
+
+**Signatures.** A signature without thinking to sign becomes a block of nothing else, in front of the block that
+follows it. One that nothing follows is left out: behind a text it would be the last block, and then the client
+takes that for its answer (Claude Code 2.1.329 with ``-p`` prints nothing, tried 2026-11-20).
+
+**Who wants no thinking** (``thinking: {type: disabled}``, as in the client's own small questions, which expect an
+answer of text only) gets none, from any dialect, wherever the reasoning stood: Anthropic sends none either. The
+one exception is what a backend refuses the next turn without: such a signature goes in front of the next tool
+call, and nowhere else. Reasoning that would have to go back as readable text is lost then; a backend that insists
+on its field gets it empty (`Quirks.replay_always`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ccrouter.wire import events
 from ccrouter.wire.events import Event
 
 
-class Blocks:
-    """The writer of one message. ``begun`` says whether message_start was given."""
+def wants_thinking(fields: Mapping[str, Any]) -> bool:
+    """Whether the request with these members leaves it to the model to think."""
+    thinking = fields.get("thinking")
+    return not (isinstance(thinking, Mapping) and thinking.get("type") == "disabled")
 
-    def __init__(self, message_id: str, model: str) -> None:
+
+#: How many characters of a call are gathered between two signs of life. A slow model writes ten in a second.
+_PULSE = 2_000
+
+
+class Blocks:
+    """The writer of one message. ``counts`` is asked once, for the usage that is known when the message begins."""
+
+    def __init__(
+        self,
+        message_id: str,
+        model: str,
+        *,
+        counts: Callable[[], Mapping[str, Any]] = dict,
+        thinking: bool = True,
+        signature: str = "",
+    ) -> None:
+        """``thinking``: it is wanted. ``signature``: of thinking that is not signed otherwise."""
         self._message_id = message_id
         self._model = model
+        self._counts = counts
+        self._thinking = thinking
+        self._default = signature
         self._index = 0
         self._open: str | None = None
-        self.begun = False
+        self._begun = False
+        self._waiting: list[str] = []
+        """Signatures for the front of the block that follows."""
+        self._gathered = 0
         self.called = False
         """Whether a tool call was among the blocks."""
-
-    def begin(self, usage: Mapping[str, Any] | None = None) -> list[Event]:
-        """message_start, once; ``usage`` as far as it is known."""
-        if self.begun:
-            return []
-        self.begun = True
-        return [
-            events.message_start(
-                self._message_id, self._model, {"input_tokens": 0, "output_tokens": 0, **(usage or {})}
-            )
-        ]
 
     def text(self, text: str) -> list[Event]:
         """More text. Empty text opens nothing."""
@@ -52,17 +77,34 @@ class Blocks:
         """More thinking, in the open thinking block or a new one."""
         if not text:
             return []
+        if not self._thinking:
+            return self.close()
         block = {"type": "thinking", "thinking": "", "signature": ""}
         return self._more("thinking", block, {"type": "thinking_delta", "thinking": text})
 
-    def sign(self, signature: str) -> list[Event]:
-        """Sign the open thinking block and close it; without one, a block of nothing but the signature."""
-        found = self.begin()
-        if self._open != "thinking":
-            found += self.close()
-            found += self._start("thinking", {"type": "thinking", "thinking": "", "signature": ""})
-        found.append(events.block_delta(self._index, {"type": "signature_delta", "signature": signature}))
-        return found + self.close()
+    def sign(self, signature: str, *, needed: bool = False) -> list[Event]:
+        """Sign the open thinking block and close it; without one, sign what follows.
+
+        ``needed``: the backend refuses its own calls without this.
+        """
+        if self._open == "thinking":
+            return self._close(signature)
+        if self._thinking or needed:
+            self._waiting.append(signature)
+        return self.close()
+
+    def wait(self, characters: int) -> list[Event]:
+        """A sign of life, now and then, while so many more characters of calls were gathered."""
+        self._gathered += characters
+        if self._gathered < _PULSE:
+            return []
+        self._gathered = 0
+        if self._open == "text":
+            return [events.block_delta(self._index, {"type": "text_delta", "text": ""})]
+        if not self._thinking:
+            return []
+        block = {"type": "thinking", "thinking": "", "signature": ""}
+        return self._more("thinking", block, {"type": "thinking_delta", "thinking": ""})
 
     def tool(self, call_id: str, name: str, arguments: Mapping[str, Any]) -> list[Event]:
         """A whole tool call. Its input travels in a delta: the client reads none from the block's start."""
@@ -75,40 +117,69 @@ class Blocks:
 
     def whole(self, block: dict[str, Any]) -> list[Event]:
         """A block that has no deltas, such as the result of a search."""
-        found = self.begin() + self.close()
-        found += self._start(str(block["type"]), block)
-        return found + self.close()
+        return self._start(str(block["type"]), block) + self.close()
 
     def close(self) -> list[Event]:
         """Close the open block, if any."""
-        if self._open is None:
-            return []
-        self._open = None
-        self._index += 1
-        return [events.block_stop(self._index - 1)]
+        return self._close(self._default)
 
-    def finish(self, stop_reason: str, usage: Mapping[str, Any], stop_sequence: str | None = None) -> list[Event]:
-        """The end of a whole message."""
-        found = self.begin() + self.close()
-        found.append(events.message_delta(stop_reason, {"output_tokens": 0, **usage}, stop_sequence))
+    def finish(
+        self, reason: str, usage: Mapping[str, Any], stop: str | None = None, explanation: str | None = None
+    ) -> list[Event]:
+        """The end of a whole message. ``explanation``: a refusal's own words."""
+        found = self._begin() + self.close()
+        if self._thinking and self._index == 0:
+            found += self._sign_what_follows()
+        details = {"type": "refusal", "category": None, "explanation": explanation or None}
+        found.append(
+            events.message_delta(
+                reason, {"output_tokens": 0, **usage}, stop, details if reason == "refusal" else None
+            )
+        )
         found.append(events.message_stop())
         return found
 
     def _call(self, kind: str, call_id: str, name: str, arguments: Mapping[str, Any]) -> list[Event]:
-        found = self.begin() + self.close()
-        found += self._start(kind, {"type": kind, "id": call_id, "name": name, "input": {}})
+        found = self._start(kind, {"type": kind, "id": call_id, "name": name, "input": {}})
         text = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
         found.append(events.block_delta(self._index, {"type": "input_json_delta", "partial_json": text}))
         return found + self.close()
 
     def _more(self, kind: str, block: dict[str, Any], delta: dict[str, Any]) -> list[Event]:
-        found = self.begin()
-        if self._open != kind:
-            found += self.close()
-            found += self._start(kind, block)
+        found = self._start(kind, block) if self._open != kind else []
         found.append(events.block_delta(self._index, delta))
         return found
 
     def _start(self, kind: str, block: dict[str, Any]) -> list[Event]:
+        found = self._begin() + self.close()
+        if self._thinking or kind == "tool_use":
+            found += self._sign_what_follows()
+        return found + self._opened(kind, block)
+
+    def _opened(self, kind: str, block: dict[str, Any]) -> list[Event]:
         self._open = kind
         return [events.block_start(self._index, block)]
+
+    def _sign_what_follows(self) -> list[Event]:
+        waiting, self._waiting = self._waiting, []
+        found: list[Event] = []
+        for signature in waiting:
+            found += self._opened("thinking", {"type": "thinking", "thinking": "", "signature": ""})
+            found += self._close(signature)
+        return found
+
+    def _close(self, signature: str) -> list[Event]:
+        if self._open is None:
+            return []
+        delta = {"type": "signature_delta", "signature": signature}
+        found = [events.block_delta(self._index, delta)] if self._open == "thinking" and signature else []
+        self._open = None
+        self._index += 1
+        return [*found, events.block_stop(self._index - 1)]
+
+    def _begin(self) -> list[Event]:
+        if self._begun:
+            return []
+        self._begun = True
+        usage = {"input_tokens": 0, "output_tokens": 0, **self._counts()}
+        return [events.message_start(self._message_id, self._model, usage)]

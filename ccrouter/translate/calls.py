@@ -45,8 +45,8 @@ class Calls:
     def __init__(self) -> None:
         self._all: list[_Gathered] = []
 
-    def feed(self, fragment: Mapping[str, Any]) -> None:
-        """One entry of a delta's ``tool_calls``."""
+    def feed(self, fragment: Mapping[str, Any]) -> int:
+        """One entry of a delta's ``tool_calls``. Returns how many characters of arguments it brought."""
         function = fragment.get("function")
         if not isinstance(function, Mapping):
             function = {}
@@ -56,18 +56,20 @@ class Calls:
         name = _text(function.get("name"))
         written = _written(function.get("arguments"))
         extra = fragment.get("extra_content")
-        if not (call_id or name or written):
-            return
         call = self._owner(index, call_id)
-        if call is None or call.is_followed_by(call_id, name, written):
-            call = _Gathered(index)
-            self._all.append(call)
+        if call_id or name or written:
+            if call is None or call.is_followed_by(call_id, name, written):
+                call = _Gathered(index)
+                self._all.append(call)
+        elif call is None:
+            return 0
         call.id = call.id or call_id
         call.name = call.name or name
         if written:
             call.pieces.append(written)
         if isinstance(extra, Mapping):
             call.extra.update(extra)
+        return len(written)
 
     @property
     def found(self) -> list[Call]:

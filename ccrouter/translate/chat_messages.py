@@ -8,20 +8,22 @@ Of a model's own reasoning that goes back which this provider asked for, told by
 ``{"f": "reasoning_content" | "reasoning"}``   the text of the thinking, in that member of the message
 ``{"f": "reasoning_details", "d": [...]}``     the list as it came
 ``{"f": "content", "d": [...]}``               these chunks in front of the content
-``{"f": "google", "c": {call id: signature}}`` the signatures beside the calls that they came with
+``{"f": "google", "c": {call id: signature}, "t": signature}`` the signatures beside the calls that they came with,
+and the one of the message itself; either may be missing
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks, Replay
+from ccrouter.translate.shown import Chunk, Shapes, Shown, reminder
 from ccrouter.translate.tools import Ids, Names
-from ccrouter.translate.turns import Call, Conversation, Document, Image, Result, Text, Thinking, Turn
+from ccrouter.translate.turns import Call, Conversation, Result, Text, Thinking, Turn
 
 Message = dict[str, Any]
 
@@ -32,6 +34,8 @@ _NOTHING = "(no text)"
 _NO_SIGNATURE = "skip_thought_signature_validator"
 
 _FIELDS = frozenset({"reasoning_content", "reasoning"})
+#: Payloads that only the model understands that made them.
+_SIGNED = frozenset({"reasoning_details", "google"})
 #: Which payloads go back, by how the provider wants reasoning replayed.
 _REPLAYED: Mapping[Replay, frozenset[str]] = {
     "none": frozenset(),
@@ -48,42 +52,56 @@ def render(
 ) -> tuple[list[Message], list[str]]:
     """The messages, and what was left out of them. ``also`` is said behind the client's own system prompt."""
     writer = _Writer(target, names)
-    system = [part.text for part in conversation.system] + ([also] if also else [])
-    if system:
-        writer.add(writer.quirks.system_role, "\n\n".join(system))
+    writer.system([*conversation.system, *([Text(also)] if also else [])])
     for turn in conversation.turns:
         writer.turn(turn)
-    writer.flush()
-    return writer.messages, writer.changes
+    writer.end()
+    return writer.messages, list(writer.left_out)
 
 
 class _Writer:
     def __init__(self, target: Target, names: Names) -> None:
-        self.quirks: Quirks = target.provider.preset.quirks
         self.messages: list[Message] = []
-        self._left_out: dict[str, None] = {}
-        self._provider = target.provider.name
-        self._names = names
-        self._ids = Ids(self.quirks.call_ids)
-        self._user: list[dict[str, Any]] = []
-        blind = any(model.id == target.model and model.vision is False for model in target.provider.models)
-        self._images = self.quirks.images and not blind
-
-    @property
-    def changes(self) -> list[str]:
+        self.left_out: dict[str, None] = {}
         """What was left out, each kind once."""
-        return list(self._left_out)
+        self._quirks: Quirks = target.provider.preset.quirks
+        self._maker = (target.provider.name, target.model)
+        self._names = names
+        self._ids = Ids(self._quirks.call_ids)
+        link = _file if self._quirks.file_links else None
+        self._shown = Shown(target, Shapes(_text, _image, _file, link), self.left_out)
+        self._user: list[Chunk] = []
 
-    def add(self, role: str, content: Any, **more: Any) -> None:
+    def system(self, texts: list[Text]) -> None:
+        """The system prompt, if there is one."""
+        if texts:
+            self._add(self._quirks.system_role, self._content(self._shown.chunks(texts)))
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._flush()
+        if self._quirks.prefix and self.messages and self.messages[-1]["role"] == "assistant":
+            self.messages[-1]["prefix"] = True
+
+    def _add(self, role: str, content: Any, **more: Any) -> None:
         """One message, behind whatever the user said before it."""
-        self.flush()
+        self._flush()
         self.messages.append({"role": role, "content": content, **more})
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         """The user's message that is being gathered, if any."""
         if self._user:
-            self.messages.append({"role": "user", "content": _content(self._user)})
+            self.messages.append({"role": "user", "content": self._content(self._user)})
             self._user = []
+
+    def _content(self, chunks: list[Chunk], *, marked: bool = True) -> Any:
+        """A plain string when it is only text: every server and template takes that.
+
+        Not where marks may stand: the prompt must be the same when a mark has moved on.
+        """
+        if any(chunk["type"] != "text" for chunk in chunks) or (marked and self._shown.marks != "none"):
+            return chunks
+        return "\n\n".join(chunk["text"] for chunk in chunks)
 
     def turn(self, turn: Turn) -> None:
         """The messages of one turn."""
@@ -97,77 +115,46 @@ class _Writer:
                 moved = [self._result(result) for result in results]
                 for chunks in moved:
                     self._user += chunks
-                self._user += self._chunks(turn.parts)
+                self._user += self._shown.chunks(turn.parts)
 
     # What the user, the tools and the system say
 
     def _later_system(self, turn: Turn) -> None:
-        texts = [part.text for part in turn.parts if isinstance(part, Text)]
-        if self.quirks.later_system == "user":
-            self._user += [_text(_reminder(text)) for text in texts]
+        texts = self._shown.chunks(part for part in turn.parts if isinstance(part, Text))
+        if self._quirks.later_system == "user":
+            self._user += map(reminder, texts)
         elif texts:
-            self.add(self.quirks.later_system, "\n\n".join(texts))
-        self._user += self._chunks(part for part in turn.parts if not isinstance(part, Text))
+            self._add(self._quirks.later_system, self._content(texts))
+        self._user += self._shown.chunks(part for part in turn.parts if not isinstance(part, Text))
 
-    def _result(self, result: Result) -> list[dict[str, Any]]:
+    def _result(self, result: Result) -> list[Chunk]:
         """Adds the tool's message. Returns what such a message can't hold, for the user's that follows."""
-        chunks = self._chunks(result.parts)
+        marked = self._quirks.result_marks
+        chunks = self._shown.chunks(result.parts, marked=marked)
         texts = [chunk for chunk in chunks if chunk["type"] == "text"]
         others = [chunk for chunk in chunks if chunk["type"] != "text"]
         if result.is_error:
-            first = texts[0]["text"] if texts else "the tool failed"
-            texts[:1] = [_text(f"[error] {first}")]
+            first = texts[0] if texts else _text("the tool failed")
+            texts[:1] = [{**first, "text": f"[error] {first['text']}"}]
         call_id = self._ids.there(result.call_id)
-        if others and self.quirks.result_images and all(chunk["type"] == "image_url" for chunk in others):
+        if others and self._quirks.result_images and all(chunk["type"] == "image_url" for chunk in others):
             kept = texts + others if result.is_error else chunks
-            self.add("tool", kept, tool_call_id=call_id)
+            self._add("tool", kept, tool_call_id=call_id)
             return []
         if others:
             texts.append(_text("(see the attachment in the next message)"))
-        self.add("tool", _content(texts), tool_call_id=call_id)
+        self._add("tool", self._content(texts, marked=marked), tool_call_id=call_id)
         return [_text(f"[attachment to the result of {call_id}]"), *others] if others else []
-
-    def _chunks(self, parts: Iterable[object]) -> list[dict[str, Any]]:
-        found = []
-        for part in parts:
-            match part:
-                case Text():
-                    found.append(_text(part.text))
-                case Image():
-                    found.append(self._image(part))
-                case Document():
-                    found.append(self._document(part))
-        return found
-
-    def _image(self, image: Image) -> dict[str, Any]:
-        if not self._images:
-            self._leave_out("image: left out, the model takes only text")
-            return _text("[image omitted: current model is text-only]")
-        url = image.url if image.url is not None else f"data:{image.media_type};base64,{image.data}"
-        return {"type": "image_url", "image_url": {"url": url}}
-
-    def _document(self, document: Document) -> dict[str, Any]:
-        if document.text is not None:
-            return _text(f"[document: {document.name}]\n{document.text}")
-        if self.quirks.files and document.data is not None:
-            data = f"data:{document.media_type};base64,{document.data}"
-            return {"type": "file", "file": {"filename": document.name, "file_data": data}}
-        self._leave_out("document: left out, the backend takes no such file")
-        place = f" at {document.url}" if document.url is not None else ""
-        return _text(f"[document omitted: {document.name}{place} can't be read by the current model]")
-
-    def _leave_out(self, what: str) -> None:
-        self._left_out[what] = None
 
     # What the assistant says
 
     def _assistant(self, turn: Turn) -> None:
-        chunks = self._chunks(turn.parts)
+        chunks = self._shown.chunks(turn.parts, marked=False)
         text = "\n\n".join(chunk["text"] for chunk in chunks if chunk["type"] == "text")
         if any(chunk["type"] != "text" for chunk in chunks):
-            self._leave_out("assistant: an image or a file of its own left out")
+            self.left_out["assistant: an image or a file of its own left out"] = None
         calls = [part for part in turn.parts if isinstance(part, Call)]
-        more = self._reasoning(turn, has_calls=bool(calls))
+        more = self._reasoning(turn)
         front = more.pop("content", [])
         signatures = more.pop("google", {})
         content: Any = text or (None if calls else _NOTHING)
@@ -175,32 +162,51 @@ class _Writer:
             content = [*front, _text(text)] if text else front
         if calls:
             more["tool_calls"] = [self._call(call, signatures.get(call.id)) for call in calls]
-            if self.quirks.replay == "google" and not any(call.id in signatures for call in calls):
+            if self._quirks.replay == "google" and not any(call.id in signatures for call in calls):
                 more["tool_calls"][0]["extra_content"] = _signature(_NO_SIGNATURE)
-        self.add("assistant", content, **more)
+        self._add("assistant", content, **more)
 
     def _call(self, call: Call, signature: str | None) -> dict[str, Any]:
         function = {"name": self._names.there(call.name), "arguments": compact(call.input)}
         found = {"id": self._ids.there(call.id), "type": "function", "function": function}
         return found if signature is None else {**found, "extra_content": _signature(signature)}
 
-    def _reasoning(self, turn: Turn, *, has_calls: bool) -> dict[str, Any]:
+    def _reasoning(self, turn: Turn) -> dict[str, Any]:
         """What goes back of the reasoning in a turn, by the member that it goes to."""
         found: dict[str, Any] = {}
         for part in turn.parts:
-            if not isinstance(part, Thinking) or part.origin is None or part.origin.provider != self._provider:
+            if not isinstance(part, Thinking):
                 continue
-            match part.origin.payload:
-                case {"f": str(kind)} if kind in _FIELDS & _REPLAYED[self.quirks.replay]:
+            match self._own(part):
+                case {"f": str(kind)} if kind in _FIELDS:
                     found[kind] = found.get(kind, "") + part.text
-                case {"f": str(kind), "d": list(chunks)} if kind in _REPLAYED[self.quirks.replay]:
+                case {"f": "google", **signed}:
+                    calls, own = signed.get("c"), signed.get("t")
+                    said = calls.items() if isinstance(calls, dict) else ()
+                    found.setdefault("google", {}).update((key, one) for key, one in said if isinstance(one, str))
+                    if isinstance(own, str):
+                        found["extra_content"] = _signature(own)
+                case {"f": str(kind), "d": list(chunks)}:
                     found[kind] = found.get(kind, []) + chunks
-                case {"f": "google", "c": dict(signatures)} if self.quirks.replay == "google":
-                    said = {key: value for key, value in signatures.items() if isinstance(value, str)}
-                    found["google"] = found.get("google", {}) | said
-        if self.quirks.replay_always and has_calls and self.quirks.replay in _FIELDS:
-            found.setdefault(self.quirks.replay, "")
-        return {kind: said for kind, said in found.items() if said or kind == self.quirks.replay}
+                case _:
+                    self.left_out["thinking: left out, nothing that this backend takes back"] = None
+        replay = self._quirks.replay
+        if self._quirks.replay_always and replay in _FIELDS:
+            found.setdefault(replay, "")
+        return {kind: said for kind, said in found.items() if said or kind == replay}
+
+    def _own(self, thinking: Thinking) -> object:
+        """The payload that a block brought along, where the target is its maker and wants it; else None.
+
+        Words are any model's of the provider; what is signed or encrypted is the one model's.
+        """
+        origin, replay = thinking.origin, self._quirks.replay
+        if origin is None or not isinstance(origin.payload, dict) or origin.provider != self._maker[0]:
+            return None
+        kind = origin.payload.get("f")
+        if kind not in _REPLAYED[replay] or (kind in _SIGNED and origin.model != self._maker[1]):
+            return None
+        return origin.payload
 
 
 def compact(value: Any) -> str:
@@ -214,22 +220,17 @@ def compact(value: Any) -> str:
     raise ApiError(400, "invalid_request_error", words)
 
 
-def _reminder(text: str) -> str:
-    if text.lstrip().startswith("<system-reminder>"):
-        return text
-    return f"<system-reminder>\n{text}\n</system-reminder>"
-
-
 def _signature(signature: str) -> dict[str, Any]:
     return {"google": {"thought_signature": signature}}
 
 
-def _text(text: str) -> dict[str, Any]:
+def _text(text: str) -> Chunk:
     return {"type": "text", "text": text}
 
 
-def _content(chunks: list[dict[str, Any]]) -> Any:
-    """A plain string when it is only text: every server and template takes that."""
-    if all(chunk["type"] == "text" for chunk in chunks):
-        return "\n\n".join(chunk["text"] for chunk in chunks)
-    return chunks
+def _image(url: str) -> Chunk:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _file(name: str, data: str) -> Chunk:
+    return {"type": "file", "file": {"filename": name, "file_data": data}}

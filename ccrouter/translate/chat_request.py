@@ -15,7 +15,7 @@ from typing import Any
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
-from ccrouter.translate import chat_messages, conversation, foreign, lane, schema, thinking
+from ccrouter.translate import chat_messages, conversation, foreign, lane, limits, schema, thinking
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.tools import Names
 from ccrouter.translate.turns import Conversation, Tool
@@ -55,12 +55,16 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     changes += left_out
     body: dict[str, Any] = {"model": target.model, "messages": messages}
     body |= _tools(said.tools, fields, quirks, names, changes)
-    body |= _limits(fields, quirks, changes)
+    body |= _limits(request, target, changes)
     wanted = thinking.asked(fields, said)
     asked = {} if target.model.startswith(quirks.plain_models) else thinking.words(wanted, quirks)
     if not asked and (wanted.on is not None or wanted.effort):
         changes.append("thinking: left to the backend")
+    elif asked.keys() == {"thinking"} and wanted.on and wanted.strength:  # a switch, without a measure
+        changes.append("thinking: how much is left to the backend")
     body |= asked
+    if quirks.reasoning_split:
+        body["reasoning_split"] = True
     if also:
         changes.append("output_config.format: asked for in words")
     body |= answer
@@ -157,14 +161,14 @@ def _tool(tool: Tool, quirks: Quirks, names: Names) -> dict[str, Any]:
 # Everything else
 
 
-def _limits(fields: Mapping[str, Any], quirks: Quirks, changes: list[str]) -> dict[str, Any]:
+def _limits(request: MessagesRequest, target: Target, changes: list[str]) -> dict[str, Any]:
+    fields, quirks = request.fields, target.provider.preset.quirks
     found: dict[str, Any] = {}
-    most = fields.get("max_tokens")
-    if type(most) is int:
-        taken = max(most, 1) if quirks.max_output is None else min(max(most, 1), quirks.max_output)
-        found[quirks.max_tokens] = taken
-        if taken != most:
-            changes.append(f"max_tokens: {str(most)[:24]} -> {taken}")
+    most = limits.output(request, target)
+    if most is not None:
+        taken = found[quirks.max_tokens] = max(most, 1)
+        if taken != fields["max_tokens"]:
+            changes.append(f"max_tokens: {str(fields['max_tokens'])[:24]} -> {taken}")
     given = fields.get("stop_sequences")
     stops = [each for each in given if isinstance(each, str) and each] if isinstance(given, list) else []
     if stops[: quirks.stops]:

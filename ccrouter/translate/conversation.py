@@ -21,16 +21,16 @@ from ccrouter.translate.turns import (
     Conversation,
     Document,
     Image,
+    Mark,
     Part,
     Result,
     ServerTool,
+    Shown,
     Text,
     Thinking,
     Tool,
     Turn,
 )
-
-Shown = Text | Image | Document
 
 #: What stands where a call's answer is missing, or said nothing: no wire takes a call without a result.
 UNFINISHED = "(no result: the call was not finished)"
@@ -89,7 +89,7 @@ class _Reader:
             elif place == 0 and text.startswith(ATTRIBUTION):
                 self._note("system: attribution block dropped")
             else:
-                found += _words(text, block)
+                found += [evolve(each, mark=_mark(block)) for each in _words(text)]
         return tuple(found)
 
     def _tools(self, tools: object) -> tuple[tuple[Tool, ...], tuple[ServerTool, ...]]:
@@ -188,19 +188,22 @@ class _Reader:
                 parts += self._shown(each)
         yield Result(
             call_id if isinstance(call_id, str) else "",
-            tuple(parts) or (Text(SILENT, _is_marked(block)),),
+            tuple(_marked(parts or [Text(SILENT)], block)),
             block.get("is_error") is True,
         )
 
-    def _shown(self, block: object) -> Iterator[Shown]:
-        """What can be shown of a block to any model, wherever it stands."""
+    def _shown(self, block: object) -> list[Shown]:
+        """What can be shown of a block to any model, wherever it stands; its mark is on the last of it."""
         kind = block.get("type") if isinstance(block, Mapping) else None
         if not isinstance(block, Mapping) or not isinstance(kind, str):
             self._note("content: a block without a type left out")
-            return
+            return []
+        return _marked(list(self._said(kind, block)), block)
+
+    def _said(self, kind: str, block: Mapping[str, Any]) -> Iterator[Shown]:
         match kind:
             case "text":
-                yield from _words(block.get("text"), block)
+                yield from _words(block.get("text"))
             case "image":
                 yield self._image(block.get("source"))
             case "document":
@@ -217,7 +220,7 @@ class _Reader:
             case "tool_removal":
                 yield Text(f"The tool {_tool_named(_inside(block, 'tool'))} must not be called from here on.")
             case "compaction":
-                yield from _words(block.get("content"), block)
+                yield from _words(block.get("content"))
             case "web_search_tool_result":
                 self._note("web_search_tool_result: told as text")
                 yield from _words(_hits(block.get("content")))
@@ -244,10 +247,9 @@ class _Reader:
         source, title = _inside(block, "source"), block.get("title")
         kind, data, url, content = (source.get(each) for each in ("type", "data", "url", "content"))
         name = title if isinstance(title, str) and title else "document"
-        if kind == "text" and isinstance(data, str) and data:
-            yield Document("text/plain", name, text=data)
-        elif kind == "content" and isinstance(content, str) and content:
-            yield Document("text/plain", name, text=content)
+        text = {"text": data, "content": content}.get(kind) if isinstance(kind, str) else None
+        if isinstance(text, str) and text:
+            yield Document("text/plain", name, text=text)
         elif kind == "content" and isinstance(content, list):
             yield Text(f"[document: {name}]")
             for each in content:
@@ -270,7 +272,7 @@ class _Reader:
             if isinstance(each, Mapping) and isinstance(each.get("text"), str)
         ]
         head = [each for each in (block.get("title"), block.get("source")) if isinstance(each, str)]
-        yield from _words("\n".join([*head, *texts]), block)
+        yield from _words("\n".join([*head, *texts]))
 
     def _list(self, value: object, where: str) -> list[Any]:
         if isinstance(value, list):
@@ -352,14 +354,23 @@ class _Reader:
         return own
 
 
-def _words(text: object, block: Mapping[str, Any] | None = None) -> Iterator[Text]:
+def _words(text: object) -> Iterator[Text]:
     """Nothing for what is blank: most wires refuse it."""
     if isinstance(text, str) and text.strip():
-        yield Text(text, block is not None and _is_marked(block))
+        yield Text(text)
 
 
-def _is_marked(block: Mapping[str, Any]) -> bool:
-    return isinstance(block.get("cache_control"), Mapping)
+def _mark(block: Mapping[str, Any]) -> Mark | None:
+    """The client's cache mark on a block."""
+    said = block.get("cache_control")
+    ttl = said.get("ttl") if isinstance(said, Mapping) else None
+    return Mark(ttl if isinstance(ttl, str) else None) if isinstance(said, Mapping) else None
+
+
+def _marked(parts: list[Shown], block: Mapping[str, Any]) -> list[Shown]:
+    """The parts of a block, its mark on the last of them: nothing of the block comes after it."""
+    mark = _mark(block)
+    return [*parts[:-1], evolve(parts[-1], mark=mark)] if parts and mark is not None else parts
 
 
 def _inside(block: Mapping[str, Any], key: str) -> Mapping[str, Any]:

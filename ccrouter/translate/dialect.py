@@ -41,8 +41,16 @@ class Stream(Protocol):
     whether the last one was seen.
     """
 
-    first: str | None
-    ended: bool
+    @property
+    def first(self) -> str | None: ...
+
+    @property
+    def ended(self) -> bool: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See `Reply`."""
+        ...
 
     @property
     def failure(self) -> ApiError | None:
@@ -62,9 +70,11 @@ class Reply(Protocol):
     """The meaning of one stream. Pure; `feed` frames in their order, then `close`.
 
     ``failure`` is what an ``error`` event told, with the status and headers that it would have had before one.
+    ``notes`` are for the log: what the client can't be told and its user may want to know, in words of ours.
     """
 
     failure: ApiError | None
+    notes: tuple[str, ...]
 
     def feed(self, frame: Frame) -> list[Event]:
         """The Messages events that follow from a frame. An ``error`` event is the last. Raises WireError."""
@@ -82,11 +92,15 @@ class Dialect:
     ``stream`` makes the reader of one reply: (request, target, message id). ``translates``: what comes back is not
     the backend's own reply. Then the backend is asked for a stream even when the client wants none, so that there
     is one way of reading it, and the events are folded; and none of its headers goes to the client.
+
+    ``unroll`` makes of a whole reply the stream that was asked for: there are backends that know no streams. It
+    raises FrameError for what is no reply of this wire. None: a whole reply passes as it is.
     """
 
     render: Callable[[MessagesRequest, Target, Headers, str, Endpoint], Outbound]
     stream: Callable[[MessagesRequest, Target, str], Stream]
     translates: bool
+    unroll: Callable[[bytes], bytes] | None = None
 
 
 class Bridge:
@@ -127,6 +141,11 @@ class Bridge:
     def failure(self) -> ApiError | None:
         """See `Stream`."""
         return self._reply.failure
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Those of the reply, as far as it has come."""
+        return self._reply.notes
 
     def _raise_fault(self) -> None:
         if self._fault is not None:

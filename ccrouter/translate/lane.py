@@ -5,7 +5,9 @@ The body goes on as the bytes that came. What is changed, and why:
 * the model's name, where the target knows the model by another one;
 * the attribution block, the first of Claude Code's system blocks: Anthropic strips it, to everybody else it is a
   text about billing that changes from release to release and spoils prompt caches;
-* top-level fields that the preset lists as refused.
+* top-level fields that the preset lists as refused;
+* ``max_tokens`` beyond what is known of a model that is not Anthropic's own (see `ccrouter.translate.limits`), and
+  the budget for thinking that no longer fits into it.
 
 Of the headers, those of the connection, of the router and every credential stay behind; the target's own
 credential is added by the caller. ``accept-encoding`` becomes ``identity``, since the router must be able to look
@@ -18,12 +20,14 @@ whatever the router has to add stands between frames, and knows whether the stre
 from __future__ import annotations
 
 import json
-from urllib.parse import quote
+from collections.abc import Callable
+from urllib.parse import quote, urlsplit
 
 from ccrouter.errors import ApiError, TruncatedStream
 from ccrouter.providers.provider import Preset, Provider, Target
+from ccrouter.translate import limits
 from ccrouter.translate.dialect import Endpoint, Outbound
-from ccrouter.wire import envelope, spans
+from ccrouter.wire import envelope, events, spans
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
@@ -49,6 +53,8 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
     edits: list[spans.Edit] = []
     changes: list[str] = []
     doomed: list[int] = []
+    most = limits.output(request, target) if endpoint == "messages" and not preset.first_party else None
+    asked = request.fields.get("max_tokens")
     for position, item in enumerate(request.items):
         if item.key == "model" and item.value != target.model:
             edits.append(spans.replace(item, json.dumps(target.model)))
@@ -62,6 +68,13 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
         elif item.key in preset.drop_fields:
             changes.append(f"{item.key}: dropped")
             doomed.append(position)
+        elif item.key == "max_tokens" and most not in (None, asked):
+            edits.append(spans.replace(item, str(most)))
+            changes.append(f"max_tokens: {str(asked)[:24]} -> {most}")
+        elif item.key == "thinking" and most is not None and most != asked:
+            budget = _budget(request.text, item, most)
+            edits += budget
+            changes += [f"thinking: budget_tokens -> {each.text}" for each in budget]
     edits += spans.remove(list(request.items), doomed)
     text = spans.apply(request.text, edits) if edits else request.text
     path = preset.messages_path if endpoint == "messages" else preset.count_path
@@ -86,11 +99,37 @@ def refuse(request: MessagesRequest, target: Target) -> None:
 
 def url(provider: Provider, path: str, query: str = "") -> str:
     """An endpoint of a provider. Characters that a URL can't carry are escaped, others kept as they came."""
-    address = provider.base_url.rstrip("/") + path
+    address = _joined(provider.base_url.rstrip("/"), path)
     return f"{address}?{quote(query, safe=_QUERY)}" if query else address
 
 
 _QUERY = "!$&'()*+,;=:@/?%-._~[]"
+
+
+def _joined(base: str, path: str) -> str:
+    """``path`` below ``base``. What the one ends with and the other begins with is said once.
+
+    So it is with what stands further inside the path, if it is no single word: a vendor that has two roots for the
+    same endpoints, ``/api/coding/paas/v4`` and ``/api/paas/v4``, is reached at either.
+    """
+    parts = path.strip("/").split("/")
+    place = urlsplit(base).path
+    for length in range(len(parts), 0, -1):
+        for start in range(len(parts) - length + 1 if length > 1 else 1):
+            if place.endswith("/" + "/".join(parts[start : start + length])):
+                return "/".join([base, *parts[start + length :]])
+    return base + path
+
+
+def _budget(text: str, thinking: spans.Item, most: int) -> list[spans.Edit]:
+    """The edits that keep a budget for thinking below ``most``, as Anthropic's format has it."""
+    if not isinstance(thinking.value, dict):
+        return []
+    return [
+        spans.replace(item, str(most - 1))
+        for item in spans.members(text, thinking.start)
+        if item.key == "budget_tokens" and type(item.value) is int and item.value >= most
+    ]
 
 
 def _is_attributed(system: object) -> bool:
@@ -158,22 +197,30 @@ class StreamWatch:
 
     Whatever is returned ends at a frame's end. ``first`` is the type of the first event that says anything
     (not a ping), ``ended`` whether the last one was seen.
+
+    ``reword`` says what an error's payload tells, and whether it may pass as it is; without it all pass. With it
+    the comments and pings in front of the first event are held back, since that may be an error.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reword: Callable[[bytes], tuple[ApiError, bool]] | None = None) -> None:
         self._decoder = Decoder()
+        self._reword = reword
+        self._held = b""
         self.first: str | None = None
         self.ended = False
-        self.failure = None  # a backend's own error event passes as it is
+        self.failure: ApiError | None = None
+        self.notes: tuple[str, ...] = ()
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes of all frames that are whole now. Raises FrameError for what can't be a stream."""
         frames = self._decoder.feed(chunk)
-        for frame in frames:
-            self._look(frame)
-        if len(frames) == 1:
-            return frames[0].raw
-        return b"".join(frame.raw for frame in frames)
+        passed = self._pass(frames[0]) if len(frames) == 1 else b"".join(map(self._pass, frames))
+        if self.first is None and self._reword is not None:
+            self._held += passed
+            return b""
+        if self._held:
+            passed, self._held = self._held + passed, b""
+        return passed
 
     def close(self) -> bytes:
         """The bytes that are left at the end.
@@ -187,20 +234,25 @@ class StreamWatch:
             if self.ended:
                 return self._decoder.rest
             raise TruncatedStream("the backend ended the stream in the middle of an event") from None
-        for frame in frames:
-            self._look(frame)
+        rest = b"".join(map(self._pass, frames))
         if not self.ended:
             raise TruncatedStream("the backend ended the stream before the message was whole")
-        return b"".join(frame.raw for frame in frames)
+        return rest
 
-    def _look(self, frame: Frame) -> None:
+    def _pass(self, frame: Frame) -> bytes:
         kind = frame.event or _type_in(frame)
         if kind is None or kind == "ping":
-            return
+            return frame.raw
         if self.first is None:
             self.first = kind
+        raw = frame.raw
+        if kind == "error" and self._reword is not None and not self.ended:
+            self.failure, as_it_is = self._reword(frame.data or b"")
+            if not as_it_is:
+                raw = events.encode(events.error(self.failure.kind, self.failure.message))
         if kind in {"message_stop", "error"}:
             self.ended = True
+        return raw
 
 
 def error_in(data: bytes) -> tuple[int, bytes]:
@@ -214,7 +266,7 @@ def error_in(data: bytes) -> tuple[int, bytes]:
 
 
 def _type_in(frame: Frame) -> str | None:
-    """The type in the payload of a frame that has no ``event:`` line."""
+    """The type in the payload of a frame that has no ``event:`` line; an error need not say that it is one."""
     data = frame.data
     if not data:
         return None
@@ -223,4 +275,6 @@ def _type_in(frame: Frame) -> str | None:
     except (ValueError, RecursionError):
         return None
     kind = value.get("type") if isinstance(value, dict) else None
-    return kind if isinstance(kind, str) else None
+    if isinstance(kind, str) and value.get("object") != "error":
+        return kind
+    return "error" if envelope.is_error(value) else None

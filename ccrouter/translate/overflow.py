@@ -92,7 +92,7 @@ _NEEDLES = re.compile(
     r"maximum context|tokens to keep|exceeds the available context size|exceed_context_size"
     r"|exceeds the maximum number of tokens allowed|input tokens exceed|maximum input length is"
     r"|current length is \d+ while limit|model_max_prompt_tokens_exceeded|prompt tokens \([^)]*\) exceed"
-    r"|(?:input|prompt) is too long|prompt exceeds max(?:imum)? length|too many tokens"
+    r"|contextwindowexceeded|(?:input|prompt) is too long|prompt exceeds max(?:imum)? length|too many tokens"
 )
 
 #: Words for a window are one only together with words for too much: parameters have such names too.
@@ -121,13 +121,19 @@ class _Found:
 
 
 def input_overflow(
-    message: str, body: Mapping[str, Any], *, count: int | None = None, window: int | None = None
+    message: str,
+    body: Mapping[str, Any],
+    *,
+    count: int | None = None,
+    window: int | None = None,
+    sure: bool = False,
 ) -> str | None:
     """The client's words for a prompt that does not fit; None where the backend says something else.
 
-    ``message`` is what the backend says, ``body`` its envelope or the event that carries it, decoded.
+    ``message`` is what the backend says, ``body`` its envelope or the event that carries it, decoded. ``sure``:
+    that it is one is known already, from a code of the vendor's own.
     """
-    found = _find(message, body)
+    found = _find(message, body, sure=sure)
     if found is None or _is_of_output(found, count, window):
         return None
     prompt, limit = _prompt(found, count), found.window or window
@@ -162,21 +168,25 @@ def facts(body: Any) -> Iterator[Mapping[str, Any]]:
         if not isinstance(body, Mapping):
             break
         inside.append(body)
-        held = (body.get(key) for key in ("error", "response", "detail"))
+        held = (body.get(key) for key in ("error", "response", "detail", "base_resp"))
         body = next((each for each in held if isinstance(each, Mapping | list) and each), None)
     yield from reversed(inside)
 
 
 def codes(body: Any) -> frozenset[str]:
-    """Codes, types and statuses of an error envelope, in lower case."""
-    named = (held.get(key) for held in facts(body) for key in ("code", "type", "status"))
+    """Codes, types, statuses and reasons of an error envelope, in lower case."""
+    found = list(facts(body))
+    named = [held.get(key) for held in found for key in ("code", "type", "status", "status_code")]
+    # Google: [{"@type": "…ErrorInfo", "reason": "API_KEY_INVALID"}]
+    details = [each for held in found if isinstance(held.get("details"), list) for each in held["details"]]
+    named += [each.get("reason") for each in details if isinstance(each, Mapping)]
     return frozenset(str(each).lower() for each in named if isinstance(each, str | int))
 
 
-def _find(message: str, body: Mapping[str, Any]) -> _Found | None:
+def _find(message: str, body: Mapping[str, Any], *, sure: bool = False) -> _Found | None:
     named = codes(body)
     text = " ".join(message[:_SEARCHED].lower().split())
-    sure = bool(named & _CODES)
+    sure = sure or bool(named & _CODES)
     if not sure and (named & _OTHER_CODES or _OTHER.search(text)):
         return None
     found = next((each for each in (pattern.search(text) for pattern in _wordings()) if each), None)

@@ -15,28 +15,36 @@ Reasoning goes back in front of what followed it; when nothing did, it stays out
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from ccrouter.providers.provider import Target
 from ccrouter.translate.chat_messages import compact
+from ccrouter.translate.shown import Shapes, Shown, reminder
 from ccrouter.translate.tools import Ids, Names
-from ccrouter.translate.turns import Call, Conversation, Document, Image, Result, Text, Thinking, Turn
+from ccrouter.translate.turns import Call, Conversation, Result, Text, Thinking, Turn
 
 Item = dict[str, Any]
 
 _PART_TYPES = {"s": ("summary", "summary_text"), "r": ("content", "reasoning_text")}
 
 
-def render(conversation: Conversation, target: Target, names: Names) -> tuple[list[Item], list[str]]:
-    """The items, and what was left out of them."""
+def render(conversation: Conversation, target: Target, names: Names) -> tuple[str | None, list[Item], list[str]]:
+    """The instructions, the items, and what was left out of them.
+
+    The system prompt is the instructions: every backend takes it there, ChatGPT's wants it there, and it stands in
+    front of the prompt in either place. Only where cache marks are taken it is the first item, since instructions
+    carry none; there are no instructions then.
+    """
     writer = _Writer(target, names)
     for turn in conversation.turns:
         if turn.role == "assistant":
             writer.assistant(turn)
         else:
             writer.told(turn)
-    return writer.items, list(writer.left_out)
+    items, left_out = writer.items, list(writer.left_out)
+    if not items or not writer.takes_marks:
+        return "\n\n".join(part.text for part in conversation.system), items, left_out
+    return None, [*writer.system(conversation.system), *items], left_out
 
 
 class _Writer:
@@ -47,8 +55,17 @@ class _Writer:
         self._maker = (target.provider.name, target.model)
         self._names = names
         self._ids = Ids(self._quirks.call_ids)
-        blind = any(model.id == target.model and model.vision is False for model in target.provider.models)
-        self._images = self._quirks.images and not blind
+        self._shown = Shown(target, Shapes(_text, _image, _file, _link), self.left_out)
+
+    @property
+    def takes_marks(self) -> bool:
+        """Whether parts may carry cache marks."""
+        return self._shown.marks != "none"
+
+    def system(self, texts: tuple[Text, ...]) -> list[Item]:
+        """The system prompt as an item; none where there is no prompt."""
+        content = self._shown.chunks(texts)
+        return [{"type": "message", "role": self._quirks.system_role, "content": content}] if content else []
 
     # What the user, the tools and the system say
 
@@ -57,12 +74,12 @@ class _Writer:
         for part in turn.parts:
             if isinstance(part, Result):
                 self._result(part)
-        content = self._content(turn.parts)
+        content = self._shown.chunks(turn.parts)
         role: str = turn.role
         if role == "system":
             role = self._quirks.later_system
             if role == "user":
-                content = [_reminder(part) for part in content]
+                content = [reminder(part) for part in content]
             elif any(part["type"] != "input_text" for part in content):
                 role = "user"  # nobody else can show anything
         self._message(role, content)
@@ -72,48 +89,14 @@ class _Writer:
             self.items.append({"type": "message", "role": role, "content": content})
 
     def _result(self, result: Result) -> None:
-        content = self._content(result.parts)
+        content = self._shown.chunks(result.parts)
         if result.is_error:
             content = [_text("[error]"), *content]
         output: Any = content
-        if all(part["type"] == "input_text" for part in content):
+        if not self.takes_marks and all(part["type"] == "input_text" for part in content):
             output = "\n\n".join(part["text"] for part in content)
         call_id = self._ids.there(result.call_id)
         self.items.append({"type": "function_call_output", "call_id": call_id, "output": output})
-
-    def _content(self, parts: Iterable[object]) -> list[Item]:
-        found = []
-        for part in parts:
-            match part:
-                case Text():
-                    found.append(_text(part.text))
-                case Image():
-                    found.append(self._image(part))
-                case Document():
-                    found.append(self._document(part))
-        return found
-
-    def _image(self, image: Image) -> Item:
-        if not self._images:
-            self.left_out["image: left out, the model takes only text"] = None
-            return _text("[image omitted: current model is text-only]")
-        url = image.url if image.url is not None else f"data:{image.media_type};base64,{image.data}"
-        return {"type": "input_image", "image_url": url, "detail": "auto"}
-
-    def _document(self, document: Document) -> Item:
-        if document.text is not None:
-            return _text(f"[document: {document.name}]\n{document.text}")
-        if self._quirks.files and document.data is not None:
-            # The name says what it is: without the ending it is refused.
-            ended = document.media_type != "application/pdf" or document.name.lower().endswith(".pdf")
-            name = document.name if ended else f"{document.name}.pdf"
-            data = f"data:{document.media_type};base64,{document.data}"
-            return {"type": "input_file", "filename": name, "file_data": data}
-        if self._quirks.files and document.url is not None:
-            return {"type": "input_file", "file_url": document.url}
-        self.left_out["document: left out, the backend takes no such file"] = None
-        place = f" at {document.url}" if document.url is not None else ""
-        return _text(f"[document omitted: {document.name}{place} can't be read by the current model]")
 
     # What the assistant says
 
@@ -147,7 +130,7 @@ class _Writer:
                 self.items.append(said if phase is None else {**said, "phase": phase})
                 phase = None
             else:  # a model has no way to show anything itself
-                self._message("user", self._content([part]))
+                self._message("user", self._shown.chunks([part]))
         if waiting:
             self.left_out["thinking: without anything that followed it left out"] = None
 
@@ -175,12 +158,17 @@ def _reasoning(text: str, cuts: list[Any], encrypted: object, identity: object) 
     return [{**item, "id": identity}] if isinstance(identity, str) and "content" in item else []
 
 
-def _reminder(part: Item) -> Item:
-    text = part.get("text")
-    if not isinstance(text, str) or text.lstrip().startswith("<system-reminder>"):
-        return part
-    return _text(f"<system-reminder>\n{text}\n</system-reminder>")
-
-
 def _text(text: str) -> Item:
     return {"type": "input_text", "text": text}
+
+
+def _image(url: str) -> Item:
+    return {"type": "input_image", "image_url": url, "detail": "auto"}
+
+
+def _file(name: str, data: str) -> Item:
+    return {"type": "input_file", "filename": name, "file_data": data}
+
+
+def _link(_name: str, url: str) -> Item:
+    return {"type": "input_file", "file_url": url}

@@ -9,7 +9,7 @@ one steps up with what it has gathered meanwhile. So blocks never interleave, wh
 What becomes of an item:
 
 * a message: a text block for each part, refusals among them; its ``phase``, which the backend wants back, goes in
-  front of each in a thinking block of nothing but a signature;
+  front of each in a thinking block of nothing but a signature, if it is told before the text;
 * reasoning: one thinking block, its parts joined by blank lines, signed with what the backend needs back;
 * a function call: a ``tool_use`` block, under the client's name for the tool;
 * a web search: ``server_tool_use``, and its results where the text that cites them begins. Titles of pages stand
@@ -25,15 +25,15 @@ Source: OpenAI's *Responses streaming events*; openai 3.52.0 (2026-11).
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from ccrouter.errors import ApiError, FrameError, TruncatedStream
 from ccrouter.providers.provider import Target
-from ccrouter.translate import provenance, tokens, usage
-from ccrouter.translate.blocks import Blocks
+from ccrouter.translate import provenance, usage
+from ccrouter.translate.blocks import Blocks, wants_thinking
 from ccrouter.translate.calls import arguments_of
 from ccrouter.translate.conversation import read
 from ccrouter.translate.overflow import codes, facts
@@ -49,6 +49,10 @@ from ccrouter.wire.sse import Frame
 
 _ENDS = frozenset({"response.completed", "response.done", "response.incomplete"})
 _FAILURES = frozenset({"response.failed", "error", "response.error"})
+_WRITING_CALLS = frozenset({"response.function_call_arguments.delta", "response.custom_tool_call_input.delta"})
+
+#: How many reasons for one thing are noted; there are five today (openai 3.52.0).
+_MOST_NOTES = 5
 
 
 class ResponsesReply:
@@ -59,20 +63,25 @@ class ResponsesReply:
         self._target = target
         self._message_id = message_id
         self.failure: ApiError | None = None
-        self._blocks = Blocks(message_id, request.model)
+        self.notes: tuple[str, ...] = ()
+        self._counting = usage.Counting(request.fields)
+        self._thinking = wants_thinking(request.fields)
+        self._blocks = Blocks(
+            message_id,
+            request.model,
+            counts=self._counting.at_start,
+            thinking=self._thinking,
+            signature=provenance.sign(Origin(target.provider.name, target.model)),
+        )
         self._gathering = Gathering()
         self._seen = 0
         self._line: deque[Item] = deque()
         self._writing: Part | None = None
         self._stops = StopCutter(stop_sequences(request.fields))
-        thinking = request.fields.get("thinking")
-        # The client's own small questions say so, and expect an answer of text only.
-        self._shows_thinking = not (isinstance(thinking, dict) and thinking.get("type") == "disabled")
         self._calls = 0
         self._searches = 0
         self._pending: list[tuple[str, Item]] = []
-        self._refused = False
-        self._said: list[str] = []
+        self._refusal: list[str] = []
         self._ended = False
 
     def feed(self, frame: Frame) -> list[Event]:
@@ -87,7 +96,10 @@ class ResponsesReply:
         if kind in _ENDS:
             return self._end(kind, event)
         self._gathering.feed(kind, event)
-        return self._advance()
+        found = self._advance()
+        if kind in _WRITING_CALLS and not self._ended:
+            found += self._blocks.wait(len(text_of(event.get("delta"))))
+        return found
 
     def close(self) -> list[Event]:
         """See `ccrouter.translate.dialect.Reply`."""
@@ -107,7 +119,7 @@ class ResponsesReply:
             status,
             said or f"the backend failed without a word ({', '.join(sorted(named)) or 'not even a code'})",
             event,
-            count=lambda: tokens.estimate(self._request.fields),
+            count=lambda: self._counting.prompt,
         )
         self.failure = told
         return [events.error(told.kind, told.message)]
@@ -129,23 +141,30 @@ class ResponsesReply:
         reason = "end_turn"
         if self._blocks.called:
             reason = "tool_use"
-        elif self._refused or (incomplete and why == "content_filter"):
+        elif self._refusal or (incomplete and why == "content_filter"):
             reason = "refusal"
         elif incomplete and why in {"max_output_tokens", "max_tokens", None}:
             reason = "max_tokens"
-        return found + self._finish(reason, response.get("usage"))
+        self._counting.tell(response.get("usage"))
+        self._note(response.get("input_transformations"))
+        return found + self._finish(reason)
 
-    def _finish(self, reason: str, said: object = None) -> list[Event]:
-        """The end, with the tokens that the backend counted, or else an estimate."""
+    def _note(self, transformations: object) -> None:
+        """Reasoning that the backend took out of the request without refusing it."""
+        entries = transformations if isinstance(transformations, list) else []
+        reasons = Counter(text_of(each.get("reason")) or "no reason" for each in entries if isinstance(each, dict))
+        self.notes += tuple(
+            f"the backend dropped reasoning of earlier turns ({reason}, {count} times)"
+            for reason, count in reasons.most_common(_MOST_NOTES)
+        )
+
+    def _finish(self, reason: str) -> list[Event]:
         self._ended = True
-        counts = usage.read(said) if isinstance(said, dict) else {}
-        if "input_tokens" not in counts:
-            counts["input_tokens"] = tokens.estimate(self._request.fields)
-        if "output_tokens" not in counts:
-            counts["output_tokens"] = tokens.estimate_text("".join(self._said))
+        counts = self._counting.at_end()
         if self._searches:
             counts["server_tool_use"] = {"web_search_requests": self._searches, "web_fetch_requests": 0}
-        return self._results(()) + self._blocks.finish(reason, counts, self._stops.found)
+        explanation = "".join(self._refusal)
+        return self._results(()) + self._blocks.finish(reason, counts, self._stops.found, explanation)
 
     # The line
 
@@ -183,7 +202,8 @@ class ResponsesReply:
                     found += self._close_text()
                     found += self._phase(item)
                     self._writing = part
-                self._refused = self._refused or part.sort == "refusal"
+                if part.sort == "refusal":
+                    self._refusal.append(fresh)
                 found += self._text(self._stops.feed(fresh))
                 if self._stops.found is not None:  # the backend need not write on only to count its tokens
                     return found + self._finish("stop_sequence")
@@ -198,16 +218,14 @@ class ResponsesReply:
         return [*self._text(self._stops.close()), *self._blocks.close()] if self._writing else []
 
     def _text(self, text: str) -> list[Event]:
-        self._said.append(text)
+        self._counting.hear(text)
         return self._blocks.text(text)
 
     def _phase(self, item: Item) -> list[Event]:
         phase = item.said("phase")
-        return self._sign({"f": "phase", "p": phase}) if phase and self._shows_thinking else []
+        return self._sign({"f": "phase", "p": phase}) if phase else []
 
     def _reasoning(self, item: Item) -> list[Event]:
-        if not self._shows_thinking:
-            return []
         found: list[Event] = []
         for part in item.parts.values():
             begun = part.begun
@@ -218,18 +236,18 @@ class ResponsesReply:
                 break
         if not item.done:
             return found
-        parts = [(part.sort, len(part.text)) for part in item.parts.values() if part.begun]
+        parts = [(part.sort, len(part.text)) for part in item.parts.values() if part.begun and self._thinking]
         encrypted = item.said("encrypted_content")
         payload: dict[str, Any] = {"f": "responses", "p": [[sort[0], length] for sort, length in parts]}
         if encrypted:
             payload["e"] = encrypted
         elif identity := item.said("id"):
             payload["i"] = identity
-        return found + self._sign(payload) if parts or encrypted else []
+        return found + self._sign(payload, needed=bool(encrypted)) if parts or encrypted else found
 
-    def _sign(self, payload: Mapping[str, Any]) -> list[Event]:
+    def _sign(self, payload: Mapping[str, Any], *, needed: bool = False) -> list[Event]:
         origin = Origin(self._target.provider.name, self._target.model, payload)
-        return self._blocks.sign(provenance.sign(origin))
+        return self._blocks.sign(provenance.sign(origin), needed=needed)
 
     def _call(self, item: Item) -> list[Event]:
         if item.said("status") == "incomplete":
@@ -244,7 +262,7 @@ class ResponsesReply:
             what = f"arguments of {name!r} that are no JSON object" if name else "a tool call without a name"
             return [events.error("api_error", f"{self._target.provider.name}: the model wrote {what}")]
         self._calls += 1
-        self._said.append(text)
+        self._counting.hear(text)
         call_id = client_id(item.said("call_id") or item.said("id"), self._message_id, self._calls)
         return self._blocks.tool(call_id, self._names.back(name), given)
 

@@ -1,8 +1,6 @@
 """A Messages request as a Responses request, by the quirks of the target's preset.
 
-The backend keeps nothing (``store: false``) and is always asked for a stream, also when the client wants none. The
-system prompt goes to ``instructions``: every backend takes it there, ChatGPT's wants it there, and it stands in
-front of the prompt in either place.
+The backend keeps nothing (``store: false``) and is always asked for a stream, also when the client wants none.
 
 Nothing is dropped in silence. What the backend has no word for stands in ``changes``; what the request is about is
 refused.
@@ -16,7 +14,7 @@ from typing import Any
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
-from ccrouter.translate import conversation, foreign, lane, responses_input, schema, stops, thinking
+from ccrouter.translate import conversation, foreign, lane, limits, responses_input, schema, stops, thinking
 from ccrouter.translate.chat_messages import compact
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.tools import Names
@@ -58,13 +56,13 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     changes += said.changes
     changes += foreign.dropped(fields)
     names = Names(said)
-    items, left_out = responses_input.render(said, target, names)
+    instructions, items, left_out = responses_input.render(said, target, names)
     if not items:
         raise foreign.refused("messages: at least one message with content is required")
     changes += left_out
     body: dict[str, Any] = {
         "model": target.model,
-        "instructions": "\n\n".join(part.text for part in said.system),
+        **({} if instructions is None else {"instructions": instructions}),
         "input": items,
         "store": False,
         "stream": True,
@@ -81,7 +79,7 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     if include:
         body["include"] = include
     body |= _tools(said, searches, fields, quirks, names, changes)
-    body |= _limits(fields, quirks, changes)
+    body |= _limits(request, target, changes)
     body |= _format(fields, target)
     if quirks.cache_key:
         body |= foreign.cache_key(fields, headers)
@@ -223,17 +221,16 @@ def _forced(fields: Mapping[str, Any]) -> object:
 # Everything else
 
 
-def _limits(fields: Mapping[str, Any], quirks: Quirks, changes: list[str]) -> dict[str, Any]:
+def _limits(request: MessagesRequest, target: Target, changes: list[str]) -> dict[str, Any]:
+    fields, quirks = request.fields, target.provider.preset.quirks
     found: dict[str, Any] = {}
-    most = fields.get("max_tokens")
-    if type(most) is int and quirks.max_output_tokens:
-        taken = max(most, _LEAST_OUTPUT)
-        if quirks.max_output is not None:
-            taken = min(taken, quirks.max_output)
-        found["max_output_tokens"] = taken
-        if taken != most:
-            changes.append(f"max_tokens: {str(most)[:24]} -> {taken}")
-    elif most is not None:
+    asked = fields.get("max_tokens")
+    most = limits.output(request, target) if quirks.max_output_tokens else None
+    if most is not None:
+        taken = found["max_output_tokens"] = max(most, _LEAST_OUTPUT)
+        if taken != asked:
+            changes.append(f"max_tokens: {str(asked)[:24]} -> {taken}")
+    elif asked is not None:
         changes.append("max_tokens: dropped, the backend sets its own limit")
     if stops.stop_sequences(fields):
         changes.append("stop_sequences: cut by the router")

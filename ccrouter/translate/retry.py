@@ -24,6 +24,9 @@ _DATE = re.compile(r"\w{3}, (\d{2}) (\w{3}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT"
 
 _SPAN = r"(?:\d{1,6}(?:\.\d{1,9})?\s?(?:ms|milliseconds?|s|sec|seconds?|m|min|minutes?|h|hours?)(?![a-z])\s?)+"
 _WORDS = re.compile(rf"(?:try again|retry|available again|resets?) in ({_SPAN})", re.IGNORECASE)
+_AT = re.compile(
+    r"(?:try again|retry|available again|resets?) at (\d{4}-\d\d-\d\dT[\d:.]{5,15}(?:Z|[+-]\d\d:\d\d))"
+)
 _COMPACT = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)\s?([a-z]+)")
 _UNITS = {"ms": 0.001, "mi": 60, "se": 1, "s": 1, "m": 60, "h": 3600, "ho": 3600}
 
@@ -35,7 +38,7 @@ def retry_after(headers: Headers, body: Any, message: str) -> int | None:
     if found is None:
         found = _of_fields(body, now)
     if found is None:
-        found = _of_words(message)
+        found = _of_words(message, now)
     if found is None and (at := _number(http.get_text(headers, b"x-codex-primary-reset-at"))) and now:
         found = at - now
     if found is None or not math.isfinite(found):
@@ -71,9 +74,12 @@ def _of_fields(body: Any, now: float | None) -> float | None:
     return None
 
 
-def _of_words(message: str) -> float | None:
-    found = _WORDS.search(message[:4096])
-    return None if found is None else _span(found[1])
+def _of_words(message: str, now: float | None) -> float | None:
+    if found := _WORDS.search(message[:4096]):
+        return _span(found[1])
+    found = _AT.search(message[:4096])
+    at = None if found is None else _moment(found[1])
+    return None if at is None or now is None else at - now
 
 
 def _span(text: str) -> float | None:

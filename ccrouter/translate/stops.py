@@ -8,7 +8,7 @@ from typing import Any
 #: The model came to its end, with calls or without: some say ``stop`` after calls and ``tool_calls`` after none.
 ENDED = "end_turn"
 
-#: Finish reason, in lower case -> stop reason. One that is not here is an end like any other.
+#: Finish reason, in lower case and up to a colon -> stop reason. One that is not here is an end like any other.
 STOP_REASONS: Mapping[str, str] = {
     "stop": ENDED,
     "eos": ENDED,
@@ -17,6 +17,7 @@ STOP_REASONS: Mapping[str, str] = {
     "length": "max_tokens",
     "max_tokens": "max_tokens",
     "model_length": "model_context_window_exceeded",  # Mistral: the window is full
+    "model_context_window_exceeded": "model_context_window_exceeded",  # GLM
     "content_filter": "refusal",
     "sensitive": "refusal",  # GLM
 }
@@ -27,12 +28,19 @@ FAILURES: Mapping[str, tuple[str, str]] = {
     "abort": ("api_error", "the backend gave the answer up"),  # vLLM
     "network_error": ("api_error", "the backend lost the connection to its model"),  # GLM
     "insufficient_system_resource": ("overloaded_error", "the backend ran out of resources"),  # DeepSeek
+    # Gemini's ``function_call_filter: MALFORMED_FUNCTION_CALL``, which comes with no call and no word (2026-09).
+    "function_call_filter": ("api_error", "the backend threw a tool call away that it couldn't read"),
 }
 
 
 def stop_reason(finish: str) -> str:
     """The client's stop reason for a finish reason that is no failure, before calls and refusals are looked at."""
-    return STOP_REASONS.get(finish.lower(), ENDED)
+    return STOP_REASONS.get(_word(finish), ENDED)
+
+
+def failure(finish: str) -> tuple[str, str] | None:
+    """Error type and words for a finish reason that is a failure; None for one that is none."""
+    return FAILURES.get(_word(finish))
 
 
 class StopCutter:
@@ -74,6 +82,11 @@ def stop_sequences(fields: Mapping[str, Any]) -> tuple[str, ...]:
     """The stop sequences of a Messages request."""
     asked = fields.get("stop_sequences")
     return tuple(each for each in asked if isinstance(each, str) and each) if isinstance(asked, list) else ()
+
+
+def _word(finish: str) -> str:
+    """Gemini says more behind a colon."""
+    return finish.lower().partition(":")[0].strip()
 
 
 def _begun(text: str, stop: str) -> int:

@@ -5,8 +5,14 @@ Servers without a parser for their model's format, and Gemini when it is asked f
 the text is cut.
 
 Only in front: a tag counts at the very start, after white space, or right behind another such part. Anywhere else
-it is what the answer is about, as in this file. For the same reason a closing tag without its opening one is text.
-White space behind a tag belongs to it.
+it is what the answer is about, as in this file. White space behind a tag belongs to it.
+
+**A closing tag without its opening one** comes where a chat template opens the reasoning in the prompt and the
+server has no parser for it (Qwen3, DeepSeek and GLM under such servers, 2026-11). In front it ends an empty
+reasoning, and is passed over. Behind a text it stays as it is, and so does the text: that was shown long before,
+nothing in it says which of the two it is, and the same templates cut what they get back at this very tag, so that
+the model sees no reasoning that it should not. `lone_closing_tag` is for telling the user, who can switch the
+server's parser on.
 """
 
 from __future__ import annotations
@@ -16,6 +22,12 @@ from typing import Literal, TypeAlias
 Piece: TypeAlias = tuple[Literal["thinking", "text"], str]
 
 _TAGS = {"<think>": "</think>", "<thought>": "</thought>"}
+
+
+def lone_closing_tag(text: str) -> bool:
+    """Whether a whole answer has a closing tag on a line's end that nothing before it opened."""
+    before, tag, after = text.partition("</think>")
+    return bool(tag) and "<think>" not in before and after.startswith("\n")
 
 
 class ThinkTags:
@@ -36,6 +48,10 @@ class ThinkTags:
         while moved and not self._plain:
             moved = self._think(found) if self._closing else self._look()
         return found + self._rest("text") if self._plain else found
+
+    def restart(self) -> None:
+        """What comes next stands in front of an answer again."""
+        self._plain = False
 
     def close(self) -> list[Piece]:
         """What is left. From here on all is text."""
@@ -60,7 +76,11 @@ class ThinkTags:
                 self._closing = closing
                 self._after_tag = True
                 return True
-        self._plain = not any(tag.startswith(start) for tag in _TAGS)
+            if start.startswith(closing):
+                self._held = start[len(closing) :]
+                self._after_tag = True
+                return True
+        self._plain = not any(tag.startswith(start) for pair in _TAGS.items() for tag in pair)
         return False
 
     def _think(self, found: list[Piece]) -> bool:

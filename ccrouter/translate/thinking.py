@@ -86,7 +86,9 @@ def _reasoning_effort(wanted: Asked, quirks: Quirks) -> dict[str, Any]:
 def _thinking(wanted: Asked, quirks: Quirks) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if wanted.on is not None:
-        found["thinking"] = {"type": "enabled" if wanted.on else "disabled"}
+        found["thinking"] = {"type": quirks.thinking_on if wanted.on else "disabled"}
+    if wanted.on and quirks.keep_thinking:
+        found["thinking"]["clear_thinking"] = False
     word = nearest(wanted.strength, quirks.efforts)
     if wanted.on is not False and word is not None:
         found["reasoning_effort"] = word

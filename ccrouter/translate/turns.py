@@ -11,7 +11,8 @@
   ``changes`` says so.
 
 It is a pure function of the request, and a longer conversation only adds at its end: what is read of turn n is
-a prefix of what is read of turn n + 1. Prompt caches rest on that.
+a prefix of what is read of turn n + 1. Prompt caches rest on that. Only the client's cache marks move from turn to
+turn, so whatever is made of a part must be the same with and without one.
 """
 
 from __future__ import annotations
@@ -25,11 +26,19 @@ from ccrouter.translate.provenance import Origin
 
 
 @frozen
+class Mark:
+    """The client's word that a prefix of the prompt ends here which is worth caching. No part of the prompt."""
+
+    ttl: str | None = None
+    """How long it is to be kept, in the client's words (``5m``, ``1h``); None for the backend's own time."""
+
+
+@frozen
 class Text:
-    """Words. ``cached``: the client marked the end of a prompt prefix here."""
+    """Words."""
 
     text: str
-    cached: bool = False
+    mark: Mark | None = None
 
 
 @frozen
@@ -39,6 +48,7 @@ class Image:
     media_type: str | None
     data: str | None = field(default=None, repr=False)
     url: str | None = None
+    mark: Mark | None = None
 
 
 @frozen
@@ -50,6 +60,11 @@ class Document:
     text: str | None = field(default=None, repr=False)
     data: str | None = field(default=None, repr=False)
     url: str | None = None
+    mark: Mark | None = None
+
+
+#: What can be shown to any model.
+Shown: TypeAlias = Text | Image | Document
 
 
 @frozen
@@ -71,14 +86,14 @@ class Call:
 
 @frozen
 class Result:
-    """What a call gave. ``parts`` is never empty."""
+    """What a call gave. ``parts`` is never empty; a mark on the whole stands on the last of them."""
 
     call_id: str
-    parts: tuple[Text | Image | Document, ...]
+    parts: tuple[Shown, ...]
     is_error: bool = False
 
 
-Part: TypeAlias = Text | Image | Document | Thinking | Call | Result
+Part: TypeAlias = Shown | Thinking | Call | Result
 
 
 @frozen

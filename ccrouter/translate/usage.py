@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ccrouter.translate import tokens
+
 PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "prompt": (
         ("prompt_tokens",),
@@ -44,6 +46,56 @@ _IN_CHUNK = (
     ("choices", 0, "usage"),  # Moonshot
     ("x_groq", "usage"),  # Groq
 )
+
+
+class Counting:
+    """The usage of one reply: what the backend tells, and estimates where it tells nothing."""
+
+    def __init__(self, fields: Mapping[str, Any], *, reasoning_apart: bool = False) -> None:
+        """``fields`` of the request; ``reasoning_apart`` as in `read`."""
+        self._fields = fields
+        self._apart = reasoning_apart
+        self._told: dict[str, Any] = {}
+        self._said: list[str] = []
+        self._prompt: int | None = None
+
+    def tell(self, usage: object) -> None:
+        """What the backend counted; the last word of it stands."""
+        if isinstance(usage, dict):
+            self._told = read(usage, reasoning_apart=self._apart)
+
+    def hear(self, text: str) -> None:
+        """A text that the model wrote."""
+        self._said.append(text)
+
+    def at_start(self) -> dict[str, Any]:
+        """The usage when the message begins.
+
+        The prompt's size is estimated even if the backend tells it at the end. It is all that a turn tells which
+        breaks off or is interrupted, and the client decides by it when to compact: after a zero it takes its
+        context for empty. The price is 26 µs a kilobyte, once, when the backend has thought for far longer.
+        """
+        return {**self._estimated(), "output_tokens": 0, **self._told}
+
+    def at_end(self) -> dict[str, Any]:
+        """The usage of the whole reply."""
+        output = {} if "output_tokens" in self._told else {"output_tokens": self.output}
+        return {**self._estimated(), **output, **self._told}
+
+    @property
+    def prompt(self) -> int:
+        """An estimate of the prompt's tokens, made once."""
+        if self._prompt is None:
+            self._prompt = tokens.estimate(self._fields)
+        return self._prompt
+
+    @property
+    def output(self) -> int:
+        """An estimate of what was written so far."""
+        return tokens.estimate_text("".join(self._said))
+
+    def _estimated(self) -> dict[str, Any]:
+        return {} if "input_tokens" in self._told else {"input_tokens": self.prompt}
 
 
 def read(usage: dict[str, Any], *, reasoning_apart: bool = False) -> dict[str, Any]:

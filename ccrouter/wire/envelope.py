@@ -49,8 +49,9 @@ _STATUSES = {
 #: The longest message that is passed on from an envelope that is not Anthropic's, in characters.
 MAX_MESSAGE = 2048
 
-#: How much of a page is searched for its words, in bytes.
-_MAX_PAGE = 64 * 1024
+#: How much of a refusal is read, in bytes and in characters. More than is passed on: what must not be told is
+#: taken out before the cut, since half a credential looks like none.
+MAX_READ = 64 * 1024
 
 #: A tag or a comment, or the text up to the next one. Linear: a ``<`` that opens nothing is text.
 _PIECE = re.compile(r"<([^<>]*)>|[^<]+|<")
@@ -91,17 +92,30 @@ def is_envelope(body: bytes) -> bool:
     return isinstance(error, dict) and isinstance(error.get("type"), str) and isinstance(error.get("message"), str)
 
 
-def message_in(body: bytes) -> str:
-    """What another kind of error body says, in at most MAX_MESSAGE characters; "" when it says nothing.
+def is_error(value: Any) -> bool:
+    """Whether JSON that came in the place of an answer or an event is an error, in whatever envelope."""
+    first = value[0] if isinstance(value, list) and value else value
+    if not isinstance(first, dict):
+        return False
+    status = first.get("base_resp")
+    return (
+        bool(first.get("error") or first.get("detail"))
+        or "error" in (first.get("type"), first.get("object"))
+        or (isinstance(status, dict) and bool(status.get("status_code")))
+    )
 
-    Read: ``error`` as an object, a string or the first of an array, ``message``, ``detail``; else the text
-    itself, an HTML page reduced to its words.
+
+def message_in(body: bytes) -> str:
+    """What another kind of error body says, in at most MAX_READ characters; "" when it says nothing.
+
+    Read: ``error`` as an object, a string or the first of an array, ``message``, ``detail``, and ``status_msg`` in
+    ``base_resp``; else the text itself, an HTML page reduced to its words.
     """
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        return _words(body[:_MAX_PAGE].decode("utf-8", "replace"))[:MAX_MESSAGE]
-    return _message(value)[:MAX_MESSAGE].strip()
+        return _words(body[:MAX_READ].decode("utf-8", "replace"))[:MAX_READ]
+    return _message(value)[:MAX_READ].strip()
 
 
 def _message(value: Any) -> str:
@@ -122,7 +136,7 @@ def _inside(value: Any) -> Any:
     if isinstance(value, list) and value:
         return value[0]
     if isinstance(value, dict):
-        held = (value.get(key) for key in ("error", "message", "detail"))
+        held = (value.get(key) for key in ("error", "message", "detail", "base_resp", "status_msg"))
         return next((each for each in held if isinstance(each, str | dict | list) and each), None)
     return None
 

@@ -61,13 +61,17 @@ def block_stop(index: int) -> Event:
     return {"type": "content_block_stop", "index": index}
 
 
-def message_delta(stop_reason: str, usage: dict[str, Any], stop_sequence: str | None = None) -> Event:
-    """Says why the message ends; ``usage`` is cumulative."""
-    return {
-        "type": "message_delta",
-        "delta": {"stop_reason": stop_reason, "stop_sequence": stop_sequence},
-        "usage": usage,
-    }
+def message_delta(
+    stop_reason: str,
+    usage: dict[str, Any],
+    stop_sequence: str | None = None,
+    stop_details: dict[str, Any] | None = None,
+) -> Event:
+    """Says why the message ends; ``usage`` is cumulative, ``stop_details`` those of a refusal."""
+    delta: dict[str, Any] = {"stop_reason": stop_reason, "stop_sequence": stop_sequence}
+    if stop_details is not None:
+        delta["stop_details"] = stop_details
+    return {"type": "message_delta", "delta": delta, "usage": usage}
 
 
 def message_stop() -> Event:

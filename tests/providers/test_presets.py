@@ -7,17 +7,19 @@ from urllib.parse import urlsplit
 import pytest
 
 from ccrouter.providers.presets import PRESETS
-from ccrouter.providers.provider import Auth
+from ccrouter.providers.provider import Auth, Provider, Target
 from ccrouter.providers.provider import Listing as Shape
 from ccrouter.routing.names import is_claude
 from ccrouter.routing.values import KINDS, EnvName, ProviderName
+from ccrouter.translate.shown import Shown
+from tests.translate.test_shown import SHAPES
 
 ROWS = [pytest.param(row, id=name) for name, row in PRESETS.items()]
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_paths_stand_below_the_base_url(row):
-    for path in (row.messages_path, row.count_path, row.models_path):
+    for path in (row.messages_path, row.count_path, row.models_path, row.chat_path, row.responses_path):
         assert path is None or (path.startswith("/") and not path.endswith("/"))
     assert row.base_url is None or not row.base_url.endswith("/")
 
@@ -111,6 +113,31 @@ def test_the_presets_of_the_contract_are_there():
         *("zai", "minimax", "moonshot", "deepseek", "litellm", "messages", "demo"),
         *("openai", "codex", "mistral", "gemini", "xai", "groq", "cerebras", "azure", "chat", "responses"),
     }
+
+
+@pytest.mark.parametrize(
+    ("preset", "model", "marks"),
+    [
+        ("openai", "gpt-5.6-sol", "openai"),
+        ("openai", "gpt-6", "openai"),
+        ("openai", "gpt-5.5", "none"),
+        ("openai", "gpt-5-2025-08-07", "none"),
+        ("openai", "gpt-4.1", "none"),
+        ("openai", "o3", "none"),
+        ("codex", "gpt-5.6", "none"),
+        ("openrouter", "anthropic/claude-opus-5", "anthropic"),
+        ("openrouter", "openai/gpt-5.6", "anthropic"),
+        ("openrouter", "openai/gpt-5.5", "none"),
+        ("openrouter", "z-ai/glm-5", "none"),
+        ("litellm", "claude-opus-5", "anthropic"),
+        ("litellm", "qwen3", "none"),
+        ("vllm", "qwen3", "none"),
+    ],
+)
+def test_cache_marks_go_to_the_models_that_take_them(preset, model, marks):
+    row = PRESETS[preset]
+    target = Target(Provider(name=preset, preset=row, base_url="https://x.example"), model)
+    assert Shown(target, SHAPES, {}).marks == marks
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -22,6 +22,11 @@ def test_a_target_is_spelled_as_its_user_types_it():
     assert str(Target(PROVIDER, "qwen3:8b")) == "work:qwen3:8b"
 
 
+def test_of_a_model_is_known_what_the_configuration_says():
+    assert Target(PROVIDER, "m").known == Model("m", window=8192)
+    assert Target(PROVIDER, "n").known == Model("n")
+
+
 def test_no_secret_is_ever_shown():
     assert "secret" not in repr(PROVIDER)
     assert "secret" not in repr(Target(PROVIDER, "m"))

@@ -19,8 +19,8 @@ def config(*providers, **more):
     return Config(providers={each.name: each for each in providers}, **more)
 
 
-def found(there=None, *, login=False, environ=(), running=()):
-    return build(there or Config(), PRESETS, login=login, environ=environ, running=running)
+def found(there=None, *, logins=(), environ=(), running=()):
+    return build(there or Config(), PRESETS, logins=logins, environ=environ, running=running)
 
 
 def test_with_nothing_at_all_the_demo_answers():
@@ -32,13 +32,15 @@ def test_with_nothing_at_all_the_demo_answers():
 @pytest.mark.parametrize(
     ("there", "providers"),
     [
-        ({"login": True}, ["anthropic"]),
+        ({"logins": {"client"}}, ["anthropic"]),
+        ({"logins": {"codex"}}, ["codex"]),
+        ({"logins": {"codex", "client"}, "running": {"ollama"}}, ["anthropic", "ollama", "codex"]),
         ({"environ": {"ANTHROPIC_API_KEY"}}, ["anthropic"]),
         ({"environ": {"OPENROUTER_API_KEY", "PATH"}}, ["openrouter"]),
         ({"environ": {"Z_AI_API_KEY"}}, ["zai"]),
         ({"running": {"ollama", "lmstudio"}}, ["ollama", "lmstudio"]),
         (
-            {"login": True, "running": {"ollama"}, "environ": {"DEEPSEEK_API_KEY"}},
+            {"logins": {"client"}, "running": {"ollama"}, "environ": {"DEEPSEEK_API_KEY"}},
             ["anthropic", "ollama", "deepseek"],
         ),
         ({"environ": {"VLLM_API_KEY", "ANTHROPIC_FOUNDRY_API_KEY", "LITELLM_API_KEY"}}, [DEMO]),
@@ -53,7 +55,7 @@ def test_what_the_user_has_is_found(there, providers):
 
 def test_what_is_found_never_takes_the_place_of_what_is_configured():
     own = configured("ollama")
-    directory = found(config(own), login=True, running={"ollama"})
+    directory = found(config(own), logins={"client"}, running={"ollama"})
     assert directory.providers["ollama"] is directory.addressable["ollama"] is own
     assert list(directory.providers) == ["ollama", "anthropic"]
 
@@ -63,18 +65,19 @@ def test_the_demo_never_answers_in_place_of_a_configured_provider():
 
 
 @pytest.mark.parametrize(
-    ("there", "login", "default"),
+    ("there", "logins", "default"),
     [
-        (config(configured("ollama"), configured("work", "messages")), False, "ollama"),
-        (config(configured("ollama"), configured("anthropic")), False, "anthropic"),
-        (config(configured("ollama"), configured("foundry")), False, "foundry"),
-        (config(configured("ollama")), True, "anthropic"),
-        (config(configured("ollama"), default="ollama"), True, "ollama"),
-        (config(default="openrouter"), False, "openrouter"),
+        (config(configured("ollama"), configured("work", "messages")), (), "ollama"),
+        (config(configured("ollama"), configured("anthropic")), (), "anthropic"),
+        (config(configured("ollama"), configured("foundry")), (), "foundry"),
+        (config(configured("ollama")), {"client"}, "anthropic"),
+        (config(configured("ollama"), default="ollama"), {"client"}, "ollama"),
+        (config(default="openrouter"), (), "openrouter"),
+        (config(configured("ollama")), {"codex"}, "ollama"),
     ],
 )
-def test_the_default_is_what_is_said_else_claude_else_the_first(there, login, default):
-    assert found(there, login=login).default == default
+def test_the_default_is_what_is_said_else_claude_else_the_first(there, logins, default):
+    assert found(there, logins=logins).default == default
 
 
 def test_presets_that_are_not_set_up_can_be_asked_for_by_name():
@@ -105,16 +108,16 @@ def test_what_is_found_has_the_deadlines_of_the_configuration():
 
 
 @given(
-    st.booleans(),
+    st.sets(st.sampled_from(["client", "codex"])),
     st.sets(st.sampled_from([name for row in PRESETS.values() for name in row.key_env])),
     st.sets(st.sampled_from([name for name, row in PRESETS.items() if row.probe])),
     st.lists(st.sampled_from([name for name, row in PRESETS.items() if row.transport == "http"]), unique=True),
     st.sampled_from(["claude-opus-5-5", "haiku", "qwen3:8b", "ollama:x", "", "default"]),
 )
-def test_every_name_has_a_target_whatever_there_is(login, environ, running, names, model):
-    directory = found(config(*map(configured, names)), login=login, environ=environ, running=running)
+def test_every_name_has_a_target_whatever_there_is(logins, environ, running, names, model):
+    directory = found(config(*map(configured, names)), logins=logins, environ=environ, running=running)
     assert directory.providers
     assert directory.default in directory.providers
     assert list(directory.providers)[: len(names)] == names
     assert (DEMO in directory.providers) is (list(directory.providers) == [DEMO])
-    assert resolve(model, directory, client_login=login)
+    assert resolve(model, directory, client_login="client" in logins)

@@ -7,10 +7,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ccrouter.errors import ConfigError
+from ccrouter.providers import presets
 from ccrouter.providers.provider import Model, Preset, Timeouts
 from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal
 from ccrouter.routing.config import Config
 from ccrouter.routing.load import examine, literal_secrets, parse, warnings
+from ccrouter.translate import lane
 
 PRESETS = {
     preset.name: preset
@@ -137,12 +139,56 @@ def test_a_provider_takes_over_the_routers_timeouts_field_by_field():
         ("messages", "HTTPS://X.Example:8443/Base", "https://x.example:8443/Base"),
         ("messages", "http://[::1]:8080", "http://[::1]:8080"),
         ("deepseek", "https://x.example/anthropic", "https://x.example"),
+        ("both", "https://x.example/v1/chat/completions", "https://x.example"),
+        ("both", "https://x.example/v1/messages", "https://x.example"),
         ("plain", "https://x.example/v1/messages", "https://x.example/v1"),
         ("plain", "https://x.example/v1", "https://x.example/v1"),
     ],
 )
 def test_a_base_url_that_says_too_much_is_trimmed_to_what_the_router_adds_to(preset, written, kept):
     assert provider(f'preset = "{preset}"\nbase_url = "{written}"').base_url == kept
+
+
+@pytest.mark.parametrize(
+    ("preset", "base_url", "wire", "address"),
+    [
+        (
+            "deepseek",
+            "https://api.deepseek.com/anthropic",
+            "messages",
+            "https://api.deepseek.com/anthropic/v1/messages",
+        ),
+        ("deepseek", "https://api.deepseek.com/anthropic", "chat", "https://api.deepseek.com/chat/completions"),
+        ("deepseek", "https://api.deepseek.com/v1", "chat", "https://api.deepseek.com/v1/chat/completions"),
+        (
+            "moonshot",
+            "https://api.moonshot.cn/anthropic",
+            "messages",
+            "https://api.moonshot.cn/anthropic/v1/messages",
+        ),
+        ("moonshot", "https://api.moonshot.cn/anthropic", "chat", "https://api.moonshot.cn/v1/chat/completions"),
+        ("moonshot", "https://api.moonshot.cn/v1", "chat", "https://api.moonshot.cn/v1/chat/completions"),
+        ("moonshot", "https://api.moonshot.cn/v1", "messages", "https://api.moonshot.cn/anthropic/v1/messages"),
+        ("minimax", "https://api.minimaxi.com/anthropic", "chat", "https://api.minimaxi.com/v1/chat/completions"),
+        ("zai", "https://api.z.ai/api/anthropic", "messages", "https://api.z.ai/api/anthropic/v1/messages"),
+        ("zai", "https://api.z.ai/api/anthropic", "chat", "https://api.z.ai/api/coding/paas/v4/chat/completions"),
+        (
+            "zai",
+            "https://api.z.ai/api/coding/paas/v4",
+            "chat",
+            "https://api.z.ai/api/coding/paas/v4/chat/completions",
+        ),
+        ("zai", "https://api.z.ai/api/paas/v4", "chat", "https://api.z.ai/api/paas/v4/chat/completions"),
+        ("openrouter", "https://openrouter.ai/api/v1", "chat", "https://openrouter.ai/api/v1/chat/completions"),
+        ("openrouter", "https://openrouter.ai/api", "messages", "https://openrouter.ai/api/v1/messages"),
+        ("vllm", "http://127.0.0.1:8000/v1", "messages", "http://127.0.0.1:8000/v1/messages"),
+        ("openai", "https://api.openai.com/v1", "responses", "https://api.openai.com/v1/responses"),
+    ],
+)
+def test_the_urls_that_vendors_document_lead_to_each_of_their_wires(preset, base_url, wire, address):
+    text = f'[providers.{preset}]\nbase_url = "{base_url}"\nwire = "{wire}"'
+    there = parse(text, where="config.toml", presets=presets.PRESETS).providers[preset]
+    assert lane.url(there, there.preset.path(there.spoken) or "") == address
 
 
 def test_the_base_url_of_a_preset_stays_as_it_is():
@@ -220,6 +266,9 @@ def test_the_default_may_be_a_provider_a_preset_a_model_of_one_or_an_alias_for_t
         ("[aliases]\na = 'b'\nb = 'c'\nc = 'x'", "config.toml:2: aliases.a: leads through `b` to `c`, a third alias"),
         ("default = 'olama'", "config.toml:1: default: `olama` is no provider, preset or alias; did you mean `ollama`?"),
         ("default = 'messages'", "config.toml:1: default: the preset `messages` does not know where it is; add [providers.messages]"),
+        ("default = 'both'", "default: the preset `both` does not know where it is; add [providers.both] with base_url = "),
+        ("default = 'messages:gpt-x'", "default: the preset `messages` does not know where it is; add [providers.messages] with base_url = "),
+        ("default = 'a'\n[aliases]\na = ['ollama:x', 'both:y']", "default: by way of the alias `a`: the preset `both` does not"),
         ("default = 'ollama:'", "default: `ollama:` is no provider"),
         ("default = 'a'\n[aliases]\na = ['ollama:x', 'b']\nb = 'bare'", "default: the alias `a` leads to names without a provider"),
         ("a = 1\nb = [1,,]", "config.toml:2:8: Invalid value"),

@@ -157,6 +157,8 @@ CASES = [
     ({"providers": {"w": {"preset": "nothing"}}}, False),
     ({"providers": {"w x": {"preset": "ollama"}}}, False),
     ({"providers": {"w": {"preset": "ollama", "models": ["a", {"id": "b", "window": 1, "vision": True}]}}}, True),
+    ({"providers": {"w": {"preset": "ollama", "models": [{"id": "b", "max_output": 8192}]}}}, True),
+    ({"providers": {"w": {"preset": "ollama", "models": [{"id": "b", "max_output": 0}]}}}, False),
     ({"providers": {"w": {"preset": "ollama", "models": [{"window": 1}]}}}, False),
     ({"providers": {"w": {"preset": "ollama", "models": [{"id": "b", "window": 0}]}}}, False),
     ({"providers": {"ollama": {"base_url": "ftp://x"}}}, False),
@@ -194,7 +196,9 @@ secret = values | st.fixed_dictionaries(
     {}, optional={"env": text, "file": text, "command": st.lists(text, max_size=2), "ttl": values}
 )
 timeouts = st.fixed_dictionaries({}, optional=dict.fromkeys(["connect", "idle"], values))
-model = text | st.fixed_dictionaries({}, optional={"id": text, "name": text, "window": values, "vision": values})
+model = text | st.fixed_dictionaries(
+    {}, optional={"id": text, "name": text, "window": values, "vision": values, "max_output": values}
+)
 provider = st.fixed_dictionaries(
     {},
     optional={

@@ -49,6 +49,8 @@ def _thinking(draw: st.DrawFn, calls: list[str]) -> dict[str, Any]:
                 {"f": "reasoning_details", "d": [{"type": "reasoning.text", "text": "t", "index": 0}]},
                 {"f": "content", "d": [{"type": "thinking", "thinking": [{"type": "text", "text": "t"}]}]},
                 {"f": "google", "c": dict.fromkeys(calls[:1], "sig")},
+                {"f": "google", "c": dict.fromkeys(calls[:1], "sig"), "t": "sig"},
+                {"f": "google", "t": "sig"},
                 None,
             ]
         )
@@ -93,6 +95,19 @@ def _marked(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if isinstance(content, list) and content:
         content[-1]["cache_control"] = {"type": "ephemeral"}
     return messages
+
+
+def without_marks(value: Any) -> Any:
+    """What was rendered, without cache marks in either form.
+
+    They move on with each turn and are no part of the prompt: a prefix is the same prompt with and without them.
+    """
+    if isinstance(value, list):
+        return [without_marks(each) for each in value]
+    if isinstance(value, dict):
+        marks = ("cache_control", "prompt_cache_breakpoint")
+        return {key: without_marks(each) for key, each in value.items() if key not in marks}
+    return value
 
 
 def _flipped(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

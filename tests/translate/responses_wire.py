@@ -43,6 +43,20 @@ ROWS = {
             ),
         ),
         Preset(
+            name="marked",
+            title="The book, with cache marks",
+            base_url="https://marked.example.com/v1",
+            messages_path=None,
+            responses_path="/responses",
+            quirks=Quirks(
+                efforts=("low", "high"),
+                system_role="developer",
+                later_system="developer",
+                files=True,
+                cache_marks="openai",
+            ),
+        ),
+        Preset(
             name="chatgpt",
             title="ChatGPT's backend",
             base_url="https://chatgpt.example.com/backend-api/codex",

@@ -163,3 +163,12 @@ def test_what_would_have_to_be_guessed_is_refused(text):
 def test_arguments_are_an_object_that_has_json_or_nothing(text):
     value = arguments_of(text)
     assert value is None or json.loads(json.dumps(value, allow_nan=False)) == value
+
+
+def test_what_a_fragment_adds_to_a_call_counts_even_by_itself():
+    calls = Calls()
+    calls.feed({"extra_content": {"google": {"thought_signature": "lost"}}})
+    calls.feed({"index": 0, "id": "a", "function": {"name": "Read", "arguments": "{}"}})
+    calls.feed({"index": 0, "extra_content": {"google": {"thought_signature": "s"}}})
+    (call,) = calls.found
+    assert call.extra == {"google": {"thought_signature": "s"}}

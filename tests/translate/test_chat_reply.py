@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccrouter.errors import FrameError, TruncatedStream, WireError
+from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Preset, Provider, Target
 from ccrouter.providers.quirks import Quirks
 from ccrouter.translate import provenance, tokens
@@ -25,7 +26,8 @@ CASES = sorted((Path(__file__).parent.parent / "cases" / "chat_reply").glob("*.c
 
 
 def target(name="p", model="m", models=(), **quirks):
-    preset = Preset(name=name, title=name, quirks=Quirks(**quirks))
+    codes = PRESETS[name].codes if name in PRESETS else ()
+    preset = Preset(name=name, title=name, codes=codes, quirks=Quirks(**quirks))
     return Target(Provider(name=name, preset=preset, base_url="https://example.com", models=models), model)
 
 
@@ -248,6 +250,18 @@ def test_what_comes_out_folds_to_what_the_chunks_say_however_they_are_cut(given_
     assert all(provenance.read(block["signature"]) for block in found["thinking"])
 
 
+@given(bodies())
+def test_who_wants_no_thinking_gets_all_but_that(given_):
+    body, meant = given_
+    out, verdict = answer([body], target(replay="reasoning_content"), REQUEST | {"thinking": {"type": "disabled"}})
+    assert verdict == "whole"
+    folded = fold(events_in(out))
+    assert {block["type"] for block in folded["content"]} <= {"text", "tool_use"}
+    assert "".join(block.get("text", "") for block in folded["content"]) == meant["text"]
+    assert [(block["name"], block["input"]) for block in folded["content"] if "name" in block] == meant["calls"]
+    assert (folded["usage"]["input_tokens"], folded["usage"]["output_tokens"]) == meant["counts"]
+
+
 @given(bodies(), st.data())
 def test_a_stream_that_is_cut_before_its_reason_never_ends_in_message_stop(given_, data):
     body, _ = given_
@@ -259,11 +273,13 @@ def test_a_stream_that_is_cut_before_its_reason_never_ends_in_message_stop(given
 
 
 @given(
-    bodies().map(lambda each: each[0]).flatmap(mutated), st.sampled_from(["none", "reasoning_details", "google"])
+    bodies().map(lambda each: each[0]).flatmap(mutated),
+    st.sampled_from(["none", "reasoning_details", "google"]),
+    st.sampled_from(["adaptive", "disabled"]),
 )
 @settings(max_examples=300)
-def test_mutated_streams_raise_our_own_errors_only_and_follow_the_grammar(body, replay):
-    reply = bridge(target(replay=replay))
+def test_mutated_streams_raise_our_own_errors_only_and_follow_the_grammar(body, replay, thinking):
+    reply = bridge(target(replay=replay), REQUEST | {"thinking": {"type": thinking}})
     try:
         out = reply.feed(body) + reply.close()
     except WireError as error:
@@ -273,7 +289,7 @@ def test_mutated_streams_raise_our_own_errors_only_and_follow_the_grammar(body, 
 
 
 FIELDS = st.sampled_from(
-    ["choices", "delta", "content", "type", "text", "thinking", "reasoning", "reasoning_details", "tool_calls", "function", "name", "arguments", "index", "id", "finish_reason", "usage", "error", "message", "metadata", "raw", "extra_content", "google", "thought_signature", "refusal", "function_call", "stop_reason", "prompt_tokens"]
+    ["choices", "delta", "content", "type", "text", "thinking", "reasoning", "reasoning_details", "tool_calls", "function", "name", "arguments", "index", "id", "finish_reason", "usage", "error", "base_resp", "status_code", "thought", "message", "metadata", "raw", "extra_content", "google", "thought_signature", "refusal", "function_call", "stop_reason", "prompt_tokens"]
 )  # fmt: skip
 junk = st.recursive(
     st.none() | st.booleans() | st.integers(-1, 3) | st.floats() | st.sampled_from(["", "a", "thinking", "reasoning.text", "stop", "error"]),
@@ -495,6 +511,35 @@ def test_tags_in_the_text_are_text_where_reasoning_has_its_own_field():
     assert folded["content"][1]["text"] == "<think>b</think>"
 
 
+def notes(*chunks):
+    reply = ChatReply(read_request(json.dumps(REQUEST).encode()), target(), "msg_1")
+    Bridge(reply).feed(spelled(*chunks))
+    return reply.notes
+
+
+def test_a_closing_tag_that_nothing_opened_is_text_and_noted():
+    parts = "why\n</think>\nso"
+    for place in range(len(parts)):
+        chunks = [chunk({"content": parts[:place]}), chunk({"content": parts[place:]}), chunk({}, "stop")]
+        assert message(*chunks)["content"] == [{"type": "text", "text": parts}]
+        assert notes(*chunks) == (
+            "the answer has a </think> that nothing opened: is the server's reasoning parser off?",
+        )
+    assert notes(chunk({"content": "<think>why</think>\nso"}), chunk({}, "stop")) == ()
+
+
+def test_thoughts_that_are_not_wanted_are_not_shown_but_what_their_calls_need_is_kept():
+    hidden = {"reasoning_details": [{"type": "reasoning.encrypted", "data": "x", "id": "call_1"}]}
+    off = {"thinking": {"type": "disabled"}}
+    to = target(replay="reasoning_details")
+    said = [chunk(hidden | {"reasoning": "a"}), chunk({"content": "b"})]
+    folded = message(*said, chunk(call()), chunk({}, "stop"), to=to, **off)
+    assert [block["type"] for block in folded["content"]] == ["text", "thinking", "tool_use"]
+    assert folded["content"][1]["thinking"] == ""
+    assert payloads(folded)[0]["d"][0]["data"] == "x"
+    assert [block["type"] for block in message(*said, chunk({}, "stop"), to=to, **off)["content"]] == ["text"]
+
+
 def signed(signature):
     return {"extra_content": {"google": {"thought_signature": signature}}}
 
@@ -558,6 +603,19 @@ def test_a_call_without_arguments_is_whole():
     assert message(chunk(call(arguments="")), chunk({}, "stop"))["content"][0]["input"] == {}
 
 
+def test_a_long_call_shows_that_it_lives():
+    text = json.dumps({"x": "a" * 9000})
+    fragments = [chunk(call(arguments=text[place : place + 100])) for place in range(0, len(text), 100)]
+    behind = message(chunk({"reasoning": "why"}), *fragments, chunk({}, "stop"), to=target(replay="reasoning"))
+    assert [block["type"] for block in behind["content"]] == ["thinking", "tool_use"]
+    assert payloads(behind) == [{"f": "reasoning"}]
+    out, _ = answer([spelled(*fragments, chunk({}, "stop"))], target())
+    assert sum(event["type"] == "content_block_delta" for event in events_in(out)) == 6  # and signature and input
+    folded = fold(events_in(out))
+    assert [block["type"] for block in folded["content"]] == ["thinking", "tool_use"]
+    assert (folded["content"][0]["thinking"], payloads(folded)) == ("", [None])
+
+
 # Ends
 
 
@@ -594,8 +652,9 @@ def test_a_stream_without_a_reason_is_never_whole(chunks, done):
 
 
 def test_a_refusal_in_its_own_field_is_text_and_the_reason():
-    folded = message(chunk({"refusal": "I can't."}), chunk({}, "stop"))
+    folded = message(chunk({"refusal": "I can"}), chunk({"refusal": "'t."}), chunk({}, "stop"))
     assert (folded["content"], folded["stop_reason"]) == ([{"type": "text", "text": "I can't."}], "refusal")
+    assert folded["stop_details"] == {"type": "refusal", "category": None, "explanation": "I can't."}
 
 
 # Stop sequences

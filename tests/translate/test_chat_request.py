@@ -16,7 +16,7 @@ from ccrouter.providers.quirks import Quirks
 from ccrouter.translate import chat_request
 from ccrouter.translate.provenance import Origin, sign
 from ccrouter.wire.messages import read_request
-from tests.translate.dialogues import IMAGE, PDF, TOOLS, any_fields, dialogues
+from tests.translate.dialogues import IMAGE, PDF, TOOLS, any_fields, dialogues, without_marks
 
 PRESET = evolve(PRESETS["litellm"], chat_path="/v1/chat/completions")
 HEADERS = [
@@ -43,6 +43,9 @@ VENDORS = [
     Quirks(ask="reasoning", replay="reasoning_details", result_images=True, later_system="system"),
     Quirks(replay="content", call_ids="nine", stream_options=False, response_format="json_object"),
     Quirks(ask="google", replay="google", schema="gemini", tool_choices=frozenset({"required", "none"})),
+    Quirks(cache_marks="openai", files=True, later_system="developer", prefix=True),
+    Quirks(cache_marks="anthropic", result_images=True),
+    Quirks(cache_marks="anthropic", result_marks=False, files=True, file_links=True),
 ]
 vendors = st.sampled_from(VENDORS + [row.quirks for row in PRESETS.values() if row.chat_path])
 
@@ -338,9 +341,20 @@ def test_pictures_and_files_of_the_users():
     place = {"type": "image_url", "image_url": {"url": "https://x/y.png"}}
     by_url = {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}}
     assert messages(user(text("a"), IMAGE, by_url)) == [{"role": "user", "content": [text("a"), picture, place]}]
-    file = {"type": "file", "file": {"filename": "document", "file_data": "data:application/pdf;base64,JVBERi0="}}
+    data = "data:application/pdf;base64,JVBERi0="
+    file = {"type": "file", "file": {"filename": "document.pdf", "file_data": data}}
     assert messages(user(PDF), quirks=Quirks(files=True)) == [{"role": "user", "content": [file]}]
     assert "omitted" in messages(user(PDF))[0]["content"]
+
+
+def test_a_pdf_that_lies_elsewhere_is_linked_or_leaves_its_address():
+    linked = {"type": "document", "title": "A.PDF", "source": {"type": "url", "url": "https://x/a.pdf"}}
+    [told] = messages(user(linked), quirks=Quirks(files=True, file_links=True))
+    assert told["content"] == [{"type": "file", "file": {"filename": "A.PDF", "file_data": "https://x/a.pdf"}}]
+    found = outbound({"messages": [user(linked)]}, target(Quirks(files=True)))
+    words = "[document omitted: A.PDF at https://x/a.pdf can't be read by the current model]"
+    assert json.loads(found.body)["messages"][0]["content"] == words
+    assert "document: left out, the backend takes no such file" in found.changes
 
 
 def test_a_model_that_is_known_to_be_blind_gets_words():
@@ -405,19 +419,29 @@ def test_reasoning_of_others_stays_out():
     foreign = {"type": "thinking", "thinking": "claude's", "signature": "EqQBCkYI"}
     elsewhere = thought({"f": "reasoning_content"}, provider="elsewhere")
     for quirks in VENDORS:
-        found = messages(user(text("go")), assistant(foreign, elsewhere, text("A")), quirks=quirks)
-        assert found[-1] == {"role": "assistant", "content": "A"}
+        found = messages(
+            user(text("go")), assistant(foreign, elsewhere, text("A")), user(text("on")), quirks=quirks
+        )
+        insisted: list[str] = [quirks.replay] if quirks.replay_always else []
+        assert found[-2] == {"role": "assistant", "content": "A", **dict.fromkeys(insisted, "")}
     ours = thought({"f": "reasoning_content"})
     assert messages(user(text("go")), assistant(ours, text("A")))[-1] == {"role": "assistant", "content": "A"}
 
 
-def test_a_vendor_that_insists_gets_the_member_with_every_call():
+def test_a_vendor_that_insists_gets_the_member_with_every_answer():
     quirks = Quirks(replay="reasoning_content", replay_always=True)
+    ours = thought({"f": "reasoning_content"})
     found = messages(
-        user(text("go")), assistant(call("a")), user(result("a")), assistant(text("A")), quirks=quirks
+        user(text("go")), assistant(ours, call("a")), user(result("a")), assistant(text("A")), quirks=quirks
     )
-    assert found[1]["reasoning_content"] == ""
-    assert "reasoning_content" not in found[3]
+    assert [each.get("reasoning_content") for each in found] == [None, "hm", None, ""]
+
+
+def test_an_answer_that_the_client_began_says_so_where_it_must():
+    begun = [user(text("go")), assistant(text("{"))]
+    assert messages(*begun, quirks=Quirks(prefix=True))[1] == {"role": "assistant", "content": "{", "prefix": True}
+    assert "prefix" not in messages(*begun)[1]
+    assert not any("prefix" in each for each in messages(*begun, user(text("on")), quirks=Quirks(prefix=True)))
 
 
 def test_details_go_back_as_they_came():
@@ -453,6 +477,90 @@ def test_googles_signatures_stand_at_their_calls_and_foreign_history_says_so():
         if "tool_calls" in message
     ]
     assert said == [["SIG", None], ["skip_thought_signature_validator", None]]
+
+
+@pytest.mark.parametrize(
+    ("payload", "own", "theirs"),
+    [
+        ({"f": "google", "c": {"a": "SIG"}, "t": "OWN"}, "OWN", "SIG"),
+        ({"f": "google", "t": "OWN"}, "OWN", "skip_thought_signature_validator"),
+        ({"f": "google", "t": 5, "c": {"a": 5}}, None, "skip_thought_signature_validator"),
+        ({"f": "google", "c": "odd"}, None, "skip_thought_signature_validator"),
+    ],
+)
+def test_googles_signature_of_the_text_stands_at_the_message(payload, own, theirs):
+    said = [user(text("go")), assistant(thought(payload), text("A"), call("a")), user(result("a"))]
+    message = messages(*said, quirks=Quirks(replay="google"))[1]
+    assert message.get("extra_content") == (own and {"google": {"thought_signature": own}})
+    assert message["tool_calls"][0]["extra_content"] == {"google": {"thought_signature": theirs}}
+    assert "extra_content" not in messages(*said)[1]
+
+
+# Cache marks
+
+CACHED = {"cache_control": {"type": "ephemeral"}}
+LONGER = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+BREAK = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+
+
+def marked(quirks, role="user"):
+    """A conversation with a mark wherever Claude Code sets one, as it is rendered."""
+    body = sent(
+        quirks,
+        system=[{**text("You are"), **LONGER}, text("more")],
+        messages=[
+            user(text("go")),
+            assistant(text("A"), call("a")),
+            user(result("a", [text("B"), text("C")], **CACHED), IMAGE | CACHED),
+            {"role": "system", "content": [{**text("note"), **CACHED}]},
+        ],
+    )
+    return [each["content"] for each in body["messages"] if each["role"] == role]
+
+
+def test_marks_go_on_as_breakpoints_where_openai_takes_them():
+    quirks = Quirks(cache_marks="openai", marked_models=("m",), later_system="developer")
+    assert marked(quirks, "system") == [[{**text("You are"), **BREAK}, text("more")]]
+    assert marked(quirks, "tool") == [[text("B"), {**text("C"), **BREAK}]]
+    assert marked(quirks, "developer") == [[{**text("note"), **BREAK}]]
+    [_, [picture]] = marked(quirks)
+    assert picture == {**picture, "type": "image_url", **BREAK}
+    assert b"prompt_cache_options" not in outbound({}, target(quirks)).body
+
+
+def test_marks_go_on_as_they_came_where_they_are_known():
+    quirks = Quirks(cache_marks="anthropic")
+    assert marked(quirks, "system") == [[{**text("You are"), **LONGER}, text("more")]]
+    assert marked(quirks, "tool") == [[text("B"), {**text("C"), **CACHED}]]
+    [first, [picture, note]] = marked(quirks)
+    assert first == [text("go")]  # the same as if it had the mark
+    assert set(picture) == {"type", "image_url"}
+    assert note == {**text("<system-reminder>\nnote\n</system-reminder>"), **CACHED}
+    assert marked(quirks, "assistant") == ["A"]
+
+
+def test_marks_stay_out_of_results_and_of_models_that_do_not_take_them():
+    assert marked(Quirks(cache_marks="anthropic", result_marks=False), "tool") == ["B\n\nC"]
+    for quirks in (Quirks(), Quirks(cache_marks="openai", marked_models=("gpt-",))):
+        assert marked(quirks, "system") == ["You are\n\nmore"]
+        assert without_marks(marked(quirks)) == marked(quirks)
+
+
+# Limits
+
+
+def test_more_than_a_model_can_say_is_not_asked_for():
+    where = target(models=(Model("m", max_output=8192),))
+    found = outbound({"max_tokens": 32000}, where)
+    assert json.loads(found.body)["max_tokens"] == 8192
+    assert "max_tokens: 32000 -> 8192" in found.changes
+    where = target(models=(Model("m", window=20_000),))
+    assert 15_000 < json.loads(outbound({"max_tokens": 32000}, where).body)["max_tokens"] < 20_000
+
+
+def test_minimax_is_asked_to_tell_reasoning_apart():
+    assert sent(Quirks(reasoning_split=True))["reasoning_split"] is True
+    assert "reasoning_split" not in sent()
 
 
 # Properties
@@ -492,7 +600,8 @@ def test_a_longer_conversation_begins_with_the_same_messages(dialogue, quirks):
     for body in rendered:
         check(body)
     for shorter, longer in pairwise(rendered):
-        assert json.dumps(longer["messages"]).startswith(json.dumps(shorter["messages"])[:-1])
+        before, now = (json.dumps(without_marks(each["messages"])) for each in (shorter, longer))
+        assert now.startswith(before[:-1])
         assert longer["tools"] == shorter["tools"]
 
 

@@ -26,6 +26,7 @@ OPENAI = Quirks(
     files=True,
     strict_tools=True,
     cache_key=True,
+    cache_marks="openai",
 )
 
 
@@ -49,7 +50,7 @@ def test_a_request_that_asks_for_everything_is_one_of_the_sdks(quirks):
     check(
         sent(
             quirks,
-            system="You are",
+            system=[{"type": "text", "text": "You are", "cache_control": {"type": "ephemeral", "ttl": "1h"}}],
             tools=TOOLS,
             tool_choice={"type": "tool", "name": TOOLS[1]["name"], "disable_parallel_tool_use": True},
             thinking={"type": "adaptive"},

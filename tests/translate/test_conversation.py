@@ -9,7 +9,7 @@ from hypothesis import given
 
 from ccrouter.translate.conversation import SILENT, UNFINISHED, read
 from ccrouter.translate.provenance import Origin, sign
-from ccrouter.translate.turns import Call, Document, Image, Result, ServerTool, Text, Thinking, Turn
+from ccrouter.translate.turns import Call, Document, Image, Mark, Result, ServerTool, Text, Thinking, Turn
 from tests.translate.dialogues import IMAGE, any_fields, dialogues
 
 
@@ -232,9 +232,39 @@ def test_tools_are_those_that_the_client_runs_and_those_that_the_backend_does():
     assert found.changes == ("tools: a tool without a name left out",)
 
 
-def test_a_cache_mark_is_kept_beside_the_text():
-    marked = {**text("a"), "cache_control": {"type": "ephemeral"}}
-    assert turns(user(marked))[0].parts == (Text("a", cached=True),)
+CACHED = {"cache_control": {"type": "ephemeral"}}
+
+
+@pytest.mark.parametrize(
+    ("said", "mark"),
+    [
+        ({"type": "ephemeral"}, Mark()),
+        ({"type": "ephemeral", "ttl": "1h"}, Mark("1h")),
+        ({"type": "ephemeral", "ttl": 5}, Mark()),
+        (None, None),
+        ("ephemeral", None),
+    ],
+)
+def test_a_cache_mark_is_kept_beside_the_text(said, mark):
+    marked = {**text("a"), "cache_control": said}
+    assert turns(user(marked))[0].parts == (Text("a", mark),)
+    assert read({"system": [marked, text("b")]}).system == (Text("a", mark), Text("b"))
+
+
+def test_a_mark_on_a_block_is_at_the_end_of_all_that_is_shown_of_it():
+    document = {"type": "document", "source": {"type": "text", "data": "words"}, "context": "c", **CACHED}
+    image = {**IMAGE, **CACHED}
+    found = turns(
+        calls("a", "b"),
+        user(result("a", content=[text("A"), text("B")], **CACHED), result("b", **CACHED), document, image),
+    )
+    assert found[1].parts == (
+        Result("a", (Text("A"), Text("B", Mark()))),
+        Result("b", (Text(SILENT, Mark()),)),
+        Text("c"),
+        Document("text/plain", "document", text="words", mark=Mark()),
+        Image("image/png", "iVBORw0KGgo=", mark=Mark()),
+    )
 
 
 @given(any_fields)
@@ -258,8 +288,8 @@ def unmarked(value):
     """Without the cache marks: they move."""
     if isinstance(value, tuple):
         return tuple(map(unmarked, value))
-    if isinstance(value, Text):
-        return evolve(value, cached=False)
+    if isinstance(value, Text | Image | Document):
+        return evolve(value, mark=None)
     return evolve(value, parts=unmarked(value.parts)) if isinstance(value, Turn | Result) else value
 
 

@@ -16,6 +16,7 @@ class Scripted:
 
     def __init__(self, closing: list[Event] | None = None) -> None:
         self.failure: ApiError | None = None
+        self.notes: tuple[str, ...] = ()
         self._closing = closing
         self.said = [
             events.message_start("msg_1", "m", {"input_tokens": 1, "output_tokens": 0}),
@@ -46,6 +47,12 @@ def test_events_come_out_as_frames_and_the_end_is_known() -> None:
     bridge.feed(b"data: 3 4 5\n\n")
     assert bridge.ended
     assert bridge.close() == b""
+
+
+def test_the_notes_are_those_of_the_reply() -> None:
+    reply = Scripted()
+    reply.notes = ("worth knowing",)
+    assert Bridge(reply).notes == ("worth knowing",)
 
 
 def test_what_is_said_after_the_end_is_not_heard() -> None:

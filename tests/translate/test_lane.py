@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ccrouter.errors import ApiError, TruncatedStream, WireError
 from ccrouter.providers.presets import PRESETS
-from ccrouter.providers.provider import Provider, Target
+from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.providers.secret import Literal
 from ccrouter.translate import lane
 from ccrouter.translate.dialect import Endpoint
@@ -496,3 +496,65 @@ def test_an_error_that_a_stream_begins_with_has_a_status(data, status, words):
 def test_requests_and_headers_are_not_shown():
     outbound = render(b'{"model":"m","system":"secret"}', target(), [(b"x-a", b"secret")])
     assert "secret" not in repr(outbound)
+
+
+# Limits, and places
+
+
+def cut(fields, preset="vllm", endpoint="messages", **known):
+    body = json.dumps({"model": "m", "messages": [], **fields}).encode()
+    return body, render(body, target(preset, models=(Model("m", **known),)), endpoint=endpoint)
+
+
+def test_more_than_a_model_can_say_is_not_asked_for_and_its_budget_fits():
+    asked = {"thinking": {"type": "enabled", "budget_tokens": 31_999}, "max_tokens": 32_000}
+    body, outbound = cut(asked, max_output=8_192)
+    assert outbound.body == body.replace(b"31999", b"8191").replace(b"32000", b"8192")
+    assert outbound.changes == ("thinking: budget_tokens -> 8191", "max_tokens: 32000 -> 8192")
+    body, outbound = cut(
+        {"thinking": {"type": "enabled", "budget_tokens": 2_048}, "max_tokens": 32_000}, window=9_000
+    )
+    assert outbound.changes == ("max_tokens: 32000 -> 9000",)
+    assert json.loads(outbound.body)["thinking"]["budget_tokens"] == 2_048
+
+
+@pytest.mark.parametrize(
+    ("fields", "how"),
+    [
+        ({"max_tokens": 32_000}, {}),
+        ({"max_tokens": 32_000}, {"max_output": 64_000, "window": 200_000}),
+        ({"max_tokens": "many"}, {"max_output": 8_192}),
+        ({"max_tokens": True}, {"max_output": 8_192}),
+        ({}, {"max_output": 8_192}),
+        ({"max_tokens": 32_000}, {"preset": "foundry", "max_output": 8_192}),
+        ({"max_tokens": 32_000}, {"preset": "anthropic", "max_output": 8_192}),
+        ({"max_tokens": 32_000}, {"endpoint": "count_tokens", "max_output": 8_192}),
+    ],
+)
+def test_a_limit_that_fits_and_those_of_anthropics_own_models_stay(fields, how):
+    body, outbound = cut(fields, **how)
+    assert (outbound.body, outbound.changes) == (body, ())
+
+
+@pytest.mark.parametrize(
+    ("base_url", "path", "address"),
+    [
+        ("https://x.example", "/v1/messages", "https://x.example/v1/messages"),
+        ("https://x.example/", "/v1/messages", "https://x.example/v1/messages"),
+        ("https://x.example/anthropic", "/anthropic/v1/messages", "https://x.example/anthropic/v1/messages"),
+        ("https://x.example/v1", "/v1/chat/completions", "https://x.example/v1/chat/completions"),
+        ("https://x.example/v1", "/chat/completions", "https://x.example/v1/chat/completions"),
+        ("https://x.example/v1/messages", "/v1/messages", "https://x.example/v1/messages"),
+        ("https://x.example/v1", "/anthropic/v1/messages", "https://x.example/v1/anthropic/v1/messages"),
+        ("https://anthropic", "/anthropic/v1/messages", "https://anthropic/anthropic/v1/messages"),
+        (
+            "https://api.z.ai/api/paas/v4",
+            "/api/coding/paas/v4/chat/completions",
+            "https://api.z.ai/api/paas/v4/chat/completions",
+        ),
+    ],
+)
+def test_what_a_base_url_ends_with_is_not_said_twice(base_url, path, address):
+    provider = Provider(name="x", preset=PRESETS["messages"], base_url=base_url)
+    assert lane.url(provider, path) == address
+    assert lane.url(provider, path, "beta=true") == f"{address}?beta=true"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.presets import PRESETS
-from ccrouter.providers.provider import Model, Preset, Provider, Target
+from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.providers.secret import FromFile
 from ccrouter.translate.refusal import classify, is_refusal, original, reword, scrub
 from ccrouter.wire import envelope
@@ -34,6 +34,23 @@ OWN = b'{"type":"error","error":{"type":"invalid_request_error","message":"promp
 )
 def test_what_is_no_success_or_a_page_is_a_refusal(status, headers, refused):
     assert is_refusal(status, headers) is refused
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        (b'{"error":"no"}', True),
+        (b'[{"error":{"message":"no"}}]', True),
+        (b'{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}', True),
+        (b'{"type":"message","content":[],"error":"no"}', False),
+        (b'{"content":[],"base_resp":{"status_code":1}}', False),
+        (b'{"input_tokens":5}', False),
+        (b'{"error":"' + b"x" * envelope.MAX_READ + b'"}', False),
+        (b"error", False),
+    ],
+)
+def test_a_success_that_says_that_it_is_none_is_a_refusal(body, refused):
+    assert is_refusal(200, JSON, body) is refused
 
 
 def to(preset="messages", **more):
@@ -214,9 +231,7 @@ def test_a_refused_credential_is_told_with_its_source(target, words):
 
 
 def test_a_refused_codex_login_says_how_to_log_in():
-    row = Preset(name="codex", title="Codex", auth="codex")
-    target = Target(Provider(name="codex", preset=row, base_url="https://chatgpt.com"), "gpt")
-    assert "codex login" in error(401, JSON, b'{"detail":"Unauthorized"}', target).message
+    assert "run `codex login`" in error(401, JSON, b'{"detail":"Unauthorized"}', to("codex")).message
 
 
 def test_an_unknown_model_is_told_with_those_that_there_are():
@@ -249,6 +264,13 @@ def test_a_message_is_cut_and_carries_no_credentials():
         assert "bad key [redacted] Bearer [redacted] [redacted] [redacted]" in text
     echoed = enveloped("invalid_request_error", "bad key sk-proj-abcdefghijklmnop")
     assert error(400, JSON, echoed).message == "work: bad key [redacted]"
+
+
+@pytest.mark.parametrize("place", range(2020, 2050, 3))
+def test_a_cut_leaves_no_half_of_a_credential(place):
+    body = json.dumps({"error": f"{'x' * place} sk-proj-abcdefghijklmnop"}).encode()
+    for text in (error(400, JSON, body).message, original(body)):
+        assert "sk-" not in text
 
 
 @pytest.mark.parametrize("text", ["use skip-connections-everywhere", "a bearer of news", "sk-short", "max_tokens"])

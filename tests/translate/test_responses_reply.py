@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from ccrouter.errors import FrameError, TruncatedStream, WireError
 from ccrouter.providers.provider import Model
-from ccrouter.translate import conversation
+from ccrouter.translate import conversation, tokens
+from ccrouter.translate.dialect import Bridge
 from ccrouter.translate.provenance import Origin, read, sign
+from ccrouter.translate.responses_reply import ResponsesReply
 from ccrouter.translate.tools import Names
 from ccrouter.wire.fold import fold
 from tests import golden
@@ -159,11 +161,19 @@ def expected(events):
                     found.append(("thinking", "\n\n".join(text for _, text in parts), payload))
             case "function_call":
                 found.append(("tool_use", item["call_id"], item["name"], json.loads(item["arguments"])))
-    return found
+    return without_hidden_end(found)
+
+
+def without_hidden_end(blocks):
+    """Nothing of a message may stand behind its words that can't be seen."""
+    seen = [place for place, block in enumerate(blocks) if block[:2] != ("thinking", "")]
+    return blocks[: seen[-1] + 1] if seen else blocks
 
 
 def without_phases(blocks):
-    return [block for block in blocks if not (block[0] == "thinking" and block[2]["f"] == "phase")]
+    return without_hidden_end(
+        [block for block in blocks if not (block[0] == "thinking" and block[2]["f"] == "phase")]
+    )
 
 
 @given(replies())
@@ -343,6 +353,11 @@ def test_a_refusal_is_told_and_is_why_the_message_ends():
     whole_message = folded(whole(message(("refusal", "I can't help with that."))))
     assert whole_message["content"] == [{"type": "text", "text": "I can't help with that."}]
     assert whole_message["stop_reason"] == "refusal"
+    assert whole_message["stop_details"] == {
+        "type": "refusal",
+        "category": None,
+        "explanation": "I can't help with that.",
+    }
 
 
 def test_items_that_all_have_the_same_index_are_told_apart():
@@ -447,6 +462,37 @@ def test_who_wants_no_thinking_gets_none():
     assert content(events, asked=request(thinking={"type": "disabled"})) == [("text", "hi")]
 
 
+def test_who_wants_no_thinking_still_gets_what_the_backend_needs_back_in_front_of_the_calls():
+    items = [reasoning("think", encrypted="E"), message("hi"), reasoning("more"), call()]
+    assert content(whole(*items), asked=request(thinking={"type": "disabled"})) == [
+        ("text", "hi"),
+        ("thinking", "", {"f": "responses", "p": [], "e": "E"}),
+        ("tool_use", "call_a", "Bash", {}),
+    ]
+
+
+def test_encrypted_reasoning_that_nothing_follows_is_not_the_last_block():
+    assert content(whole(message("hi"), reasoning(encrypted="E"))) == [("text", "hi")]
+
+
+def test_reasoning_that_the_backend_dropped_is_noted():
+    def removed(reason):
+        return {"id": "rs_1", "type": "reasoning", "action": "removed", "reason": reason}
+
+    def notes(transformations):
+        reply = ResponsesReply(request(), target(), "msg_1")
+        bridged = Bridge(reply)
+        bridged.feed(encode(whole(message("hi"), input_transformations=transformations)))
+        return reply.notes
+
+    dropped = [removed("model_mismatch"), removed("model_mismatch"), removed("turn_boundary")]
+    assert notes(dropped) == (
+        "the backend dropped reasoning of earlier turns (model_mismatch, 2 times)",
+        "the backend dropped reasoning of earlier turns (turn_boundary, 1 times)",
+    )
+    assert notes([]) == notes(None) == notes([5, "x"]) == notes({}) == ()
+
+
 def test_a_signature_names_provider_model_and_payload_and_is_the_same_each_time():
     signature = folded(whole(reasoning("think", encrypted="E")))["content"][0]["signature"]
     assert signature == sign(Origin("there", "m", {"f": "responses", "p": [["s", 5]], "e": "E"}))
@@ -467,6 +513,19 @@ def test_calls_of_different_messages_have_different_ids():
     ids = {folded(whole(call()), message_id=each)["content"][0]["id"] for each in ("msg_1", "msg_2")}
     ids |= {block["id"] for block in folded(whole(call(), call(identity="fc_b")), message_id="msg_3")["content"]}
     assert len(ids) == 4
+
+
+def test_a_long_call_shows_that_it_lives():
+    def cut(text):
+        return [text[place : place + 100] for place in range(0, len(text), 100)]
+
+    item = call(arguments=json.dumps({"x": "a" * 9000}))
+    events = [*told(message("hi"), 0), *told(item, 1, cut=cut), *ended()]
+    assert [block[:2] for block in content(events)] == [
+        ("text", "hi"),
+        ("thinking", ""),
+        ("tool_use", "call_a"),
+    ]
 
 
 def test_arguments_sent_as_an_object_are_taken():
@@ -542,6 +601,12 @@ def test_tokens_are_counted_as_anthropic_does():
     )
     assert (usage["cache_read_input_tokens"], usage["cache_creation_input_tokens"]) == (60, 10)
     assert (usage["output_tokens"], usage["output_tokens_details"]) == (20, {"thinking_tokens": 5})
+
+
+def test_a_prompt_is_estimated_until_its_count_is_known():
+    running, _ = bridge([encode(whole(message("hi")))])
+    started = events_of(running)[0]
+    assert started["message"]["usage"] == {"input_tokens": tokens.estimate(request().fields), "output_tokens": 0}
 
 
 def test_tokens_that_nobody_counted_are_estimated():

@@ -19,7 +19,7 @@ from ccrouter.wire import envelope
 from ccrouter.wire.fold import fold
 from tests import golden
 from tests.golden import Message
-from tests.translate.dialogues import IMAGE, PDF, TOOLS, any_fields, dialogues
+from tests.translate.dialogues import IMAGE, PDF, TOOLS, any_fields, dialogues, without_marks
 from tests.translate.responses_wire import (
     ROWS,
     bridge,
@@ -109,7 +109,7 @@ def refused(**how):
 @settings(suppress_health_check=[HealthCheck.too_slow])
 def test_a_longer_conversation_begins_with_the_same_items(dialogue, preset):
     bodies = [render(preset, messages=messages, tools=TOOLS)[0] for messages in dialogue.requests]
-    for shorter, longer in itertools.pairwise(bodies):
+    for shorter, longer in itertools.pairwise(without_marks(bodies)):
         assert longer["input"][: len(shorter["input"])] == shorter["input"]
         assert {**longer, "input": ()} == {
             **shorter,
@@ -472,6 +472,43 @@ def test_chatgpts_backend_gets_nothing_that_it_refuses():
 def test_instructions_are_there_even_if_there_are_none():
     assert render()[0]["instructions"] == ""
     assert render(system=[text("a"), text("b")])[0]["instructions"] == "a\n\nb"
+
+
+CACHED = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+BREAK = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+
+
+def test_the_system_prompt_is_an_item_where_it_can_carry_marks():
+    body, _ = render("marked", system=[{**text("a"), **CACHED}, text("b")])
+    assert "instructions" not in body
+    assert "prompt_cache_options" not in body
+    assert body["input"][0] == {
+        "type": "message",
+        "role": "developer",
+        "content": [{"type": "input_text", "text": "a", **BREAK}, {"type": "input_text", "text": "b"}],
+    }
+    assert [item["role"] for item in render("marked")[0]["input"]] == ["user"]
+    assert refused(preset="marked", system="a", messages=[]).startswith("messages: at least one")
+
+
+def test_marks_stand_on_parts_and_change_nothing_else():
+    def told(**mark):
+        call = {"type": "tool_use", "id": "t1", "name": "Read", "input": {}}
+        result = {"type": "tool_result", "tool_use_id": "t1", "content": "x", **mark}
+        return items(user(text("q")), assistant(call), user(result, {**PDF, **mark}), preset="marked")
+
+    marked = told(**CACHED)
+    assert marked[2]["output"] == [{"type": "input_text", "text": "x", **BREAK}]
+    assert marked[3]["content"][0] == {**marked[3]["content"][0], "type": "input_file", **BREAK}
+    assert without_marks(marked) == told()
+    assert "prompt_cache_breakpoint" not in json.dumps(items(user({**text("q"), **CACHED})))
+
+
+def test_more_than_a_model_can_say_is_not_asked_for():
+    assert render(max_tokens=32_000, models=(Model("m", max_output=8192),))[0]["max_output_tokens"] == 8192
+    body, changes = render(max_tokens=32_000, models=(Model("m", window=20_000),))
+    assert 15_000 < body["max_output_tokens"] < 20_000
+    assert f"max_tokens: 32000 -> {body['max_output_tokens']}" in changes
 
 
 def test_an_answer_in_a_given_form_is_asked_for_or_refused():

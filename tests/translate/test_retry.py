@@ -70,6 +70,21 @@ def test_words_say_how_long(message, seconds):
     assert retry_after([], {}, message) == seconds
 
 
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("usage limit reached, resets at 2026-11-20T11:00:00Z (2056)", 3600),
+        ("Please try again at 2026-11-20T10:00:30.5+00:00", 31),
+        ("it reset at 2026-11-20T09:00:00Z", 0),
+        ("Your limit will reset at 2026-11-20 11:00:00", None),  # in which time zone?
+        ("resets at 2026-11-99T11:00:00Z", None),
+    ],
+)
+def test_words_can_name_a_moment(words, seconds):
+    assert retry_after([DATE], None, words) == seconds
+    assert retry_after([], None, words) is None
+
+
 @given(
     st.text(max_size=60),
     st.dictionaries(st.sampled_from(["error", "resets_at", "details"]), json_values),

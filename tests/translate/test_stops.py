@@ -27,11 +27,29 @@ def cut(sequences, *texts):
         ("model_length", "model_context_window_exceeded"),
         ("content_filter", "refusal"),
         ("sensitive", "refusal"),
+        ("content_filter: SAFETY", "refusal"),
+        ("model_context_window_exceeded", "model_context_window_exceeded"),
         ("never heard of", "end_turn"),
     ],
 )
 def test_every_finish_reason_has_a_stop_reason(finish, reason):
     assert stops.stop_reason(finish) == reason
+
+
+@pytest.mark.parametrize(
+    ("finish", "kind"),
+    [
+        ("insufficient_system_resource", "overloaded_error"),
+        ("network_error", "api_error"),
+        ("function_call_filter: MALFORMED_FUNCTION_CALL", "api_error"),
+        ("ERROR", "api_error"),
+    ],
+)
+def test_a_finish_reason_can_be_a_failure(finish, kind):
+    found = stops.failure(finish)
+    assert found is not None
+    assert found[0] == kind
+    assert stops.failure("stop") is None
 
 
 def test_all_types_are_anthropics():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ccrouter.translate.think_tags import ThinkTags
+from ccrouter.translate.think_tags import ThinkTags, lone_closing_tag
 
 
 def taken_apart(*texts):
@@ -34,6 +34,11 @@ WORDS = [
     ("say <think>x</think>", [("text", "say <think>x</think>")]),
     ("<think>a</think>so <think>b</think>", [("thinking", "a"), ("text", "so <think>b</think>")]),
     ("x</think>so", [("text", "x</think>so")]),
+    ("why\n</think>\n\nso", [("text", "why\n</think>\n\nso")]),
+    ("</think>so", [("text", "so")]),
+    ("\n</think>\n\nso", [("text", "so")]),
+    ("</thought><think>why</think>so", [("thinking", "why"), ("text", "so")]),
+    ("</th", [("text", "</th")]),
     ("<think>a<think>b</think>so", [("thinking", "a<think>b"), ("text", "so")]),
 ]
 
@@ -76,3 +81,25 @@ def test_text_is_held_back_only_while_it_may_become_a_tag():
     assert tags.feed("<th") == []
     assert tags.feed("e") == [("text", "<the")]
     assert tags.feed("<think>") == [("text", "<think>")]
+
+
+def test_after_a_restart_a_tag_counts_again():
+    tags = ThinkTags()
+    assert tags.feed("a<think>b") == [("text", "a<think>b")]
+    tags.restart()
+    assert tags.feed("<think>c</think>d") == [("thinking", "c"), ("text", "d")]
+
+
+@pytest.mark.parametrize(
+    ("text", "lone"),
+    [
+        ("why\n</think>\n\nso", True),
+        ("why</think>\nso", True),
+        ("<think>why</think>\nso", False),
+        ("say </think> to end it", False),
+        ("why", False),
+        ("", False),
+    ],
+)
+def test_a_closing_tag_on_a_lines_end_that_nothing_opened_is_known(text, lone):
+    assert lone_closing_tag(text) is lone

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.translate import usage
+from ccrouter.translate import tokens, usage
 
 
 def counted(fresh, read, written, output, thinking=None):
@@ -97,3 +97,33 @@ def test_usage_is_found_wherever_a_chunk_holds_it(chunk):
 )  # fmt: skip
 def test_a_chunk_without_counts_has_no_usage(chunk):
     assert usage.in_chunk(chunk) is None
+
+
+FIELDS = {"model": "m", "messages": [{"role": "user", "content": "Some words"}]}
+
+
+def test_what_nobody_told_is_estimated():
+    counting = usage.Counting(FIELDS)
+    assert counting.at_start() == {"input_tokens": tokens.estimate(FIELDS), "output_tokens": 0}
+    counting.hear("Some ")
+    counting.hear("words")
+    told = {"input_tokens": tokens.estimate(FIELDS), "output_tokens": tokens.estimate_text("Some words")}
+    assert counting.at_end() == told
+
+
+def test_what_was_told_stands_at_the_start_and_at_the_end():
+    counting = usage.Counting(FIELDS, reasoning_apart=True)
+    counting.hear("Some words")
+    counting.tell(None)
+    counting.tell({"prompt_tokens": 10, "completion_tokens": 3, "reasoning_tokens": 4})
+    assert counting.at_start() == counting.at_end() == counted(10, 0, 0, 7, 4)
+    counting.tell({"completion_tokens": 9})
+    assert counting.at_end()["output_tokens"] == 9
+
+
+def test_a_prompt_whose_size_is_told_is_not_estimated(monkeypatch):
+    counting = usage.Counting(FIELDS)
+    counting.tell({"prompt_tokens": 10})
+    monkeypatch.delattr(tokens, "estimate")
+    assert counting.at_start() == counted(10, 0, 0, 0)
+    assert counting.at_end()["input_tokens"] == 10

@@ -144,7 +144,7 @@ def test_the_words_of_other_envelopes_are_found(body, words):
     ],
 )
 def test_long_words_are_cut_in_reasonable_time(body):
-    assert len(envelope.message_in(body)) <= envelope.MAX_MESSAGE
+    assert len(envelope.message_in(body)) <= envelope.MAX_READ
 
 
 @pytest.mark.parametrize(("opening", "closing"), [(b'{"error":', b"}"), (b'[{"message":', b"}]")])
@@ -152,11 +152,34 @@ def test_envelopes_inside_each_other_are_opened(opening, closing):
     assert envelope.message_in(opening * 300 + b'"m"' + closing * 300) == "m"
 
 
+@pytest.mark.parametrize(
+    ("value", "is_one"),
+    [
+        ({"error": {"message": "m"}}, True),
+        ([{"error": {"message": "m"}}], True),
+        ({"error": "m"}, True),
+        ({"detail": "m"}, True),
+        ({"type": "error"}, True),
+        ({"object": "error", "message": "m"}, True),
+        ({"base_resp": {"status_code": 1002, "status_msg": "m"}}, True),
+        ({"base_resp": {"status_code": 0, "status_msg": ""}}, False),
+        ({"error": None, "choices": []}, False),
+        ({"message": "m"}, False),
+        ({}, False),
+        ([], False),
+        ("error", False),
+        (None, False),
+    ],
+)
+def test_an_error_in_an_answers_place_is_known_by_its_envelope(value, is_one):
+    assert envelope.is_error(value) is is_one
+
+
 @pytest.mark.parametrize("depth", [100, 500, 900, 950, 980, 990, 100_000])
 @pytest.mark.parametrize(("opening", "closing"), [(b'{"error":', b"}"), (b"[", b"]"), (b'[{"message":', b"}]")])
 def test_envelopes_without_end_inside_each_other_cost_no_more_than_words(opening, closing, depth):
     words = envelope.message_in(opening * depth + b'"m"' + closing * depth)
-    assert len(words) <= envelope.MAX_MESSAGE
+    assert len(words) <= envelope.MAX_READ
 
 
 @given(

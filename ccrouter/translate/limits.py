@@ -1,0 +1,37 @@
+"""How many tokens an answer may have: what the client asks for, cut to what the model can give.
+
+Claude Code asks for 32000 whatever the model. A backend that has less refuses, in words that cost the client a try
+or its turn, though a shorter answer would have done. So ``max_tokens`` is cut to the largest output that is known
+of the model or of its vendor, and to what the prompt leaves of its window.
+
+What the prompt takes is an estimate. Where it leaves next to nothing, the request goes as it is: if it is too long
+indeed, the backend says so with true numbers, on which the client compacts.
+"""
+
+from __future__ import annotations
+
+from ccrouter.providers.provider import Target
+from ccrouter.translate import tokens
+from ccrouter.wire.messages import MessagesRequest
+
+#: An answer that is cut to less is of no use, and so near to the end an estimate says little.
+_LEAST = 1_024
+
+
+def output(request: MessagesRequest, target: Target) -> int | None:
+    """The ``max_tokens`` to ask ``target`` for; None where the client names no number."""
+    asked = request.fields.get("max_tokens")
+    if type(asked) is not int:
+        return None
+    model = target.known
+    known = (model.max_output, target.provider.preset.quirks.max_output)
+    most = min([asked, *(each for each in known if each is not None)])
+    if model.window is None or _surely_fits(request.text, most, model.window):
+        return most
+    left = model.window - tokens.estimate(request.fields)
+    return min(most, left) if left >= _LEAST else most
+
+
+def _surely_fits(text: str, most: int, window: int) -> bool:
+    """No token is shorter than a byte, so most requests need no estimate, which costs more than all the rest."""
+    return most + len(text) * (1 if text.isascii() else 4) <= window

@@ -1,0 +1,127 @@
+"""Whole replies of OpenAI's wires as the streams that were asked for.
+
+There are gateways that overlook ``stream: true``. What they send instead says the same at once; it is spelled here
+as the shortest stream that says it, and read like any other. So both forms mean the same message, and there is one
+reader.
+
+That the JSON is whole proves that the reply is: it needs no finish reason. An error in a reply's place is passed
+on for that reader to tell. A stream that only calls itself JSON passes as it is. For everything else there is
+FrameError, with the first words of it.
+
+Source: OpenAI's *Chat completion object* and *Response object*; openai 3.52.0 (2026-11).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ccrouter.errors import FrameError
+from ccrouter.translate.chat_failure import failure_in
+from ccrouter.translate.refusal import scrub
+from ccrouter.wire import envelope
+
+#: How much is told of what is no reply, in characters.
+_FIRST_WORDS = 200
+
+#: How a stream begins, whatever its content type says.
+_STREAM = (b"data:", b"event:", b":")
+
+#: What stands in a message behind the reasoning, in this order.
+_LAST = ("content", "refusal", "tool_calls", "function_call")
+
+#: Status of a whole response -> the event that ends its stream. A response without one is what it says.
+_ENDS = {
+    "completed": "response.completed",
+    "incomplete": "response.incomplete",
+    "failed": "response.failed",
+    "cancelled": "response.failed",
+    None: "response.completed",
+}
+
+
+def unroll_completion(body: bytes) -> bytes:
+    """A ``chat.completion`` as the chunks that it would have been. Raises FrameError for anything else."""
+    if _is_stream(body):
+        return body
+    reply = _read(body)
+    choices = [each for each in _list(reply.get("choices")) if isinstance(each, dict)]
+    choice = next((each for each in choices if each.get("index") in (0, None)), None)
+    if choice is None or failure_in(reply) is not None:
+        if choices or failure_in(reply) is not None:
+            return _frame(reply)
+        raise _no_reply(body)
+    first, *rest = _deltas(choice.get("message"))
+    end = {key: value for key, value in choice.items() if key != "message"}
+    end |= {"delta": {}, "finish_reason": choice.get("finish_reason") or "stop"}
+    chunks = [{**reply, "choices": [{"delta": first}]}, *({"choices": [{"delta": delta}]} for delta in rest)]
+    return b"".join(map(_frame, [*chunks, {"choices": [end]}])) + b"data: [DONE]\n\n"
+
+
+def unroll_response(body: bytes) -> bytes:
+    """A ``response`` as the event that would have ended its stream. Raises FrameError for anything else."""
+    if _is_stream(body):
+        return body
+    reply = _read(body)
+    status = reply.get("status")
+    # Of the items, the last event of a stream holds all that the events before it told.
+    if isinstance(reply.get("output"), list) and (status is None or isinstance(status, str)):
+        if (kind := _ENDS.get(status)) is not None:
+            return _frame({"type": kind, "response": reply})
+    elif _is_error(reply):
+        return _frame({**reply, "type": "error"})
+    raise _no_reply(body)
+
+
+def _deltas(message: object) -> list[dict[str, Any]]:
+    """A message in the order in which a stream tells it: at a stop sequence, what follows was never said."""
+    if not isinstance(message, dict):
+        return [{}]
+    found = [{key: value for key, value in message.items() if key not in _LAST}]
+    for name in _LAST:
+        value = message.get(name)
+        if name == "tool_calls":
+            calls = [each for each in _list(value) if isinstance(each, dict)]
+            # In a chunk the index tells calls apart; here each entry is one, whatever its own index says.
+            found.append({name: [{**call, "index": at} for at, call in enumerate(calls)]})
+        elif isinstance(value, list):
+            found += [{name: [part]} for part in value]
+        else:
+            found.append({name: value})
+    return found
+
+
+def _is_error(reply: Mapping[str, Any]) -> bool:
+    """As the readers of streams know one."""
+    return bool(reply.get("error") or reply.get("detail")) or "error" in (reply.get("object"), reply.get("type"))
+
+
+def _is_stream(body: bytes) -> bool:
+    return body.lstrip(b"\xef\xbb\xbf\r\n").startswith(_STREAM)
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    try:
+        reply = json.loads(body)
+    except (ValueError, RecursionError):
+        reply = None
+    if not isinstance(reply, dict):
+        raise _no_reply(body)
+    return reply
+
+
+def _frame(value: Mapping[str, Any]) -> bytes:
+    try:
+        return b"data: " + json.dumps(value).encode() + b"\n\n"
+    except RecursionError:
+        raise FrameError("the backend sent a reply that is nested too deep") from None
+
+
+def _no_reply(body: bytes) -> FrameError:
+    words = scrub(envelope.message_in(body)).strip()[:_FIRST_WORDS]
+    return FrameError(f"the backend answered with something that is no reply: {words or '(empty)'}")
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

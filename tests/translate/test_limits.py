@@ -1,0 +1,75 @@
+"""How many tokens an answer may have."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccrouter.providers.presets import PRESETS
+from ccrouter.providers.provider import Model, Provider, Target
+from ccrouter.translate import limits, tokens
+from ccrouter.wire.messages import read_request
+from tests.translate.dialogues import any_fields
+
+
+def target(max_output=None, **known):
+    row = PRESETS["chat"]
+    row = evolve(row, quirks=evolve(row.quirks, max_output=max_output))
+    models = (Model("other", window=1, max_output=1), Model("m", **known))
+    return Target(Provider(name="there", preset=row, base_url="https://x.example", models=models), "m")
+
+
+def request(asked, words="hi"):
+    fields = {"model": "m", "max_tokens": asked, "messages": [{"role": "user", "content": words}]}
+    return read_request(json.dumps(fields, ensure_ascii=False).encode())
+
+
+def output(asked, words="hi", **known):
+    return limits.output(request(asked, words), target(**known))
+
+
+@pytest.mark.parametrize("asked", ["many", True, None, 1.5])
+def test_what_is_no_number_is_no_limit(asked):
+    assert output(asked, window=2_000) is None
+
+
+def test_the_least_of_what_is_known_holds():
+    assert output(32_000) == 32_000
+    assert output(32_000, max_output=8_192) == 8_192
+    assert limits.output(request(32_000), target(4_096)) == 4_096
+    where = target(4_096)
+    assert limits.output(request(100), where) == 100
+    model = evolve(where.provider.models[1], max_output=2_048)
+    assert limits.output(request(32_000), Target(evolve(where.provider, models=(model,)), "m")) == 2_048
+
+
+def test_prompt_and_answer_fit_into_the_window_together():
+    words = "some words of a prompt " * 2_000
+    prompt = tokens.estimate(request(1, words).fields)
+    assert output(32_000, words, window=prompt + 40_000) == 32_000
+    assert output(32_000, words, window=prompt + 20_000) == 20_000
+
+
+def test_a_prompt_that_leaves_next_to_nothing_is_for_the_backend_to_judge():
+    words = "some words of a prompt " * 2_000
+    prompt = tokens.estimate(request(1, words).fields)
+    for left in (1_000, 0, -10_000):
+        assert output(32_000, words, window=prompt + left) == 32_000
+
+
+def test_what_surely_fits_is_not_estimated(monkeypatch):
+    monkeypatch.setattr(tokens, "estimate", lambda _: pytest.fail("it was"))
+    assert output(32_000, "word " * 1_000, window=40_000) == 32_000
+    assert output(32_000, "字" * 1_000, window=40_000) == 32_000
+
+
+@given(any_fields, st.integers(1, 4_000), st.integers(-5, 5_000))
+def test_a_limit_is_never_raised_whatever_else_a_request_says(fields, window, asked):
+    found = read_request(json.dumps({"model": "m", **fields, "max_tokens": asked}).encode())
+    limit = limits.output(found, target(window=window))
+    assert limit is not None
+    assert limit == asked or 1_024 <= limit < asked
