@@ -15,6 +15,7 @@ The packages, lowest layer first; each imports only those above it in this list 
 ``observe``           log lines
 ``config_file``       the configuration's file, read again when it changes
 ``pump``              one call to a backend, as parts down a channel
+``count``             how many tokens a request has: the backend's word, else an estimate
 ``relay``             one request from its plan to its last byte, the only module with both ends in hand
 ``endpoints``         the routes of the port
 ``service``           one running router: configuration kept fresh, port, stop
@@ -25,3 +26,6 @@ The packages, lowest layer first; each imports only those above it in this list 
 """
 
 __version__ = "0.1.0"
+
+#: The commit that an executable was built from; dist-scripts/build writes it here, in its copy.
+__revision__ = ""

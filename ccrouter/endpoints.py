@@ -22,22 +22,21 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import trio
-from attrs import evolve
 
 import ccrouter
-from ccrouter.errors import ApiError, ClientGone, FrameError, UpstreamError
+from ccrouter.count import count, estimated
+from ccrouter.errors import ApiError, CcrouterError, ClientGone, FrameError
 from ccrouter.observe.log import Done
+from ccrouter.observe.mistake import described, leaves
 from ccrouter.providers.provider import Target
-from ccrouter.pump import Backends, Inbound, ask
+from ccrouter.pump import Backends, Inbound
 from ccrouter.relay import Pacing, relay
 from ccrouter.routing.credentials import ClientCredentials, of_client
 from ccrouter.routing.names import Directory, discovery_id, resolve
 from ccrouter.routing.plan import Outcome, Plan
 from ccrouter.server.connection import Client, Request
 from ccrouter.server.gate import Gate
-from ccrouter.translate import lane
 from ccrouter.translate.dialect import Endpoint
-from ccrouter.translate.tokens import estimate
 from ccrouter.upstream.models import ModelLists
 from ccrouter.wire import envelope
 from ccrouter.wire import headers as http
@@ -48,13 +47,7 @@ from ccrouter.wire.messages import read_request
 #: The client gives up on the list of models after 3 s.
 MODELS_WITHIN = 2.0
 
-#: A count that a backend has not given by then is estimated, in seconds.
-COUNT_WITHIN = 10.0
-
 T = TypeVar("T")
-
-#: Beyond this size an estimate would hold all other streams up (36 ms for a megabyte); a thread does it then.
-_LONG = 500_000
 
 _OPEN = frozenset({"/", "/api/hello", "/health"})
 _JSON: Headers = [(b"content-type", b"application/json")]
@@ -105,7 +98,24 @@ class Endpoints:
         }
 
     async def answer(self, request: Request, client: Client) -> None:
-        """Answer one request. Raises ApiError for `refuse` to tell."""
+        """Answer one request. Raises ApiError for `refuse` to tell.
+
+        A mistake of ours ends the one request in which it showed, and no other.
+        """
+        try:
+            await self._answer(request, client)
+        except Exception as error:
+            if isinstance(error, CcrouterError):
+                raise
+            foreseen = [each for each in leaves(error) if isinstance(each, CcrouterError)]
+            if len(foreseen) == len(list(leaves(error))):
+                raise foreseen[0] from None
+            said = f"a mistake in ccrouter itself: {described(error)}"
+            self._router.log(f"{said}; please report this line")
+            client.close_after()
+            raise ApiError(500, "api_error", f"ccrouter: {said}", (("x-should-retry", "false"),)) from error
+
+    async def _answer(self, request: Request, client: Client) -> None:
         self._router.gate.check_origin(request.headers)
         path = _route_path(request.path)
         if path not in _OPEN:
@@ -191,26 +201,12 @@ class Endpoints:
         await client.respond(200, [*headers, (b"request-id", request_id.encode())], body)
 
     async def _counted(self, inbound: Inbound) -> tuple[Headers, bytes]:
-        """The backend's own count, or an estimate where it has none: never an error."""
         try:
             directory = await self._router.directory()
             target = resolve(inbound.request.model, directory, client_login=bool(inbound.credentials))[0]
-            if target.provider.preset.count_path is not None:
-                timeouts = evolve(target.provider.timeouts, total=COUNT_WITHIN)
-                brisk = Target(evolve(target.provider, timeouts=timeouts), target.model)
-                whole = await ask(inbound, brisk, self._router.backends)
-                if whole.status == 200 and _is_count(whole.body):
-                    kept = lane.reply_headers(whole.headers, target.provider.preset, decoded=False)
-                    return http.without(kept, (b"request-id",)), whole.body
-        except (ApiError, UpstreamError):
-            pass
-        fields = inbound.request.fields
-        if len(inbound.request.text) > _LONG:
-            count = await trio.to_thread.run_sync(estimate, fields)
-        else:
-            count = estimate(fields)
-        body = json.dumps({"input_tokens": count}).encode()
-        return [*_JSON, (b"x-ccrouter-estimate", b"1")], body
+        except ApiError:
+            return await estimated(inbound)
+        return await count(inbound, target, self._router.backends)
 
     async def _models(self, request: Request, client: Client, request_id: str) -> None:
         await client.body()
@@ -313,14 +309,6 @@ async def _unless_gone(client: Client, run: Callable[[], Awaitable[T]]) -> T:
     if not results:
         raise ClientGone("the client hung up")
     return results[0]
-
-
-def _is_count(body: bytes) -> bool:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(value, dict) and isinstance(value.get("input_tokens"), int)
 
 
 def _route_path(path: str) -> str:

@@ -14,16 +14,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 import trio
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ccrouter.errors import ApiError, UpstreamBroken, UpstreamError, UpstreamTimeout, WireError
 from ccrouter.providers.provider import Provider, Target, Wire
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.translate import lane
-from ccrouter.translate.dialect import Dialect, Endpoint, Stream
+from ccrouter.translate.dialect import Dialect, Endpoint, Outbound, Stream
 from ccrouter.translate.dialects import DIALECTS
-from ccrouter.upstream.credentials import Credentials, Grant, redact
+from ccrouter.translate.refusal import is_refusal
+from ccrouter.upstream.credentials import Credentials, Grant
 from ccrouter.upstream.dial import Answer, Call, Dial
+from ccrouter.upstream.redaction import Discreet, redact_bytes
 from ccrouter.wire import envelope
 from ccrouter.wire import headers as http
 from ccrouter.wire.coding import Undo, can_undo, coding_of
@@ -73,8 +75,10 @@ class Backends:
     credentials: Credentials
     fallen: dict[str, Wire] = field(factory=dict)
 
-    def wire(self, provider: Provider) -> Wire:
-        """The wire that is spoken to a provider now."""
+    def wire(self, provider: Provider, endpoint: Endpoint = "messages") -> Wire:
+        """The wire that is spoken to a provider now. Who can count a Messages request is asked in that form."""
+        if endpoint == "count_tokens" and provider.preset.count_path is not None:
+            return "messages"
         return self.fallen.get(_place(provider), provider.spoken)
 
 
@@ -102,6 +106,7 @@ class Whole:
     status: int
     headers: Headers = field(repr=False)
     body: bytes = field(repr=False)
+    notes: tuple[str, ...] = ()
 
 
 @frozen
@@ -113,7 +118,10 @@ class Failed:
 
 @frozen
 class End:
-    """The stream is whole."""
+    """The stream is whole, or told itself that it failed. ``notes`` are for the log, see `Reply`."""
+
+    failure: ApiError | None = None
+    notes: tuple[str, ...] = ()
 
 
 Part: TypeAlias = Head | Piece | Whole | Failed | End
@@ -149,52 +157,94 @@ async def ask(inbound: Inbound, target: Target, backends: Backends) -> Whole:
 async def _call(inbound: Inbound, target: Target, backends: Backends, send: trio.MemorySendChannel[Part]) -> None:
     total = target.provider.timeouts.total
     with trio.move_on_after(total) as limit:
-        wire = backends.wire(target.provider)
-        whole = await _exchange(inbound, target, backends, wire, send)
-        if whole is not None and wire == "responses" and _has_no_responses(whole, target.provider):
+        wire = backends.wire(target.provider, inbound.endpoint)
+        whole = await _Exchange(inbound, target, backends, DIALECTS[wire], send).run()
+        if whole is not None and wire == "responses" and _has_no_responses(whole, inbound, target.provider):
             backends.fallen[_place(target.provider)] = "chat"
-            whole = await _exchange(inbound, target, backends, "chat", send)
+            whole = await _Exchange(inbound, target, backends, DIALECTS["chat"], send).run()
         if whole is not None:
             await send.send(whole)
     if limit.cancelled_caught:
         raise UpstreamTimeout(f"the request took over {total:g} s", "total")
 
 
-async def _exchange(
-    inbound: Inbound, target: Target, backends: Backends, wire: Wire, send: trio.MemorySendChannel[Part]
-) -> Whole | None:
-    """One request and its reply by one wire. Streams are sent on, a whole reply is handed back."""
-    dialect = DIALECTS[wire]
-    outbound = dialect.render(inbound.request, target, inbound.headers, inbound.query, inbound.endpoint)
-    grant = await backends.credentials.grant(target.provider, inbound.credentials)
-    call = Call(
-        method="POST",
-        url=outbound.url,
-        headers=_granted(outbound.headers, grant),
-        body=outbound.body,
-        timeouts=target.provider.timeouts,
-    )
-    async with backends.dials[target.provider.preset.transport](call) as answer:
-        if not (200 <= answer.status < 300 and _is_stream(answer.headers)):
-            whole = _redacted(await _whole(answer), grant)
-            if dialect.translates and 200 <= whole.status < 300:
-                raise UpstreamBroken("the backend answered without a stream, which it was asked for")
+@frozen
+class _Exchange:
+    """One request by one wire, and its reply: a stream is sent on, a whole reply is handed back."""
+
+    inbound: Inbound
+    target: Target
+    backends: Backends
+    dialect: Dialect
+    send: trio.MemorySendChannel[Part]
+
+    async def run(self) -> Whole | None:
+        """A credential that the backend refuses is replaced once, where there is another one to try."""
+        inbound, provider, credentials = self.inbound, self.target.provider, self.backends.credentials
+        outbound = self.dialect.render(
+            inbound.request, self.target, inbound.headers, inbound.query, inbound.endpoint
+        )
+        grant = await credentials.grant(provider, inbound.credentials)
+        whole = await self._attempt(outbound, grant)
+        if whole is None or whole.status != 401:
             return whole
-        if not inbound.streamed and not dialect.translates:
-            return await _whole(answer)
-        stream = dialect.stream(inbound.request, target, _message_id())
-        if not inbound.streamed:
-            return await _folded(answer, stream)
-        await send.send(Head(answer.status, _stream_headers(answer.headers, target, dialect)))
-        await _read(answer, stream, send.send)
-        await send.send(End())
-        return None
+        better = await credentials.renew(provider, inbound.credentials, grant)
+        return whole if better is None else await self._attempt(outbound, better)
+
+    async def _attempt(self, outbound: Outbound, grant: Grant) -> Whole | None:
+        inbound, target, dialect = self.inbound, self.target, self.dialect
+        call = Call(
+            method="POST",
+            url=outbound.url,
+            headers=_granted(outbound.headers, grant),
+            body=outbound.body,
+            timeouts=target.provider.timeouts,
+        )
+        async with self.backends.dials[target.provider.preset.transport](call) as came:
+            answer: Answer = came
+            if not (200 <= answer.status < 300 and _is_stream(answer.headers)):
+                whole = _redacted(await _whole(answer), grant)
+                if not (dialect.unroll and inbound.endpoint == "messages" and 200 <= whole.status < 300):
+                    return whole
+                answer = _Unrolled(_unrolled(whole.body, dialect.unroll, grant))
+            elif not inbound.streamed and not dialect.translates:
+                return await _whole(answer)
+            stream = Discreet(dialect.stream(inbound.request, target, _message_id()), grant.headers)
+            if not inbound.streamed:
+                return await _folded(answer, stream)
+            await self.send.send(Head(answer.status, _stream_headers(answer.headers, target, dialect)))
+            await _read(answer, stream, self.send.send)
+            await self.send.send(End(stream.failure, stream.notes))
+            return None
 
 
-def _has_no_responses(whole: Whole, provider: Provider) -> bool:
+class _Unrolled:
+    """A whole reply as the stream that was asked for."""
+
+    status = 200
+    headers = STREAM_HEADERS
+
+    def __init__(self, stream: bytes) -> None:
+        self._left = stream
+
+    async def read(self) -> bytes:
+        """See `Answer`."""
+        found, self._left = self._left, b""
+        return found
+
+
+def _unrolled(body: bytes, unroll: Callable[[bytes], bytes], grant: Grant) -> bytes:
+    try:
+        return unroll(body)
+    except WireError:  # its words are the backend's
+        return unroll(redact_bytes(body, grant.headers))
+
+
+def _has_no_responses(whole: Whole, inbound: Inbound, provider: Provider) -> bool:
     """Whether a refusal says that the endpoint is missing, and not that the model is."""
     return (
         whole.status in {404, 405}
+        and inbound.endpoint == "messages"
         and provider.wire is None
         and provider.preset.falls_back
         and "model" not in envelope.message_in(whole.body).lower()
@@ -247,7 +297,7 @@ async def _folded(answer: Answer, stream: Stream) -> Whole:
         error = found[-1]["error"]
         raise ApiError(envelope.status_of(error["type"]), error["type"], error["message"])
     body = json.dumps(fold(found), ensure_ascii=False).encode()
-    return Whole(200, [(b"content-type", b"application/json")], body)
+    return Whole(200, [(b"content-type", b"application/json")], body, stream.notes)
 
 
 def _granted(headers: Headers, grant: Grant) -> Headers:
@@ -285,11 +335,9 @@ async def _whole(answer: Answer) -> Whole:
 
 def _redacted(whole: Whole, grant: Grant) -> Whole:
     """Backends echo keys in their complaints about them; a credential goes no further than its host."""
-    if whole.status < 400:
+    if not is_refusal(whole.status, whole.headers, whole.body):
         return whole
-    text = whole.body.decode("latin-1")
-    cleaned = redact(text, grant)
-    return whole if cleaned == text else Whole(whole.status, whole.headers, cleaned.encode("latin-1"))
+    return evolve(whole, body=redact_bytes(whole.body, grant.headers))
 
 
 def _is_stream(headers: Headers) -> bool:

@@ -135,12 +135,12 @@ class _Attempt:
                     await self._client.send(data)
                 case Head():
                     pass
-                case End():
+                case End(failure, notes):
                     await self._client.finish()
-                    return Outcome(result="done")
+                    return Outcome(result="done" if failure is None else "broken", failure=failure, notes=notes)
                 case Failed(error):
                     return await self._break(error)
-                case Whole() if is_refusal(part.status, part.headers):
+                case Whole() if is_refusal(part.status, part.headers, part.body):
                     return await self._break(self._refusal(part))
                 case Whole():
                     return await self._break(
@@ -162,11 +162,11 @@ class _Attempt:
         return Outcome(result="ended" if failure is STOPPING else "broken", failure=failure)
 
     async def _write_whole(self, whole: Whole) -> Outcome:
-        if is_refusal(whole.status, whole.headers):
+        if is_refusal(whole.status, whole.headers, whole.body):
             return Outcome(result="failed", failure=self._refusal(whole))
         headers = lane.reply_headers(whole.headers, self._target.provider.preset, decoded=False)
         await self._client.respond(whole.status, self.identified(headers), whole.body)
-        return Outcome(result="done")
+        return Outcome(result="done", notes=whole.notes)
 
     def _refusal(self, whole: Whole) -> Refusal:
         provider = self._target.provider

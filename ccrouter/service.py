@@ -23,6 +23,7 @@ from ccrouter.endpoints import Endpoints, describe
 from ccrouter.errors import StartError
 from ccrouter.observe.log import Log, silent
 from ccrouter.providers.presets import PRESETS
+from ccrouter.providers.provider import Auth
 from ccrouter.pump import Backends
 from ccrouter.relay import Pacing
 from ccrouter.routing.config import Config
@@ -34,13 +35,13 @@ from ccrouter.server.gate import Gate, is_loopback
 from ccrouter.server.listen import bind
 from ccrouter.server.listen import serve as serve_port
 from ccrouter.server.stop import Stop
+from ccrouter.upstream import codex, subscription
 from ccrouter.upstream.credentials import Credentials
 from ccrouter.upstream.demo import DemoDial
 from ccrouter.upstream.dial import Dial
 from ccrouter.upstream.models import PROBE, ModelLists
 from ccrouter.upstream.pool import HttpDial
 from ccrouter.upstream.secrets import Secrets
-from ccrouter.upstream.subscription import has_login
 
 #: Local servers and the login are looked for again when the last look is older than this, in seconds.
 LOOK_AGAIN = 15.0
@@ -184,7 +185,7 @@ class _Service:
         self._problem: str | None = None
         self._started = trio.current_time()
         self._running: frozenset[str] = frozenset()
-        self._login = False
+        self._logins: frozenset[Auth] = frozenset()
         self._looked = trio.Event()
         self._look_due = 0.0
         self._looking = False
@@ -236,7 +237,7 @@ class _Service:
         directory = build(
             config,
             PRESETS,
-            login=self._login,
+            logins=self._logins,
             environ={name for name, value in self._environ.items() if value},
             running=self._running,
         )
@@ -245,7 +246,7 @@ class _Service:
         return evolve(directory, listed=listed)
 
     async def look(self) -> None:
-        """Look for a login and for local servers on their default ports, all at once."""
+        """Look for logins and for local servers on their default ports, all at once."""
         self._looking = True
         config = self._file.current()
         found: set[str] = set()
@@ -255,14 +256,14 @@ class _Service:
             if provider is not None and await self.lists.probe(provider):
                 found.add(name)
 
-        async def look_for_login() -> None:
-            self._login = await trio.to_thread.run_sync(
-                has_login, self._environ, self._platform, abandon_on_cancel=True
+        async def look_for_logins() -> None:
+            self._logins = await trio.to_thread.run_sync(
+                _logins, self._environ, self._platform, abandon_on_cancel=True
             )
 
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(look_for_login)
+                nursery.start_soon(look_for_logins)
                 for name, preset in PRESETS.items():
                     if preset.probe and name not in config.providers:
                         nursery.start_soon(probe, name)
@@ -318,6 +319,15 @@ class _Service:
             "upstream_connections": self._http.connections_open,
             "config": {"path": str(self._file.path), "problem": self._file.problem},
         }
+
+
+def _logins(environ: Mapping[str, str], platform: str) -> frozenset[Auth]:
+    """The logins of other programs on this machine, as the presets name them. Blocks for milliseconds."""
+    found: dict[Auth, bool] = {
+        "client": subscription.has_login(environ, platform),
+        "codex": codex.has_login(environ),
+    }
+    return frozenset(auth for auth, there in found.items() if there)
 
 
 def _in_url(host: str) -> str:

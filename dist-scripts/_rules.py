@@ -27,7 +27,7 @@ UNTESTED = {
 }
 
 #: Directories that a copy without git may hold, besides those whose names start with a dot.
-UNTRACKED = {"__pycache__", "node_modules", "dist"}
+UNTRACKED = {"__pycache__", "node_modules", "dist", "out"}
 
 # An index belongs to whoever installs: their pip and npm are set up for the one that they reach and trust.
 # (The pattern does not match itself.)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import h11
 import pytest
 import trio
 from attrs import evolve
@@ -13,7 +14,7 @@ from ccrouter.errors import ConnectFailed
 from ccrouter.providers.provider import Model
 from ccrouter.translate.tokens import estimate
 from ccrouter.wire import envelope
-from tests.rig import JSON, Script, Sleep, provider, request, rig, talk
+from tests.rig import JSON, Rig, Script, Sleep, message, provider, request, rig, talk
 
 
 @pytest.mark.parametrize("path", ["/", "/api/hello", "/health"])
@@ -276,3 +277,34 @@ async def test_a_request_is_told_in_one_line_without_its_prompt() -> None:
     assert "done" in line
     assert "\x1b" not in line
     assert "sesame" not in line
+
+
+def broken(it: Rig) -> Rig:
+    """Its backend makes a mistake of ours in the middle of its work."""
+    it.makes_mistakes = True
+    return it
+
+
+async def test_a_mistake_of_ours_ends_one_request_and_is_told_without_what_it_was_made_on() -> None:
+    it = broken(rig(Script(before=[TypeError("sk-secret")]), Script(body=message())))
+    async with talk(it) as client:
+        await client.send(request())
+        body = await client.reply()
+    assert client.status == 500
+    assert envelope.is_envelope(body)
+    assert b"a mistake in ccrouter itself: TypeError at " in body
+    assert client.headers["x-should-retry"] == "false"
+    assert any(line.startswith("a mistake in ccrouter itself: TypeError") for line in it.lines)
+    assert "sk-secret" not in f"{body!r}{it.lines}"
+    async with talk(it) as client:
+        await client.send(request())
+        assert b"message_stop" in await client.reply()
+
+
+async def test_a_mistake_after_the_beginning_of_a_stream_cuts_it(autojump_clock: MockClock) -> None:
+    it = broken(rig(Script(body=[message()[0], Sleep(1), TypeError()])))
+    async with talk(it) as client:
+        await client.send(request())
+        assert await client.head() == 200
+        with pytest.raises(h11.RemoteProtocolError):
+            await client.rest()

@@ -200,6 +200,14 @@ def test_an_environment_is_made_once(made):
     assert calls_of(made, action=lambda: environment.add("more")) == []
 
 
+def test_an_environment_that_is_not_needed_may_fail(made, capsys):
+    assert made.Environment("dev").attempt()
+    (made.LOCKS / "dev.txt").write_text("one, newer")
+    made.exit_code = 1
+    assert not made.Environment("dev").attempt()
+    assert "-m venv failed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("change", ["the lock", "the Python"])
 def test_an_environment_is_made_anew_after_a_change_of(made, monkeypatch, change):
     environment = made.Environment("dev").prepare()
@@ -273,7 +281,7 @@ def test_another_pythons_packages_stay_outside(made, monkeypatch):
 # Locks and rules
 
 
-@pytest.mark.parametrize("name", ["run", "dev", "e2e", "node"])
+@pytest.mark.parametrize("name", ["run", "dev", "e2e", "litellm", "node"])
 def test_every_locked_package_has_one_version_and_hashes(name):
     text = (ROOT / "build" / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
     requirements = re.split(r"\n(?=\w)", re.sub(r"(?m)^ *#.*\n", "", text).strip())
@@ -288,6 +296,7 @@ def test_every_locked_package_has_one_version_and_hashes(name):
         ("run", PROJECT["project"]["dependencies"]),
         ("dev", PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]),
         ("e2e", PROJECT["dependency-groups"]["e2e"]),
+        ("litellm", PROJECT["dependency-groups"]["litellm"]),
         ("node", PROJECT["dependency-groups"]["node"]),
     ],
 )

@@ -433,6 +433,26 @@ async def test_the_clients_login_reaches_anthropic_and_no_other_provider(name: s
     assert b"a=b" not in sent
 
 
+async def test_a_login_that_stays_refused_is_told_to_its_user_and_not_tried_again_by_the_client(
+    tmp_path: Path,
+) -> None:
+    tokens = {"access_token": "a.e30.c", "account_id": "acc"}  # nothing to refresh it with
+    (tmp_path / "auth.json").write_text(json.dumps({"auth_mode": "chatgpt", "tokens": tokens}))
+    it = rig(
+        Script(status=401, headers=JSON, body=[b'{"detail":"Unauthorized"}']),
+        providers=[provider("codex")],
+        environ={"HOME": "/nonexistent", "CODEX_HOME": str(tmp_path)},
+    )
+    async with talk(it) as client:
+        await client.send(request(model="codex:gpt-x"))
+        told = json.loads(await client.reply())["error"]
+    assert client.status == 401
+    assert client.headers["x-should-retry"] == "false"
+    assert told["type"] == "authentication_error"
+    assert "run `codex login`" in told["message"]
+    assert len(it.dial.calls) == 1
+
+
 async def test_the_clients_login_does_not_follow_an_alias_or_a_fallback_elsewhere() -> None:
     it = rig(
         Script(status=529, headers=JSON, body=[OVERFLOW]),

@@ -120,6 +120,32 @@ async def test_a_login_of_this_machine_sets_anthropic_up(tmp_path: Path) -> None
     assert seen.header(b"anthropic-beta") == b"a,oauth-2025-04-20"
 
 
+async def test_a_login_of_codex_sets_its_provider_up_without_being_refreshed(tmp_path: Path) -> None:
+    tokens = {"access_token": "a.e30.c", "refresh_token": "r", "account_id": "acc"}  # long since due
+    file = tmp_path / ".codex" / "auth.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps({"auth_mode": "chatgpt", "tokens": tokens, "last_refresh": "2020-01-01T00:00:00Z"}))
+    before = file.read_bytes()
+    lines: list[str] = []
+    async with running(tmp_path, lines=lines):
+        with trio.fail_after(5):
+            while not lines:
+                await trio.sleep(0.01)
+    assert "providers: codex; default: codex" in lines
+    assert file.read_bytes() == before
+    assert list(file.parent.iterdir()) == [file]
+
+
+async def test_a_file_of_codex_without_a_login_sets_nothing_up(tmp_path: Path) -> None:
+    (tmp_path / "auth.json").write_text('{"OPENAI_API_KEY": "sk-key"}')
+    lines: list[str] = []
+    async with running(tmp_path, environ={"CODEX_HOME": str(tmp_path)}, lines=lines):
+        with trio.fail_after(5):
+            while not lines:
+                await trio.sleep(0.01)
+    assert "demo model" in lines[0]
+
+
 async def test_a_local_server_on_its_default_port_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

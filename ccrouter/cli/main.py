@@ -80,7 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(argv: list[str]) -> int:
     if argv[:1] == ["--version"]:
-        print(f"ccrouter {ccrouter.__version__}")
+        revision = f" ({ccrouter.__revision__})" if ccrouter.__revision__ else ""
+        print(f"ccrouter {ccrouter.__version__}{revision}")
         return 0
     if argv[:1] in (["--help"], ["-h"], ["help"]):
         width = max(map(len, COMMANDS)) + 3

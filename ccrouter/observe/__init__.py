@@ -1,4 +1,5 @@
 """What the router tells of its work.
 
-``log``   one line for each request, for a person; no header and no credential is ever in it
+``log``      one line for each request, for a person; no header and no credential is ever in it
+``mistake``  a mistake of ccrouter's own, by its kind and place
 """

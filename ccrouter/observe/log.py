@@ -36,7 +36,9 @@ class Done:
         """``messages claude-opus-5-5 -> anthropic:claude-opus-5-5 done 1.24 s (req_…)``"""
         target = "nowhere" if self.target is None else printable(str(self.target))
         result = f"{self.outcome.result}{_why(self.outcome)}"
-        return f"{self.what} {printable(self.model)} -> {target} {result} {self.seconds:.2f} s ({self.request_id})"
+        notes = "".join(f"; {printable(note)}" for note in self.outcome.notes)
+        what = f"{self.what} {printable(self.model)} -> {target}"
+        return f"{what} {result} {self.seconds:.2f} s ({self.request_id}){notes}"
 
 
 def _why(outcome: Outcome) -> str:

@@ -11,6 +11,7 @@
 ``secrets``       follows a secret's recipe (variable, file, command) at request time
 ``subscription``  the Claude login of this machine, read anew for each request
 ``credentials``   which credential headers a call gets, and which host may see which of them
+``redaction``     takes credentials out of what a backend says of its failure
 ``models``        asks the backends for their models
 ================  ==================================================================================
 

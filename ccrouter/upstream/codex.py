@@ -8,6 +8,7 @@ must not be lost. So a refresh
   itself asks for no lock; so the file is read again under it, and whatever Codex has put there meanwhile is used;
 * begins only when the place for its result is there: the temporary file is made before the question is asked;
 * is not abandoned half way when the request that needed it is cancelled, but has its own deadline;
+* is not repeated for a token that is refused right after it came out of one;
 * ends with a rename: there is the old file or the new one, with its mode and everything else that stood in it.
 
 The refresh token goes into that one question and that one file, and nowhere else.
@@ -23,6 +24,7 @@ import os
 import platform
 import tomllib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -56,7 +58,8 @@ OLD = 8 * 24 * 3600.0
 DEADLINE = 20.0
 LOCK_DEADLINE = 25.0
 
-#: After a refresh that failed for now, the token that is still good is used for so long without another try.
+#: After a refresh that failed for now, the token that is still good is used for so long without another try; and
+#: a token that is refused is not refreshed before it is so old.
 PAUSE = 60.0
 
 _FILE_LIMIT = 1024 * 1024
@@ -88,7 +91,7 @@ class CodexLogin:
         self._environ = environ
         self._dial = dial
         self._now = now
-        self._refreshing: SingleFlight[None, Login | _Failed] = SingleFlight()
+        self._refreshing: SingleFlight[str | None, Login | _Failed] = SingleFlight()
         self._spent: tuple[str, str] | None = None  # the digest of a refresh token that is no good, and why
         self._paused_until = -math.inf
 
@@ -97,15 +100,50 @@ class CodexLogin:
         found = await self._read()
         if isinstance(found, NoLogin) or not self._is_due(found):
             return found
-        fresh = await self._refreshing.join(None, self._refresh)
+        fresh = await self._refreshing.join(None, partial(self._refresh, None))
         if isinstance(fresh, Login):
             return fresh
         found = await self._read()
         if isinstance(found, Login) and not _is_over(found, self._now()):
             return found
-        hint = "run `codex login`" if fresh.for_good else "try again soon"
-        reason = f"the login in {codex_home(self._environ) / 'auth.json'} has expired and cannot be refreshed"
-        return NoLogin(f"{reason}: {fresh.reason}; {hint}", fresh.for_good)
+        return self._over("has expired", fresh)
+
+    async def renew(self, refused: Login) -> Login | NoLogin | None:
+        """What there is in place of a login that the backend refused before its time, or why there is nothing.
+
+        None where no try is worth it: it stands in the file as it is, and a refresh gave it a moment ago or has
+        nothing to go by.
+        """
+        found = await self.get()
+        if isinstance(found, NoLogin) or found.access_token != refused.access_token:
+            return self._same_account(found, refused)
+        now = self._now()
+        young = found.last_refresh is not None and 0 <= now - found.last_refresh < PAUSE
+        if found.refresh_token is None or young:
+            return None
+        if now < self._paused_until:
+            return self._over("was refused", _Failed("the last try failed a moment ago", for_good=False))
+        # Keyed by the token: who was refused the same one waits for the same refresh.
+        token = refused.access_token
+        fresh = await self._refreshing.join(token, partial(self._refresh, token))
+        if isinstance(fresh, _Failed):
+            return self._over("was refused", fresh)
+        return self._same_account(fresh, refused)
+
+    def _same_account(self, found: Login | NoLogin, refused: Login) -> Login | NoLogin:
+        """A request that began with one account is not ended with another; the next one begins with it."""
+        if isinstance(found, NoLogin) or found.account_id == refused.account_id:
+            return found
+        return NoLogin(f"{self._path} holds the login of another account since now: try again", for_good=False)
+
+    def _over(self, what: str, failed: _Failed) -> NoLogin:
+        hint = "run `codex login`" if failed.for_good else "try again soon"
+        reason = f"the login in {self._path} {what} and cannot be refreshed: {failed.reason}; {hint}"
+        return NoLogin(reason, failed.for_good)
+
+    @property
+    def _path(self) -> Path:
+        return codex_home(self._environ) / "auth.json"
 
     def _is_due(self, login: Login) -> bool:
         """Whether a refresh is worth trying."""
@@ -118,11 +156,12 @@ class CodexLogin:
             return False
         return _is_old(login, now)
 
-    async def _refresh(self) -> Login | _Failed:
+    async def _refresh(self, refused: str | None) -> Login | _Failed:
+        """A login that is not old and whose access token is not ``refused``."""
         path = _real_file(self._environ)
         try:
             async with locked(path.with_name(f"{path.name}.ccrouter-lock"), LOCK_DEADLINE):
-                fresh = await self._refresh_locked(path)
+                fresh = await self._refresh_locked(path, refused)
         except trio.TooSlowError:
             fresh = _Failed("another process holds on to it", for_good=False)
         except OSError as error:
@@ -131,11 +170,11 @@ class CodexLogin:
             self._paused_until = self._now() + PAUSE
         return fresh
 
-    async def _refresh_locked(self, path: Path) -> Login | _Failed:
+    async def _refresh_locked(self, path: Path, refused: str | None) -> Login | _Failed:
         login = await self._read()
         if isinstance(login, NoLogin):
             return _Failed(login.reason, for_good=True)
-        if not _is_old(login, self._now()):
+        if not _is_old(login, self._now()) and login.access_token != refused:
             return login  # somebody else was faster
         if login.refresh_token is None:
             return _Failed("it holds no refresh token", for_good=True)
@@ -191,13 +230,12 @@ class CodexLogin:
         return read_answer(status, bytes(reply))
 
     async def _read(self) -> Login | NoLogin:
-        home = codex_home(self._environ)
-        path = home / "auth.json"
+        path = self._path
         for attempt in range(_READS):
             try:
                 content = json.loads(read_small(path, _FILE_LIMIT))
             except FileNotFoundError:
-                return NoLogin(_why_missing(home, path))
+                return NoLogin(_why_missing(path))
             except OSError as error:
                 return NoLogin(f"{path} cannot be read: {error.strerror}")
             except (ValueError, RecursionError):
@@ -206,6 +244,16 @@ class CodexLogin:
                 continue
             return parse_login(content, str(path))
         return NoLogin(f"{path} does not hold JSON: run `codex login`")
+
+
+def has_login(environ: Mapping[str, str]) -> bool:
+    """Whether Codex has a ChatGPT login here, fresh or not: it can be refreshed. Blocks for milliseconds."""
+    path = codex_home(environ) / "auth.json"
+    try:
+        content = json.loads(read_small(path, _FILE_LIMIT))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(parse_login(content, str(path)), Login)
 
 
 def read_answer(status: int, body: bytes) -> dict[str, str] | _Failed:
@@ -258,9 +306,9 @@ def _real_file(environ: Mapping[str, str]) -> Path:
     return Path(os.path.realpath(codex_home(environ) / "auth.json"))
 
 
-def _why_missing(home: Path, path: Path) -> str:
+def _why_missing(path: Path) -> str:
     """Why there is no file: by its configuration Codex may keep the login where only it can read it."""
-    settings = home / "config.toml"
+    settings = path.with_name("config.toml")
     try:
         store = tomllib.loads(read_small(settings, _FILE_LIMIT).decode()).get("cli_auth_credentials_store")
     except (OSError, ValueError):

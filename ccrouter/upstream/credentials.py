@@ -7,35 +7,40 @@ token reaches none, because `ClientCredentials` never holds it.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ccrouter.errors import ApiError, SecretError
 from ccrouter.providers.provider import Auth, Preset, Provider
-from ccrouter.providers.secret import FromEnv
+from ccrouter.providers.secret import FromEnv, Secret
 from ccrouter.routing.credentials import ClientCredentials, is_guarded, may_forward
 from ccrouter.translate.lane import OAUTH_BETA
 from ccrouter.upstream.codex import CodexLogin, headers_of
-from ccrouter.upstream.codex_file import NoLogin as NoCodexLogin
+from ccrouter.upstream.codex_file import Login as ChatGPTLogin
+from ccrouter.upstream.codex_file import NoLogin as NoChatGPTLogin
 from ccrouter.upstream.dial import Dial
 from ccrouter.upstream.secrets import Secrets, SingleFlight
 from ccrouter.upstream.subscription import Login, NoLogin, read_login
 from ccrouter.wire.headers import Headers
 
-#: Shorter values are not searched for: no service gives out such keys, and the text would be shredded.
-_SHORTEST_REDACTED = 8
-
 
 @frozen
 class Grant:
-    """What one attempt is given: headers to send, and what ``anthropic-beta`` must name beside its own."""
+    """What one attempt is given: headers to send, and what ``anthropic-beta`` must name beside its own.
+
+    The rest says where the headers come from, for `Credentials.renew`.
+    """
 
     headers: Headers = field(factory=list, repr=False)
     betas: tuple[str, ...] = ()
+    carried: bool = field(default=False, eq=False)
+    """The client brought it along."""
+    secrets: tuple[tuple[Secret, str], ...] = field(default=(), eq=False, repr=False)
+    """The secrets in it, with their values."""
+    login: ChatGPTLogin | None = field(default=None, eq=False, repr=False)
 
 
 class Credentials:
@@ -61,15 +66,32 @@ class Credentials:
     async def grant(self, provider: Provider, client: ClientCredentials) -> Grant:
         """The credentials for ``provider``. Raises ApiError 401 where there are none."""
         try:
-            named = [
-                (name.lower().encode(), (await self._secrets.get(secret)).encode())
-                for name, secret in provider.headers
-            ]
-            names = {name for name, _ in named}
+            secrets = [(secret, await self._secrets.get(secret)) for _, secret in provider.headers]
             grant = await self._grant(provider, client)
         except SecretError as error:
             raise _refusal(f"No credentials for the provider {provider.name}: {error}.") from error
-        return Grant([header for header in grant.headers if header[0] not in names] + named, grant.betas)
+        names = [name.lower().encode() for name, _ in provider.headers]
+        named = [(name, value.encode()) for name, (_, value) in zip(names, secrets, strict=True)]
+        kept = [header for header in grant.headers if header[0] not in names]
+        return evolve(grant, headers=[*kept, *named], secrets=(*grant.secrets, *secrets))
+
+    async def renew(self, provider: Provider, client: ClientCredentials, refused: Grant) -> Grant | None:
+        """The grant to try instead of one that the backend answered with 401; None where there is no other.
+
+        What comes from a file or another program may have changed since: it is read anew, a command is run anew,
+        a login that can be refreshed is. However many requests were refused the same, that happens once. What the
+        client itself carried is its own affair. Raises ApiError where there is nothing left to send.
+        """
+        if refused.carried:
+            return None
+        for secret, value in refused.secrets:
+            self._secrets.doubt(secret, value)
+        if refused.login is not None:
+            found = await self._codex.renew(refused.login)
+            if isinstance(found, NoChatGPTLogin):
+                raise _no_chatgpt_login(provider, found)
+        better = await self.grant(provider, client)
+        return None if better.headers == refused.headers else better
 
     async def _grant(self, provider: Provider, client: ClientCredentials) -> Grant:
         """Without the provider's own headers."""
@@ -77,16 +99,15 @@ class Credentials:
         if preset.auth == "none":
             return Grant()
         if provider.api_key is not None:
-            return Grant(_key_headers(preset.auth, await self._secrets.get(provider.api_key)))
+            return await self._key(preset.auth, provider.api_key)
         if provider.key_in_headers:
             return Grant()
         if preset.auth == "client":
             return await self._claude(provider, client)
         if preset.auth == "codex":
             return await self._chatgpt(provider)
-        key = await self._key_of_environment(preset)
-        if key is not None:
-            return Grant(_key_headers(preset.auth, key))
+        if (variable := self._variable(preset)) is not None:
+            return await self._key(preset.auth, variable)
         if preset.key_required:
             raise _refusal(f"No credentials for the provider {provider.name}: {_set_a_key(provider)}.")
         return Grant()
@@ -96,16 +117,15 @@ class Credentials:
         forward = may_forward(provider)
         if forward and client:
             carried = ((b"authorization", client.authorization), (b"x-api-key", client.api_key))
-            return Grant([(name, value) for name, value in carried if value is not None])
+            return Grant([(name, value) for name, value in carried if value is not None], carried=True)
         why = ""
         if forward:
             login = await self._reading.join(None, self._read_login)
             if isinstance(login, Login):
                 return Grant([(b"authorization", f"Bearer {login.token}".encode())], (OAUTH_BETA,))
             why = f" ({login.reason})" if login.reason else ""
-        key = await self._key_of_environment(provider.preset)
-        if key is not None:
-            return Grant(_key_headers("client", key))
+        if (variable := self._variable(provider.preset)) is not None:
+            return await self._key("client", variable)
         if not forward:
             raise _refusal(
                 f"A Claude login is sent over https or within this machine only, and the provider"
@@ -125,36 +145,20 @@ class Credentials:
                 f" has the base_url {_shown(provider.base_url)}: give it one with https."
             )
         login = await self._codex.get()
-        if not isinstance(login, NoCodexLogin):
-            return Grant(headers_of(login))
-        told = f"No ChatGPT login for the provider {provider.name}: {login.reason}."
-        if login.for_good:
-            raise _refusal(told)
-        raise ApiError(502, "api_error", told)
+        if isinstance(login, NoChatGPTLogin):
+            raise _no_chatgpt_login(provider, login)
+        return Grant(headers_of(login), login=login)
 
     async def _read_login(self) -> Login | NoLogin:
         return await read_login(self._environ, self._platform, self._now())
 
-    async def _key_of_environment(self, preset: Preset) -> str | None:
-        for name in preset.key_env:
-            if self._environ.get(name):
-                return await self._secrets.get(FromEnv(name))
-        return None
+    async def _key(self, auth: Auth, secret: Secret) -> Grant:
+        value = await self._secrets.get(secret)
+        return Grant(_key_headers(auth, value), secrets=((secret, value),))
 
-
-def redact(text: str, grant: Grant) -> str:
-    """``text`` without the credentials of ``grant``: some backends repeat a key when they refuse it."""
-    values = set()
-    for name, raw in grant.headers:
-        value = raw.decode("utf-8", "replace").strip()
-        if name in {b"authorization", b"proxy-authorization"}:
-            scheme, _, rest = value.partition(" ")
-            value = rest.strip() or scheme
-        values |= {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
-    for value in sorted(values, key=len, reverse=True):  # one may be a part of another
-        if len(value) >= _SHORTEST_REDACTED:
-            text = text.replace(value, "[redacted]")
-    return text
+    def _variable(self, preset: Preset) -> FromEnv | None:
+        """The first variable that is set of those that can hold a key of the preset."""
+        return next((FromEnv(name) for name in preset.key_env if self._environ.get(name)), None)
 
 
 def _key_headers(auth: Auth, key: str) -> Headers:
@@ -185,6 +189,11 @@ def _shown(base_url: str) -> str:
     except ValueError:
         return "that is no URL"
     return f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
+
+
+def _no_chatgpt_login(provider: Provider, found: NoChatGPTLogin) -> ApiError:
+    told = f"No ChatGPT login for the provider {provider.name}: {found.reason}."
+    return _refusal(told) if found.for_good else ApiError(502, "api_error", told)
 
 
 def _refusal(message: str) -> ApiError:

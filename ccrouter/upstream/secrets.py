@@ -30,6 +30,9 @@ LIMIT = 64 * 1024
 #: How long a command may take, in seconds: long enough for a person to touch a key or answer a dialog.
 COMMAND_DEADLINE = 30.0
 
+#: A command whose output was refused is not run anew for the same output before it is so old, in seconds.
+DOUBT_AGAIN = 60.0
+
 #: Control characters would end the header that a value goes into and begin another; lone surrogates stand for
 #: bytes of the environment that are no text.
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -52,6 +55,7 @@ class Secrets:
         self._clock = clock
         self._command_deadline = command_deadline
         self._kept: dict[FromCommand, tuple[str, float]] = {}
+        self._doubted: dict[FromCommand, tuple[str, float]] = {}
         self._running: SingleFlight[FromCommand, str] = SingleFlight()
 
     async def get(self, secret: Secret) -> str:
@@ -71,6 +75,20 @@ class Secrets:
                 if kept is not None and (secret.ttl is None or self._clock() < kept[1] + secret.ttl):
                     return kept[0]
                 return await self._running.join(secret, lambda: self._run(secret))
+
+    def doubt(self, secret: Secret, value: str) -> None:
+        """Say that ``value`` was refused: a command that printed it last is run anew by the next `get`.
+
+        Everything else is read anew anyway. A command that printed the same again is left alone for a while: it
+        may ask its user something each time.
+        """
+        if not isinstance(secret, FromCommand) or self._kept.get(secret, ("",))[0] != value:
+            return
+        before = self._doubted.get(secret)
+        if before is not None and before[0] == value and self._clock() < before[1] + DOUBT_AGAIN:
+            return
+        self._doubted[secret] = value, self._clock()
+        del self._kept[secret]
 
     def _read(self, path: str, secret: FromFile) -> str:
         try:

@@ -20,7 +20,14 @@ ANTHROPIC = Provider(
 
 
 def line(outcome, *, model="opus", target=Target(ANTHROPIC, "claude-opus-5-5")):  # noqa: B008  # frozen
-    done = Done(request_id="req_1", what="messages", model=model, target=target, outcome=outcome, seconds=1.2366)
+    done = Done(
+        request_id="req_1",
+        what="messages",
+        model=model,
+        target=target,
+        outcome=outcome,
+        seconds=1.2366,
+    )
     return done.line()
 
 
@@ -42,6 +49,11 @@ def line(outcome, *, model="opus", target=Target(ANTHROPIC, "claude-opus-5-5")):
 )
 def test_a_line_says_from_what_to_where_and_how_it_went(outcome, said):
     assert line(outcome) == f"messages opus -> anthropic:claude-opus-5-5 {said} (req_1)"
+
+
+def test_what_else_there_is_to_know_stands_at_the_end():
+    said = line(Outcome(result="done", notes=("one thing", "an\nother")))
+    assert said.endswith("done 1.24 s (req_1); one thing; an?other")
 
 
 def test_a_request_that_had_no_target_went_nowhere():

@@ -18,7 +18,7 @@ from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal
 from ccrouter.routing.credentials import ClientCredentials, of_client
 from ccrouter.translate.lane import OAUTH_BETA
 from ccrouter.upstream import credentials as module
-from ccrouter.upstream.credentials import Credentials, Grant, redact
+from ccrouter.upstream.credentials import Credentials, Grant
 from ccrouter.upstream.secrets import Secrets
 from ccrouter.upstream.subscription import Login, NoLogin
 from ccrouter.wire.headers import Headers
@@ -318,33 +318,49 @@ async def test_a_credential_among_a_providers_own_headers_is_the_credential(pres
         assert await credentials.grant(to, CLIENT) == Grant([(b"authorization", b"Bearer mine")])
 
 
-# Redaction
+# After a refusal
 
 
-def test_credentials_are_taken_out_of_a_text() -> None:
-    grant = Grant(
-        [
-            (b"authorization", b"Bearer sk-ant-oat01-client"),
-            (b"x-api-key", b"sk-ant-oat01-client-longer"),
-            (b"x-quoted", b'pass"word/1'),
-            (b"x-team", b"core"),
-        ]
-    )
-    text = (
-        'Incorrect API key: sk-ant-oat01-client, sk-ant-oat01-client-longer, "pass\\"word/1", pass"word/1; '
-        "authorization was Bearer sk-ant-oat01-client (core)"
-    )
-    assert redact(text, grant) == (
-        'Incorrect API key: [redacted], [redacted], "[redacted]", [redacted]; '
-        "authorization was Bearer [redacted] (core)"
-    )
+async def test_what_the_client_carried_is_never_replaced_whatever_else_changed(home: Path) -> None:
+    team = home / "team"
+    team.write_text("blue")
+    to = provider("anthropic", headers=(("x-team", FromFile(str(team))),))
+    credentials = machine(home, ANTHROPIC_API_KEY="sk-environment")
+    grant = await credentials.grant(to, CLIENT)
+    log_in(home)
+    team.write_text("red")
+    assert await credentials.renew(to, CLIENT, grant) is None
 
 
-@given(st.text(), st.lists(st.text('abc"\\é', min_size=8, max_size=12), max_size=3))
-def test_no_credential_is_left_in_a_text(text: str, values: list[str]) -> None:
-    grant = Grant([(b"x-api-key", value.encode()) for value in values])
-    said = redact(text.join(["", *values, ""]), grant)
-    assert not any(value in said for value in values)
+async def test_a_refused_grant_that_would_be_given_again_is_not_replaced(home: Path) -> None:
+    log_in(home)
+    for to in (provider("anthropic"), provider("ollama"), provider("openrouter", api_key=Literal("sk-or"))):
+        credentials = machine(home)
+        assert await credentials.renew(to, NOBODY, await credentials.grant(to, NOBODY)) is None
+
+
+async def test_a_login_that_was_renewed_meanwhile_replaces_the_refused_one(home: Path) -> None:
+    log_in(home)
+    credentials = machine(home)
+    grant = await credentials.grant(provider("anthropic"), NOBODY)
+    log_in(home, accessToken="sk-ant-oat01-renewed")
+    better = await credentials.renew(provider("anthropic"), NOBODY, grant)
+    assert better == Grant([(b"authorization", b"Bearer sk-ant-oat01-renewed")], (OAUTH_BETA,))
+
+
+async def test_a_login_that_is_gone_since_is_told(home: Path) -> None:
+    log_in(home)
+    credentials = machine(home)
+    grant = await credentials.grant(provider("anthropic"), NOBODY)
+    (home / ".claude" / ".credentials.json").unlink()
+    with pytest.raises(ApiError, match="claude /login"):
+        await credentials.renew(provider("anthropic"), NOBODY, grant)
+
+
+async def test_the_values_of_secrets_stay_out_of_reprs() -> None:
+    grant = await machine(KEY="sk-of-environment").grant(provider("openrouter", api_key=FromEnv("KEY")), NOBODY)
+    assert grant.secrets == ((FromEnv("KEY"), "sk-of-environment"),)
+    assert "sk-of-environment" not in repr(grant)
 
 
 def test_credentials_stay_out_of_reprs() -> None:

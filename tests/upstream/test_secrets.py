@@ -11,7 +11,7 @@ import trio.testing
 
 from ccrouter.errors import SecretError
 from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal, Secret
-from ccrouter.upstream.secrets import LIMIT, Secrets, run_program
+from ccrouter.upstream.secrets import DOUBT_AGAIN, LIMIT, Secrets, run_program
 
 ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
 
@@ -289,3 +289,48 @@ async def test_a_cancelled_program_is_gone_before_the_cancellation_is_over(puppe
         line = await puppets.next()
         nursery.cancel_scope.cancel()
     assert await line.receive_some() == b""
+
+
+# A value that was refused
+
+
+async def test_a_command_whose_output_was_refused_is_run_anew_once_for_all(tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    secrets = Secrets(ENVIRON)
+    command = counting(counter, "print(open(__import__('sys').argv[1]).read())")
+    assert await secrets.get(command) == "|"
+    found = []
+
+    async def doubt() -> None:
+        secrets.doubt(command, "|")
+        found.append(await secrets.get(command))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(doubt)
+    await doubt()  # too late: the refused value is not the last one any more
+    assert found == ["||"] * 21
+    secrets.doubt(command, "of somebody else")
+    assert await secrets.get(command) == "||"
+
+
+async def test_a_command_that_prints_the_refused_again_is_left_alone_for_a_while(tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    now = 0.0
+    secrets = Secrets(ENVIRON, clock=lambda: now)
+    command = counting(counter, "print('same')")
+    runs = []
+    for now in (0.0, 1.0, 2.0, 1.0 + DOUBT_AGAIN):  # noqa: B007 - the clock reads it
+        assert await secrets.get(command) == "same"
+        secrets.doubt(command, "same")
+        await secrets.get(command)
+        runs.append(len(counter.read_text()))
+    assert runs == [2, 2, 2, 3]
+
+
+async def test_other_secrets_are_read_anew_without_being_doubted() -> None:
+    environ = {"KEY": "one"}
+    secrets = Secrets(environ)
+    secrets.doubt(FromEnv("KEY"), await secrets.get(FromEnv("KEY")))
+    environ["KEY"] = "two"
+    assert await secrets.get(FromEnv("KEY")) == "two"

@@ -1,0 +1,76 @@
+"""How many tokens a request has: the backend's own count, else an estimate. Never an error.
+
+A backend that counts Messages requests is asked in that form, whichever wire answers are had by: it is the same
+server, and the request is what came. One that counts Responses requests is asked when that wire is spoken to it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import trio
+from attrs import evolve
+
+from ccrouter.errors import ApiError, UpstreamError
+from ccrouter.providers.provider import Target
+from ccrouter.pump import Backends, Inbound, ask
+from ccrouter.translate import lane
+from ccrouter.translate.tokens import estimate
+from ccrouter.wire import headers as http
+from ccrouter.wire.headers import Headers
+
+#: A count that a backend has not given by then is estimated, in seconds.
+COUNT_WITHIN = 10.0
+
+#: Beyond this size an estimate would hold all other streams up (36 ms for a megabyte); a thread does it then.
+_LONG = 500_000
+
+_JSON: Headers = [(b"content-type", b"application/json")]
+
+
+async def count(inbound: Inbound, target: Target, backends: Backends) -> tuple[Headers, bytes]:
+    """Headers and body of the reply."""
+    wire = backends.wire(target.provider, "count_tokens")
+    path = {
+        "messages": target.provider.preset.count_path,
+        "responses": target.provider.preset.responses_count_path,
+    }.get(wire)
+    if path is None:
+        return await estimated(inbound)
+    timeouts = evolve(target.provider.timeouts, total=COUNT_WITHIN)
+    brisk = Target(evolve(target.provider, timeouts=timeouts), target.model)
+    try:
+        whole = await ask(inbound, brisk, backends)
+    except (ApiError, UpstreamError):
+        return await estimated(inbound)
+    told = _tokens(whole.body)
+    if whole.status != 200 or told is None:
+        return await estimated(inbound)
+    if wire != "messages":
+        return _JSON, _body(told)
+    kept = lane.reply_headers(whole.headers, target.provider.preset, decoded=False)
+    return http.without(kept, (b"request-id",)), whole.body
+
+
+async def estimated(inbound: Inbound) -> tuple[Headers, bytes]:
+    """An estimate, told as one in a header."""
+    fields = inbound.request.fields
+    if len(inbound.request.text) > _LONG:
+        tokens = await trio.to_thread.run_sync(estimate, fields)
+    else:
+        tokens = estimate(fields)
+    return [*_JSON, (b"x-ccrouter-estimate", b"1")], _body(tokens)
+
+
+def _tokens(body: bytes) -> int | None:
+    try:
+        value: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    tokens = value.get("input_tokens") if isinstance(value, dict) else None
+    return tokens if type(tokens) is int and tokens >= 0 else None
+
+
+def _body(tokens: int) -> bytes:
+    return json.dumps({"input_tokens": tokens}).encode()
