@@ -106,6 +106,17 @@ class Sandbox:
         path.write_text(json.dumps({"claudeAiOauth": login}))
         path.chmod(0o600)
 
+    def skip_first_questions(self, version: str) -> None:
+        """Pretends that a client of this version has been used here before, so that it asks nothing at a terminal."""
+        project = {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}
+        state = {
+            "hasCompletedOnboarding": True,
+            "theme": "dark",
+            "lastOnboardingVersion": version,
+            "projects": {str(self.folder): project},
+        }
+        (self.home / ".claude.json").write_text(json.dumps(state))
+
     async def run(
         self, argv: Sequence[str | Path], environ: Mapping[str, str], *, deadline: float = RUN_DEADLINE
     ) -> Ran:

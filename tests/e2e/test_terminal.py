@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -18,17 +17,6 @@ from tests.e2e.upstream import Received
 pytestmark = pytest.mark.e2e
 
 
-def _skip_first_questions(sandbox: Sandbox, version: str) -> None:
-    project = {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}
-    state = {
-        "hasCompletedOnboarding": True,
-        "theme": "dark",
-        "lastOnboardingVersion": version,
-        "projects": {str(sandbox.folder): project},
-    }
-    (sandbox.home / ".claude.json").write_text(json.dumps(state))
-
-
 async def test_the_model_menu_offers_the_other_models_and_the_chosen_one_answers(
     client: Client, sandbox: Sandbox
 ) -> None:
@@ -38,7 +26,7 @@ async def test_the_model_menu_offers_the_other_models_and_the_chosen_one_answers
         return upstream.usual(received) or received.say(Text(f"This is {received.json['model']}."))
 
     sandbox.log_in("sk-ant-oat01-pretended-login")
-    _skip_first_questions(sandbox, client.version)
+    sandbox.skip_first_questions(client.version)
     async with upstream.serve(script) as anthropic, upstream.serve(script) as ollama:
         config = router.write_config(
             sandbox,
