@@ -55,7 +55,7 @@ STARTER = """\
 #preset = "messages"
 #base_url = "https://llm.example.com"
 #api_key = { command = ["op", "read", "op://work/llm/key"], ttl = "1h" }
-#models = ["qwen3-coder", { id = "glm-5", window = 131072, vision = false }]
+#models = ["qwen3-coder", { id = "glm-5", window = 131072, max_output = 16384, vision = false }]
 #headers = { "x-team" = "core" }
 #timeouts = { idle = "90s" }
 
