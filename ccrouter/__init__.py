@@ -27,5 +27,9 @@ The packages, lowest layer first; each imports only those above it in this list 
 
 __version__ = "0.1.0"
 
-#: The commit that an executable was built from; dist-scripts/build writes it here, in its copy.
+# dist-scripts/build writes into these two, in its copy.
+
+#: The commit that an executable was built from.
 __revision__ = ""
+#: Where the releases are that it belongs to: https://HOST/OWNER/REPOSITORY/releases.
+__releases__ = ""

@@ -296,7 +296,8 @@ async def _folded(answer: Answer, stream: Stream) -> Whole:
             raise stream.failure
         error = found[-1]["error"]
         raise ApiError(envelope.status_of(error["type"]), error["type"], error["message"])
-    body = json.dumps(fold(found), ensure_ascii=False).encode()
+    # Half a surrogate pair that came alone becomes JSON's escape for it; two in a row are a character again.
+    body = json.dumps(fold(found), ensure_ascii=False).encode("utf-8", "backslashreplace")
     return Whole(200, [(b"content-type", b"application/json")], body, stream.notes)
 
 

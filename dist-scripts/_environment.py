@@ -4,6 +4,7 @@
 
     .cache/environments/run-3.11/    what ccrouter needs to run
     .cache/environments/dev-3.11/    and what its checks and tests need
+    .cache/environments/litellm-3.11/    a server of the end-to-end tests
 
 An environment is made when it is first asked for. It is made anew when its lock, the Python, the checkout's
 place or this file changed, and when an earlier set-up was cut off: the stamp that says what it was made from is
@@ -62,6 +63,15 @@ class Environment:
             if not self._stamped(self.name):
                 self._make()
         return self
+
+    def attempt(self) -> bool:
+        """The same; false, with the reason told, when that can't be done on this machine."""
+        try:
+            self.prepare()
+        except SystemExit as why:
+            say(str(why))
+            return False
+        return True
 
     def add(self, lock: str) -> bool:
         """Install a further lock on top; false, with the reason told, when that can't be done on this machine."""
@@ -137,8 +147,10 @@ class Environment:
         path = LOCKS / (lock + ".txt")
         say(f"installing {_shown(path)}")
         command = [str(self.python), "-m", "pip", "install", "--require-hashes", "-r", str(path)]
-        # Wheels only: a source's build would run code that no hash covers.
-        command += ["--only-binary=:all:", "--quiet", "--no-input", "--no-compile", "--disable-pip-version-check"]
+        # Wheels only: a source's build would fetch and run code that no hash covers. What has none (its lock says
+        # so) is built by what a lock has put here before.
+        command += ["--only-binary=:all:", "--no-build-isolation", "--no-compile"]
+        command += ["--quiet", "--no-input", "--disable-pip-version-check"]
         return subprocess.call(command, env=self.variables()) == 0
 
     def _stamped(self, lock: str) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import claude_code, llama
+from tests.e2e import aimock, claude_code, litellm_proxy, llama
+from tests.e2e.child import Missing
 from tests.e2e.llama import Llama
 from tests.e2e.sandbox import Sandbox
 from tests.e2e.stage import WAYS, Client, Stage, Way, staged
@@ -16,7 +17,7 @@ from tests.e2e.stage import WAYS, Client, Stage, Way, staged
 def _client(version: str) -> Client:
     try:
         return Client(version, claude_code.program(version))
-    except claude_code.Missing as missing:
+    except Missing as missing:
         pytest.skip(str(missing))
 
 
@@ -71,7 +72,29 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]:
     """One server for all tests: each of them leaves it idle."""
     try:
         llama.python()
-    except llama.Missing as missing:
+    except Missing as missing:
         pytest.skip(str(missing))
     with llama.serve(tmp_path_factory.mktemp("llama")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of aimock with the fixtures of `tests.e2e.aimock`."""
+    try:
+        package = aimock.package()
+    except Missing as missing:
+        pytest.skip(str(missing))
+    with aimock.serve(package, tmp_path_factory.mktemp("aimock")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def litellm(stand_in: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of LiteLLM's proxy, some of whose deployments lie on the stand-in."""
+    try:
+        python = litellm_proxy.python()
+    except Missing as missing:
+        pytest.skip(str(missing))
+    with litellm_proxy.serve(python, stand_in, tmp_path_factory.mktemp("litellm")) as url:
+        yield url
