@@ -7,6 +7,8 @@
 ``env``          the command: the variables for the router that runs already
 ``ask``          the command: one prompt, the answer streamed
 ``config``       the command: the configuration file
+``upgrade``      the command: how a newer ccrouter is had
+``installed``    how this one came here, and the command for a newer one; pure
 ``environment``  which variables point a client at the router, and which lead past it; pure
 ``shells``       variables in the words of each shell; pure
 ``launch``       how a command is started: arguments, environment, settings; pure

@@ -34,6 +34,7 @@ COMMANDS = {
     "env": "print the variables that point a client at the running router",
     "ask": "send one prompt to one model and stream the answer",
     "config": "check, find, show, describe or begin the configuration file",
+    "upgrade": "say how ccrouter was installed, and the command that brings a newer one",
 }
 
 OVERVIEW = """\
@@ -128,6 +129,10 @@ def _module(name: str) -> Command:
         from ccrouter.cli import config
 
         return config
+    if name == "upgrade":
+        from ccrouter.cli import upgrade
+
+        return upgrade
     from ccrouter.cli import serve
 
     return serve

@@ -1,0 +1,244 @@
+#!/bin/sh
+# Installs ccrouter for one user: finds the archive for this machine, verifies it, puts it where the PATH finds it.
+#
+#     sh install.sh                     install the newest release, or upgrade to it
+#     sh install.sh --version 1.2.3     that one
+#     sh install.sh --to DIR            into DIR instead of ~/.local/bin
+#     sh install.sh --folder            the program as a folder, for systems on which nothing may be unpacked and run
+#     sh install.sh --uninstall         remove the program and what it unpacked
+#     sh install.sh --uninstall --purge and the configuration
+#
+# CCROUTER_RELEASES is where releases are, if not where this copy of the script came from:
+# https://HOST/OWNER/REPOSITORY/releases. Nothing outside of the directories named here is written.
+set -eu
+
+# A release writes its own place here; a copy from the sources knows none.
+releases=${CCROUTER_RELEASES:-"@RELEASES@"}
+# The oldest glibc on which the program runs; a release writes it here.
+floor="@GLIBC@"
+
+say() { printf '%s\n' "$*"; }
+fail() {
+    printf 'install.sh: %s\n' "$*" >&2
+    exit 1
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+
+main() {
+    version=latest to='' folder=no action=install purge=no
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --version) [ $# -gt 1 ] || fail "--version wants a version, such as 1.2.3"; version=${2#v}; shift ;;
+            --to) [ $# -gt 1 ] || fail "--to wants a directory"; to=$2; shift ;;
+            --folder) folder=yes ;;
+            --uninstall) action=uninstall ;;
+            --purge) purge=yes ;;
+            -h | --help) usage; exit 0 ;;
+            *) fail "there is no option $1; see sh install.sh --help" ;;
+        esac
+        shift
+    done
+    [ "$purge" = no ] || [ "$action" = uninstall ] || fail "--purge goes with --uninstall"
+    [ -n "$to" ] || [ -n "${HOME:-}" ] || fail "HOME is not set; say where to with --to DIR"
+    to=${to:-"$HOME/.local/bin"}
+    case $to in /*) ;; *) to=$PWD/$to ;; esac
+    # Beside the directory of programs, as packages of a user's own do: ~/.local/bin, ~/.local/lib.
+    library=$(dirname "$to")/lib/ccrouter
+    "$action"
+}
+
+usage() {
+    say "usage: sh install.sh [--version VERSION] [--to DIR] [--folder]"
+    say "       sh install.sh --uninstall [--purge] [--to DIR]"
+    say
+    say "Installs ccrouter into DIR (default: ~/.local/bin), or upgrades it, and verifies what it downloads."
+    say
+    say "  --version VERSION   a certain release instead of the newest"
+    say "  --folder            the program as a folder in DIR/../lib/ccrouter, which unpacks nothing when it starts"
+    say "  --uninstall         remove the program and what it unpacked"
+    say "  --purge             with --uninstall: remove the configuration too"
+}
+
+# Where it runs
+
+find_system() {
+    case $(uname -s) in
+        Linux) os=linux ;;
+        Darwin) os=macos ;;
+        *) fail "there is no program for $(uname -s); with Python 3.11 or newer, install the sources by pipx" ;;
+    esac
+    case $(uname -m) in
+        x86_64 | amd64) arch=x64 ;;
+        aarch64 | arm64) arch=arm64 ;;
+        *) fail "there is no program for $(uname -m); with Python 3.11 or newer, install the sources by pipx" ;;
+    esac
+    if [ "$os" = macos ] && [ "$(sysctl -n sysctl.proc_translated 2>/dev/null)" = 1 ]; then
+        arch=arm64 # this shell is translated, the machine is not an Intel
+    fi
+    [ "$os" = macos ] || check_libc
+}
+
+check_libc() {
+    found=$(getconf GNU_LIBC_VERSION 2>/dev/null) || found=''
+    found=${found#glibc }
+    [ -n "$found" ] || fail "the program needs glibc, which this system (musl?) has not; install the sources by pipx"
+    case $floor in @*) return ;; esac
+    oldest=$(printf '%s\n%s\n' "$floor" "$found" | sort -t. -k1,1n -k2,2n | head -n 1)
+    [ "$oldest" = "$floor" ] || fail "the program needs glibc $floor or newer, here is $found; install the sources by pipx"
+}
+
+# Downloads
+
+find_tools() {
+    case $releases in
+        @*) fail "this copy does not know where releases are: take it from a release, or set CCROUTER_RELEASES" ;;
+        https://* | http://127.0.0.1:* | http://localhost:*) ;;
+        *) fail "CCROUTER_RELEASES must begin with https://" ;;
+    esac
+    releases=${releases%/}
+    has curl || has wget || fail "curl or wget is needed for the download"
+    has sha256sum || has shasum || has openssl || fail "sha256sum, shasum or openssl is needed to verify the download"
+    has tar || fail "tar is needed to unpack the download"
+}
+
+# fetch URL FILE
+fetch() {
+    if has curl; then
+        # Redirects lead from the release to where its files are kept; they must not lead out of TLS.
+        case $1 in https://*) only='=https' ;; *) only='=http' ;; esac
+        curl --proto "$only" --fail --silent --show-error --location --retry 2 --output "$2" -- "$1" ||
+            fail "could not download $1"
+    else
+        # wget follows redirects by itself. What it brings is verified; the list of sums is not, so only within TLS.
+        case $1 in https://*) only=--https-only ;; *) only='' ;; esac
+        # shellcheck disable=SC2086 # one word or none
+        wget $only --quiet --tries=3 --output-document="$2" -- "$1" || fail "could not download $1"
+    fi
+}
+
+sum_of() {
+    if has sha256sum; then
+        sha256sum <"$1"
+    elif has shasum; then
+        shasum -a 256 <"$1"
+    else
+        openssl dgst -sha256 -r <"$1"
+    fi | cut -d ' ' -f 1
+}
+
+# Sets archive to the verified one, in $work.
+download() {
+    case $version in
+        latest) from=$releases/latest/download ;;
+        *) from=$releases/download/v$version ;;
+    esac
+    fetch "$from/SHA256SUMS" "$work/SHA256SUMS"
+    suffix=$os-$arch
+    [ "$folder" = no ] || suffix=$suffix-folder
+    # 64 digits, two spaces (or a star), a name: only that is taken from the list.
+    line=$(grep -E "^[0-9a-f]{64} [ *]ccrouter-[0-9A-Za-z.+-]+-$suffix\.tar\.gz\$" "$work/SHA256SUMS" | head -n 1) ||
+        line=''
+    [ -n "$line" ] || fail "the release at $from has no program for $suffix"
+    expected=${line%% *}
+    archive=${line#* ?}
+    fetch "$from/$archive" "$work/$archive"
+    actual=$(sum_of "$work/$archive")
+    [ "$actual" = "$expected" ] ||
+        fail "$archive is not what the release says it is (SHA-256 $actual instead of $expected); nothing was installed"
+}
+
+# Actions
+
+install() {
+    find_system
+    find_tools
+    mkdir -p "$to" 2>/dev/null || fail "can't write to $to; say where to with --to DIR"
+    # In the directory itself: the last step is then a rename, which a running program survives.
+    work=$(mktemp -d "$to/.ccrouter-install-XXXXXX") || fail "can't write to $to; say where to with --to DIR"
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 130' HUP INT TERM
+    download
+    tar -xzf "$work/$archive" -C "$work" || fail "$archive can't be unpacked"
+    unpacked=$work/${archive%.tar.gz}
+    [ -x "$unpacked/ccrouter" ] || fail "$archive holds no program"
+    # Tried before it takes the place of one that works.
+    told=$("$unpacked/ccrouter" --version 2>&1) || {
+        [ "$folder" = yes ] || say "(if the reason is that nothing may be run from the cache directory: sh install.sh --folder)" >&2
+        fail "the program does not run here: $told"
+    }
+    if [ "$folder" = yes ]; then
+        mkdir -p "$(dirname "$library")"
+        rm -rf "$library.old"
+        [ ! -e "$library" ] || mv "$library" "$library.old"
+        mv "$unpacked" "$library"
+        rm -rf "$library.old"
+        ln -s "$library/ccrouter" "$work/link"
+        mv -f "$work/link" "$to/ccrouter"
+    else
+        mv -f "$unpacked/ccrouter" "$to/ccrouter"
+        rm -rf "$library"
+    fi
+    say "$told is installed as $to/ccrouter"
+    advise_path
+    say "Begin with: ccrouter run"
+}
+
+# Says what to do when the shell would not find the program, or would find another one.
+advise_path() {
+    found=$(command -v ccrouter 2>/dev/null) || found=''
+    case :${PATH:-}: in
+        *:"$to":*)
+            [ -z "$found" ] || [ "$found" = "$to/ccrouter" ] ||
+                say "Another ccrouter comes before it on your PATH: $found"
+            return
+            ;;
+    esac
+    say "$to is not on your PATH. Add it with:"
+    case ${SHELL:-} in
+        */fish) say "    fish_add_path \"$to\"" ;;
+        */zsh) say "    echo 'export PATH=\"$to:\$PATH\"' >> ~/.zshrc" ;;
+        */bash) say "    echo 'export PATH=\"$to:\$PATH\"' >> ~/.bashrc" ;;
+        *) say "    export PATH=\"$to:\$PATH\"" ;;
+    esac
+}
+
+uninstall() {
+    removed=''
+    for place in "$to/ccrouter" "$library"; do
+        if [ -e "$place" ] || [ -L "$place" ]; then
+            rm -rf "$place"
+            removed="$removed $place"
+        fi
+    done
+    unpacked=''
+    if [ -n "${HOME:-}" ]; then
+        case $(uname -s) in
+            Darwin) unpacked=$HOME/Library/Caches/ccrouter ;;
+            *) unpacked=${XDG_CACHE_HOME:-"$HOME/.cache"}/ccrouter ;;
+        esac
+    fi
+    if [ -n "$unpacked" ] && [ -d "$unpacked" ]; then
+        rm -rf "$unpacked"
+        removed="$removed $unpacked"
+    fi
+    configuration=''
+    if [ -n "${XDG_CONFIG_HOME:-}" ]; then
+        configuration=$XDG_CONFIG_HOME/ccrouter
+    elif [ -n "${HOME:-}" ]; then
+        configuration=$HOME/.config/ccrouter
+        [ "$(uname -s)" != Darwin ] || [ -d "$configuration" ] || configuration="$HOME/Library/Application Support/ccrouter"
+    fi
+    if [ -n "$configuration" ] && [ -d "$configuration" ]; then
+        if [ "$purge" = yes ]; then
+            rm -rf "$configuration"
+            removed="$removed $configuration"
+        else
+            say "Your configuration is kept in $configuration (--purge removes it too)"
+        fi
+    fi
+    [ -n "$removed" ] || fail "there is no ccrouter in $to"
+    say "removed:$removed"
+}
+
+# The whole script is read before any of it runs: a download that is cut runs nothing.
+main "$@"
