@@ -74,6 +74,7 @@ def build(environment: Environment, jobs: int, glibc: tuple[int, ...], limit: in
     made = WORK / "made"
     suffix = ".exe" if os.name == "nt" else ""
     folder, program = made / "ccrouter.dist", made / f"ccrouter{suffix}"
+    _name_the_encoding(made / "report.xml")
     report = Report.read(made / "report.xml", folder, program)
     (folder / "NOTICES.txt").write_text(notices(environment, report), encoding="utf-8", newline="\n")
     found = problems(log, report, glibc, limit)
@@ -87,6 +88,12 @@ def build(environment: Environment, jobs: int, glibc: tuple[int, ...], limit: in
         OUT.joinpath(path.name).unlink(missing_ok=True)  # it may be running, and can't be written to then
         shutil.copy2(path, OUT)
     return report
+
+
+def _name_the_encoding(report: Path) -> None:
+    """Nuitka 4.3.3 calls it utf8, which no XML parser knows: a path with an umlaut can't be read then."""
+    text = report.read_bytes()
+    report.write_bytes(text.replace(b"encoding='utf8'", b"encoding='utf-8'", 1))
 
 
 def stage(directory: Path) -> Source:

@@ -18,6 +18,8 @@ pytest_plugins = ["pytester"]
 # `dist-scripts/test --hypothesis-profile explore tests/wire`
 hypothesis.settings.register_profile("house", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("explore", deadline=None, print_blob=True, max_examples=5000)
+# The same on a further Python: what differs there shows in few examples.
+hypothesis.settings.register_profile("brief", derandomize=True, deadline=None, print_blob=True, max_examples=15)
 hypothesis.settings.load_profile("house")
 
 #: On tests that `only_on` skipped: they have no meaning here, so nothing is missing.
