@@ -238,10 +238,14 @@ async def _answer(upstream: Upstream, http: h11.Connection, stream: trio.SocketS
     async def write() -> None:
         nonlocal whole
         framing = ("transfer-encoding", "chunked")
-        if all(isinstance(step, bytes) for step in reply.steps) and reply.headers[:1] == (replies.JSON,):
+        counted = all(isinstance(step, bytes) for step in reply.steps) and reply.headers[:1] == (replies.JSON,)
+        if counted:
             framing = ("content-length", str(len(reply.body)))
         headers = [*reply.headers, framing]
         await _send(stream, http.send(h11.Response(status_code=reply.status, headers=headers)))
+        if counted and reply.end == "whole":
+            # The peer knows from the length where it ends, and may send its next request with the last byte.
+            watching.cancel()
         for step in reply.steps:
             match step:
                 case bytes():
