@@ -45,16 +45,16 @@ def find(environ: Mapping[str, str], platform: str) -> Path:
     if named := environ.get("CCROUTER_CONFIG"):
         return _expanded(named, environ)
     below = Path("ccrouter", "config.toml")
-    home = _home(environ)
+    user = home(environ)
     if platform == "win32":
         roaming = environ.get("APPDATA")
-        return (Path(roaming) if roaming else home / "AppData" / "Roaming") / below
+        return (Path(roaming) if roaming else user / "AppData" / "Roaming") / below
     # The XDG specification: a path that is not absolute is to be ignored.
     if (xdg := environ.get("XDG_CONFIG_HOME", "")).startswith("/"):
         return Path(xdg) / below
-    usual = home / ".config" / below
+    usual = user / ".config" / below
     if platform == "darwin" and not usual.exists():
-        native = home / "Library" / "Application Support" / below
+        native = user / "Library" / "Application Support" / below
         if native.exists():
             return native
     return usual
@@ -67,14 +67,19 @@ def choose(flag: str | None, environ: Mapping[str, str], platform: str) -> tuple
     return find(environ, platform), bool(environ.get("CCROUTER_CONFIG"))
 
 
-def _home(environ: Mapping[str, str]) -> Path:
-    named = environ.get("HOME") or environ.get("USERPROFILE")
-    return Path(named) if named else Path.home()
+def home(environ: Mapping[str, str]) -> Path:
+    """The user's directory; one that is not there for who has none, such as a mere number in a container."""
+    if named := environ.get("HOME") or environ.get("USERPROFILE"):
+        return Path(named)
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/nonexistent")
 
 
 def _expanded(path: str, environ: Mapping[str, str]) -> Path:
     """Shells expand ``~`` before they call us; service files and editors' settings do not."""
-    return _home(environ) / path[2:] if path.startswith("~/") else Path(path)
+    return home(environ) / path[2:] if path.startswith("~/") else Path(path)
 
 
 #: Of a regular file: inode, size, and nanoseconds of the last change.

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from ccrouter.errors import ApiError, UpstreamError
 from ccrouter.providers.provider import Target
-from ccrouter.pump import Backends, Inbound, ask
+from ccrouter.pump import LONG, Backends, Inbound, ask
 from ccrouter.translate import lane
 from ccrouter.translate.tokens import estimate
 from ccrouter.wire import headers as http
@@ -22,9 +22,6 @@ from ccrouter.wire.headers import Headers
 
 #: A count that a backend has not given by then is estimated, in seconds.
 COUNT_WITHIN = 10.0
-
-#: Beyond this size an estimate would hold all other streams up (36 ms for a megabyte); a thread does it then.
-_LONG = 500_000
 
 _JSON: Headers = [(b"content-type", b"application/json")]
 
@@ -56,7 +53,7 @@ async def count(inbound: Inbound, target: Target, backends: Backends) -> tuple[H
 async def estimated(inbound: Inbound) -> tuple[Headers, bytes]:
     """An estimate, told as one in a header."""
     fields = inbound.request.fields
-    if len(inbound.request.text) > _LONG:
+    if len(inbound.request.text) > LONG:
         tokens = await trio.to_thread.run_sync(estimate, fields)
     else:
         tokens = estimate(fields)

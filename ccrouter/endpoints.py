@@ -28,7 +28,7 @@ from ccrouter.count import count, estimated
 from ccrouter.errors import ApiError, CcrouterError, ClientGone, FrameError
 from ccrouter.observe.log import Done
 from ccrouter.observe.mistake import described, leaves
-from ccrouter.providers.provider import Target
+from ccrouter.providers.provider import Model, Target
 from ccrouter.pump import Backends, Inbound
 from ccrouter.relay import Pacing, relay
 from ccrouter.routing.credentials import ClientCredentials, of_client
@@ -157,7 +157,8 @@ class Endpoints:
         target: Target | None = None
         try:
             directory = await router.directory()
-            plan = Plan(resolve(inbound.request.model, directory, client_login=bool(inbound.credentials)))
+            targets = resolve(inbound.request.model, directory, client_login=bool(inbound.credentials))
+            plan = Plan(await router.backends.facts.inform(targets, inbound.credentials))
             target, outcome = await relay(inbound, client, plan, router.backends, router.pacing(), router.ending)
         except ApiError as error:
             outcome = Outcome(result="failed", failure=error)
@@ -226,10 +227,14 @@ class Endpoints:
         """All models in Anthropic's shape. ``discovery``: under ids that older clients accept."""
         directory = await self._router.directory()
         providers = list(directory.providers.values())
-        await self._router.lists.refresh(providers, credentials, MODELS_WITHIN - 0.3)
+        facts = self._router.backends.facts
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._router.lists.refresh, providers, credentials, MODELS_WITHIN - 0.3)
+            nursery.start_soon(facts.refresh, providers, credentials, MODELS_WITHIN - 0.3)
         rows = []
         for provider in providers:
-            for model in self._router.lists.of(provider).models:
+            for each in self._router.lists.of(provider).models:
+                model = facts.known(provider, each.id)
                 plain = model.id if provider.preset.first_party else f"{provider.name}:{model.id}"
                 foreign = discovery and not provider.preset.first_party
                 row = {
@@ -238,9 +243,10 @@ class Endpoints:
                     "display_name": f"{model.name or model.id} ({provider.name})"
                     if foreign
                     else model.name or plain,
-                    "description": describe(provider.preset.title, model.window),
+                    "description": describe(provider.preset.title, model),
                     "created_at": "1970-01-01T00:00:00Z",
-                    "max_input_tokens": model.window,
+                    "max_input_tokens": model.room,
+                    "max_tokens": model.max_output,
                 }
                 rows.append(row)
         return rows
@@ -284,9 +290,29 @@ class Endpoints:
         await _respond(client, {"name": "ccrouter", "version": ccrouter.__version__}, request_id)
 
 
-def describe(title: str, window: int | None) -> str:
-    """``Ollama · 128k``: what a picker shows below a model's name."""
-    return title if window is None else f"{title} · {window // 1024}k"
+def describe(title: str, model: Model) -> str:
+    """``Ollama · 32k of 256k · text only · local``: what a picker shows below a model's name."""
+    words = [title]
+    own, room = model.window, model.room
+    if room is not None:
+        words.append(f"{_short(room)} of {_short(own)}" if own is not None and own > room else _short(room))
+    elif own is not None:
+        words.append(f"~{_short(own)}")
+    if model.vision is not None:
+        words.append("images" if model.vision else "text only")
+    if model.tools is False:
+        words.append("no tools")
+    if model.local:
+        words.append("local")
+    return " · ".join(words)
+
+
+def _short(size: int) -> str:
+    """131072 as 128k, 200000 as 200k: as whoever chose the number would say it."""
+    if size >= 1_000_000:
+        millions = size / (1 << 20 if size % (1 << 20) == 0 else 1_000_000)
+        return f"{millions:.3g}M"
+    return f"{size // (1000 if size % 1000 == 0 else 1024)}k" if size >= 1000 else str(size)
 
 
 async def _respond(client: Client, body: dict[str, Any], request_id: str) -> None:

@@ -19,12 +19,14 @@ from attrs import evolve, field, frozen
 from ccrouter.errors import ApiError, UpstreamBroken, UpstreamError, UpstreamTimeout, WireError
 from ccrouter.providers.provider import Provider, Target, Wire
 from ccrouter.routing.credentials import ClientCredentials
-from ccrouter.translate import lane
+from ccrouter.translate import abilities, lane, window
 from ccrouter.translate.dialect import Dialect, Endpoint, Outbound, Stream
-from ccrouter.translate.dialects import DIALECTS
+from ccrouter.translate.dialects import spoken
 from ccrouter.translate.refusal import is_refusal
 from ccrouter.upstream.credentials import Credentials, Grant
 from ccrouter.upstream.dial import Answer, Call, Dial
+from ccrouter.upstream.facts import Facts
+from ccrouter.upstream.models import ModelLists
 from ccrouter.upstream.redaction import Discreet, redact_bytes
 from ccrouter.wire import envelope
 from ccrouter.wire import headers as http
@@ -37,11 +39,20 @@ from ccrouter.wire.sse import Decoder
 #: The largest reply that is held whole, in bytes.
 MAX_WHOLE = 64 * 1024 * 1024
 
+#: Beyond this size, in characters, an estimate would hold all other streams up (36 ms for a megabyte); a thread
+#: does it then.
+LONG = 500_000
+
 #: Of a stream that the router writes itself.
 STREAM_HEADERS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
 ]
+
+#: Headers that speak of a body and not of the reply.
+_OF_BODY = frozenset(
+    {b"content-type", b"content-length", b"content-encoding", b"content-md5", b"content-digest", b"digest"}
+)
 
 #: After a stream's last event the backend has this long to end the body too, in seconds.
 AFTER_END = 2.0
@@ -69,11 +80,17 @@ class Backends:
     """The ways to the backends. ``dials`` by the transport of a preset.
 
     ``fallen`` remembers backends that turned out not to have their preset's wire, and the one that they have.
+    ``facts`` knows what their models can do.
     """
 
     dials: Mapping[str, Dial]
     credentials: Credentials
     fallen: dict[str, Wire] = field(factory=dict)
+    facts: Facts = field(repr=False)
+
+    @facts.default
+    def _facts(self) -> Facts:
+        return Facts(ModelLists(self.dials, self.credentials))
 
     def wire(self, provider: Provider, endpoint: Endpoint = "messages") -> Wire:
         """The wire that is spoken to a provider now. Who can count a Messages request is asked in that form."""
@@ -84,10 +101,11 @@ class Backends:
 
 @frozen
 class Head:
-    """A stream begins."""
+    """A stream begins. ``changes`` were made to the request, see `Outbound`."""
 
     status: int
     headers: Headers = field(repr=False)
+    changes: tuple[str, ...] = ()
 
 
 @frozen
@@ -107,6 +125,7 @@ class Whole:
     headers: Headers = field(repr=False)
     body: bytes = field(repr=False)
     notes: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
 @frozen
@@ -157,15 +176,43 @@ async def ask(inbound: Inbound, target: Target, backends: Backends) -> Whole:
 async def _call(inbound: Inbound, target: Target, backends: Backends, send: trio.MemorySendChannel[Part]) -> None:
     total = target.provider.timeouts.total
     with trio.move_on_after(total) as limit:
+        if inbound.endpoint == "messages":
+            target = await _checked(inbound, target, backends.facts)
         wire = backends.wire(target.provider, inbound.endpoint)
-        whole = await _Exchange(inbound, target, backends, DIALECTS[wire], send).run()
+        whole = await _Exchange(inbound, target, backends, spoken(wire, target), send).run()
         if whole is not None and wire == "responses" and _has_no_responses(whole, inbound, target.provider):
             backends.fallen[_place(target.provider)] = "chat"
-            whole = await _Exchange(inbound, target, backends, DIALECTS["chat"], send).run()
+            whole = await _Exchange(inbound, target, backends, spoken("chat", target), send).run()
         if whole is not None:
             await send.send(whole)
     if limit.cancelled_caught:
         raise UpstreamTimeout(f"the request took over {total:g} s", "total")
+
+
+async def _checked(inbound: Inbound, target: Target, facts: Facts) -> Target:
+    """The target, which can take the request as far as one can know. Raises ApiError where it can't.
+
+    A window is not what it was a minute ago when somebody has loaded the model anew: no request is refused for one
+    that was not asked for just now.
+    """
+    request = inbound.request
+    abilities.check(request, target)
+    refusal = await _measured(inbound, target)
+    if refusal is None and window.wants_loading(request, target):
+        target = await facts.load(target, inbound.credentials)
+        refusal = await _measured(inbound, target)
+    elif refusal is not None:
+        target = await facts.renew(target, inbound.credentials)
+        refusal = await _measured(inbound, target)
+    if refusal is not None:
+        raise refusal
+    return target
+
+
+async def _measured(inbound: Inbound, target: Target) -> ApiError | None:
+    if len(inbound.request.text) > LONG:
+        return await trio.to_thread.run_sync(window.too_long, inbound.request, target)
+    return window.too_long(inbound.request, target)
 
 
 @frozen
@@ -186,10 +233,10 @@ class _Exchange:
         )
         grant = await credentials.grant(provider, inbound.credentials)
         whole = await self._attempt(outbound, grant)
-        if whole is None or whole.status != 401:
-            return whole
-        better = await credentials.renew(provider, inbound.credentials, grant)
-        return whole if better is None else await self._attempt(outbound, better)
+        if whole is not None and whole.status == 401:
+            better = await credentials.renew(provider, inbound.credentials, grant)
+            whole = whole if better is None else await self._attempt(outbound, better)
+        return None if whole is None else evolve(whole, changes=outbound.changes)
 
     async def _attempt(self, outbound: Outbound, grant: Grant) -> Whole | None:
         inbound, target, dialect = self.inbound, self.target, self.dialect
@@ -206,13 +253,17 @@ class _Exchange:
                 whole = _redacted(await _whole(answer), grant)
                 if not (dialect.unroll and inbound.endpoint == "messages" and 200 <= whole.status < 300):
                     return whole
-                answer = _Unrolled(_unrolled(whole.body, dialect.unroll, grant))
-            elif not inbound.streamed and not dialect.translates:
+                if not dialect.translates and is_refusal(whole.status, whole.headers, whole.body):
+                    return whole
+                answer = _Unrolled(_unrolled(whole.body, dialect.unroll, grant), whole.headers)
+            elif not inbound.streamed and dialect.unroll is None:
                 return await _whole(answer)
             stream = Discreet(dialect.stream(inbound.request, target, _message_id()), grant.headers)
             if not inbound.streamed:
-                return await _folded(answer, stream)
-            await self.send.send(Head(answer.status, _stream_headers(answer.headers, target, dialect)))
+                kept: Headers = [] if dialect.translates else http.without(answer.headers, _OF_BODY)
+                return await _folded(answer, stream, kept)
+            headers = _stream_headers(answer.headers, target, dialect)
+            await self.send.send(Head(answer.status, headers, outbound.changes))
             await _read(answer, stream, self.send.send)
             await self.send.send(End(stream.failure, stream.notes))
             return None
@@ -222,10 +273,10 @@ class _Unrolled:
     """A whole reply as the stream that was asked for."""
 
     status = 200
-    headers = STREAM_HEADERS
 
-    def __init__(self, stream: bytes) -> None:
+    def __init__(self, stream: bytes, headers: Headers) -> None:
         self._left = stream
+        self.headers = [*http.without(headers, _OF_BODY), *STREAM_HEADERS]
 
     async def read(self) -> bytes:
         """See `Answer`."""
@@ -280,7 +331,7 @@ def _raise_failure(stream: Stream) -> None:
         raise stream.failure
 
 
-async def _folded(answer: Answer, stream: Stream) -> Whole:
+async def _folded(answer: Answer, stream: Stream, headers: Headers) -> Whole:
     """A stream that the client didn't ask for, as the message that it means. Raises ApiError for its ``error``."""
     frames = bytearray()
 
@@ -290,7 +341,8 @@ async def _folded(answer: Answer, stream: Stream) -> Whole:
             raise UpstreamBroken(f"the reply exceeds {MAX_WHOLE // (1024 * 1024)} MB")
 
     await _read(answer, stream, keep)
-    found = [json.loads(frame.data or b"{}") for frame in Decoder().feed(bytes(frames))]
+    decoder = Decoder()
+    found = [json.loads(frame.data) for frame in [*decoder.feed(bytes(frames)), *decoder.close()] if frame.data]
     if found and found[-1]["type"] == "error":
         if stream.failure is not None:
             raise stream.failure
@@ -298,7 +350,7 @@ async def _folded(answer: Answer, stream: Stream) -> Whole:
         raise ApiError(envelope.status_of(error["type"]), error["type"], error["message"])
     # Half a surrogate pair that came alone becomes JSON's escape for it; two in a row are a character again.
     body = json.dumps(fold(found), ensure_ascii=False).encode("utf-8", "backslashreplace")
-    return Whole(200, [(b"content-type", b"application/json")], body, stream.notes)
+    return Whole(200, [*headers, (b"content-type", b"application/json")], body, stream.notes)
 
 
 def _granted(headers: Headers, grant: Grant) -> Headers:

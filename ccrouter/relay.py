@@ -18,7 +18,7 @@ import json
 from contextlib import suppress
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ccrouter.errors import ApiError, ClientGone, UpstreamBroken, UpstreamError
 from ccrouter.providers.provider import Target
@@ -75,6 +75,7 @@ class _Attempt:
         self._target = target
         self._pacing = pacing
         self._more = more
+        self._changes: tuple[str, ...] = ()
 
     async def run(self, backends: Backends, ending: trio.Event) -> Outcome:
         """The outcome. Whatever it is, the backend's connection is closed or returned by then."""
@@ -87,7 +88,7 @@ class _Attempt:
             with suppress(ClientGone):
                 outcome = await self._write(receive)
             nursery.cancel_scope.cancel()
-        return outcome
+        return evolve(outcome, changes=self._changes)
 
     async def _await_hang_up(self, scope: trio.CancelScope) -> None:
         await self._client.hang_up()
@@ -102,6 +103,7 @@ class _Attempt:
             part = await receive.receive()
             if isinstance(part, Head):
                 head, part = part, None
+                self._changes = head.changes
                 part = await receive.receive()
         match part:
             case None:
@@ -109,6 +111,7 @@ class _Attempt:
                 await self._client.start(200, self._stream_head(head), _PING)
                 return await self._write_on(receive)
             case Whole():
+                self._changes = part.changes
                 return await self._write_whole(part)
             case Failed(error):
                 return Outcome(result="failed", failure=error)
@@ -134,7 +137,7 @@ class _Attempt:
                 case Piece(data, _, ended):
                     await self._client.send(data)
                 case Head():
-                    pass
+                    self._changes = part.changes
                 case End(failure, notes):
                     await self._client.finish()
                     return Outcome(result="done" if failure is None else "broken", failure=failure, notes=notes)

@@ -39,6 +39,7 @@ from ccrouter.upstream import codex, subscription
 from ccrouter.upstream.credentials import Credentials
 from ccrouter.upstream.demo import DemoDial
 from ccrouter.upstream.dial import Dial
+from ccrouter.upstream.facts import Facts
 from ccrouter.upstream.models import PROBE, ModelLists
 from ccrouter.upstream.pool import HttpDial
 from ccrouter.upstream.secrets import Secrets
@@ -144,6 +145,7 @@ async def serve(
             for warning in file.warnings():
                 options.log(f"warning: {warning}")
             background.start_soon(service.look)
+            background.start_soon(service.facts.keep_fresh)
             task_status.started(running)
             await serve_port(
                 listeners,
@@ -200,8 +202,9 @@ class _Service:
         self.ending = self.stop.ending
         credentials = Credentials(secrets_, environ, platform, dial=http)
         dials: dict[str, Dial] = {"http": http, "demo": DemoDial(lambda: file.current().demo.pace)}
-        self.backends = Backends(dials=dials, credentials=credentials)
         self.lists = ModelLists(dials, credentials)
+        self.facts = Facts(self.lists)
+        self.backends = Backends(dials=dials, credentials=credentials, facts=self.facts)
 
     def _config(self) -> Config:
         config = self._file.current()
@@ -293,13 +296,15 @@ class _Service:
         with trio.move_on_after(seconds):
             directory = await self.directory()
             providers = list(directory.providers.values())
-            await self.lists.refresh(providers, ClientCredentials(), seconds * 0.8)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.lists.refresh, providers, ClientCredentials(), seconds * 0.8)
+                nursery.start_soon(self.facts.refresh, providers, ClientCredentials(), seconds * 0.8)
         directory = self._build(self._config())
         return [
             Listed(
                 name=f"{provider.name}:{model.id}",
                 label=model.name or model.id,
-                description=describe(provider.preset.title, model.window),
+                description=describe(provider.preset.title, self.facts.known(provider, model.id)),
                 provider=provider.name,
                 anthropic=provider.preset.first_party,
             )

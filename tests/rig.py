@@ -27,6 +27,7 @@ from ccrouter.server.gate import Gate
 from ccrouter.server.stop import Stop
 from ccrouter.upstream.credentials import Credentials
 from ccrouter.upstream.dial import Answer, Call
+from ccrouter.upstream.facts import Facts
 from ccrouter.upstream.models import ModelLists
 from ccrouter.upstream.secrets import Secrets
 from ccrouter.wire import events
@@ -132,11 +133,14 @@ class Rig:
     """Whether a mistake of ccrouter's own is what the test is about; in all others it is a failure."""
     backends: Backends = field(init=False)
     lists: ModelLists = field(init=False)
+    questions: ScriptedDial = field(factory=lambda: ScriptedDial([Script(status=404)]))
+    """Who is asked what the models can do. By itself it knows nothing, so that ``dial`` has requests alone."""
 
     def __attrs_post_init__(self) -> None:
         credentials = Credentials(Secrets(self.environ), self.environ, "linux")
         dials = {"http": self.dial, "demo": self.dial}
-        self.backends = Backends(dials=dials, credentials=credentials)
+        facts = Facts(ModelLists({"http": self.questions, "demo": self.questions}, credentials))
+        self.backends = Backends(dials=dials, credentials=credentials, facts=facts)
         self.lists = ModelLists(dials, credentials)
 
     def log(self, line: str) -> None:

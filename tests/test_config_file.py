@@ -84,6 +84,16 @@ def test_the_file_is_looked_for_at_the_platforms_place(environ, platform, expect
     assert find(environ, platform) == Path(expected)
 
 
+def test_who_has_no_home_has_no_file_there(monkeypatch):
+    def unknown():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    assert find({}, "linux").is_absolute()
+    assert not find({}, "linux").exists()
+    assert find({"XDG_CONFIG_HOME": "/x"}, "linux") == Path("/x/ccrouter/config.toml")
+
+
 def test_on_macos_the_native_place_counts_when_only_that_is_there(tmp_path):
     native = tmp_path / "Library" / "Application Support" / "ccrouter" / "config.toml"
     usual = tmp_path / ".config" / "ccrouter" / "config.toml"

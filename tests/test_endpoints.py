@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import h11
 import pytest
@@ -10,6 +11,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
+from ccrouter.endpoints import describe
 from ccrouter.errors import ConnectFailed
 from ccrouter.providers.provider import Model
 from ccrouter.translate.tokens import estimate
@@ -219,6 +221,37 @@ async def test_the_models_of_all_providers_are_listed_within_two_seconds_whateve
     assert it.dial.opened == it.dial.closed == 4
 
 
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({}, "Ollama"),
+        (
+            {"window": 262_144, "loaded": 32_768, "vision": False, "local": True},
+            "Ollama · 32k of 256k · text only · local",
+        ),
+        ({"window": 200_000, "vision": True, "tools": False}, "Ollama · 200k · images · no tools"),
+        ({"window": 32_768, "sources": {"window": "guess"}}, "Ollama · ~32k"),
+        ({"window": 1_048_576}, "Ollama · 1M"),
+        ({"window": 1_050_000, "loaded": 500}, "Ollama · 500 of 1.05M"),
+    ],
+)
+def test_a_picker_shows_what_matters_of_a_model(facts: dict[str, Any], words: str) -> None:
+    assert describe("Ollama", Model("m", **facts)) == words
+
+
+async def test_a_listed_model_has_its_true_window() -> None:
+    it = rig(
+        Script(where="/api/tags", headers=JSON, body=[b'{"models":[{"name":"qwen3:8b"}]}']),
+        providers=[provider("ollama")],
+    )
+    loaded = b'{"models":[{"name":"qwen3:8b","context_length":4096}]}'
+    it.questions.scripts = [Script(where="/api/ps", headers=JSON, body=[loaded])]
+    async with talk(it) as client:
+        await client.send(b"", method="GET", target="/v1/models")
+        (row,) = json.loads(await client.reply())["data"]
+    assert (row["max_input_tokens"], row["description"]) == (4096, "Ollama · 4k · local")
+
+
 async def test_a_slow_provider_does_not_slow_the_next_question(autojump_clock: MockClock) -> None:
     it = rig(Script(before=[Sleep(1e6)]), providers=[provider("lmstudio")])
     async with talk(it) as client:
@@ -308,3 +341,15 @@ async def test_a_mistake_after_the_beginning_of_a_stream_cuts_it(autojump_clock:
         assert await client.head() == 200
         with pytest.raises(h11.RemoteProtocolError):
             await client.rest()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("status", [200, 400])
+async def test_the_log_names_what_was_changed_in_a_request(stream: bool, status: int) -> None:
+    refused = Script(status=400, headers=JSON, body=[b'{"error":{"message":"no"}}'])
+    it = rig(Script(body=message()) if status == 200 else refused, aliases={"big": ("anthropic:claude-opus-5-5",)})
+    async with talk(it) as client:
+        await client.send(request(model="big", stream=stream))
+        await client.reply()
+    assert client.status == status
+    assert it.lines[-1].endswith("; 1 changed: model: big -> claude-opus-5-5"), it.lines

@@ -21,6 +21,7 @@ from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Timeouts
 from ccrouter.relay import Pacing
 from ccrouter.wire import events
+from ccrouter.wire.fold import fold
 from tests.rig import JSON, SSE, Script, Sleep, Step, event_types, message, provider, request, rig, talk
 
 OVERFLOW = b'{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 5 tokens > 4 maximum"},"request_id":"req_up"}'
@@ -126,17 +127,20 @@ async def test_a_whole_reply_goes_through_with_its_status_and_advice(status: int
         assert client.headers[name.decode()] == value.decode()
 
 
-async def test_the_plan_of_another_vendor_is_not_shown_as_the_users() -> None:
+@pytest.mark.parametrize("stream", [True, False])
+async def test_the_plan_of_another_vendor_is_not_shown_as_the_users(stream: bool) -> None:
     headers = [
         *JSON,
         (b"anthropic-ratelimit-unified-status", b"rejected"),
         (b"set-cookie", b"a=b"),
         (b"x-y", b"1"),
     ]
-    it = rig(Script(headers=headers, body=[b"{}"]), providers=[provider("ollama")])
+    whole = b'{"type":"message","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn"}'
+    it = rig(Script(headers=headers, body=[whole]), providers=[provider("ollama")])
     async with talk(it) as client:
-        await client.send(request(model="ollama:q"))
-        await client.reply()
+        await client.send(request(model="ollama:q", stream=stream))
+        assert b'"hi"' in await client.reply()
+    assert client.headers["content-type"].startswith("text/event-stream" if stream else "application/json")
     assert "anthropic-ratelimit-unified-status" not in client.headers
     assert "set-cookie" not in client.headers
     assert client.headers["x-y"] == "1"
@@ -364,7 +368,7 @@ async def test_the_next_target_is_tried_when_the_first_fails_before_the_commit_p
         )
         async with talk(it) as client:
             await client.send(request(model="big"))
-            assert await client.reply() == b"".join(message())
+            assert (await client.reply()).endswith(b"".join(message()[1:]))  # the id in front is the router's
         assert [json.loads(call.body)["model"] for call in it.dial.calls] == ["claude-x", "qwen"]
         assert it.dial.closed == 2
 
@@ -619,6 +623,64 @@ async def test_a_client_that_does_not_read_stops_the_reading_of_the_backend() ->
         assert answer.reads == stalled
         assert len(await client.rest()) > 1_000_000
         assert answer.reads == len(body)
+
+
+# Other servers of the same format
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_whole_reply_of_another_server_is_put_right_however_it_was_asked_for(streamed: bool) -> None:
+    whole = b'{"id":"x","content":[{"type":"tool_use","id":"a.b","name":"Read","input":"{\\"path\\":1}"}]}'
+    it = rig(Script(headers=[*JSON, (b"request-id", b"req_up")], body=[whole]), providers=[provider("ollama")])
+    async with talk(it) as client:
+        await client.send(request(model="ollama:x", stream=streamed))
+        reply = await client.reply()
+    said = [json.loads(line[6:]) for line in reply.splitlines() if line.startswith(b"data:")]
+    found = fold(said) if streamed else json.loads(reply)
+    assert client.headers["request-id"] == "req_up"
+    assert found["id"].startswith("msg_ccr_")
+    assert found["stop_reason"] == "tool_use"
+    assert found["content"][0]["input"] == {"path": 1}
+    assert found["usage"]["input_tokens"] > 0
+
+
+async def test_a_stream_that_another_server_sends_unasked_becomes_the_message() -> None:
+    frames = [b": hello\n\n", *message("hi")]
+    it = rig(Script(body=frames), providers=[provider("ollama")])
+    async with talk(it) as client:
+        await client.send(request(model="ollama:x", stream=False))
+        reply = json.loads(await client.reply())
+    assert reply["content"] == [{"type": "text", "text": "hi"}]
+    assert client.status == 200
+
+
+async def test_what_another_server_sends_in_place_of_a_message_is_told() -> None:
+    it = rig(Script(headers=JSON, body=[b'{"hello":1}']), providers=[provider("ollama")])
+    async with talk(it) as client:
+        await client.send(request(model="ollama:x"))
+        reply = json.loads(await client.reply())
+    assert client.status == 502
+    assert "no reply: {" in reply["error"]["message"]
+
+
+async def test_an_error_inside_a_success_of_another_server_is_a_refusal() -> None:
+    it = rig(Script(headers=JSON, body=[b'{"error":"model not found"}']), providers=[provider("ollama")])
+    async with talk(it) as client:
+        await client.send(request(model="ollama:x"))
+        reply = json.loads(await client.reply())
+    assert (client.status, reply["error"]["type"]) == (404, "not_found_error")
+
+
+async def test_a_model_that_loads_for_minutes_is_pinged_for(autojump_clock: MockClock) -> None:
+    frames = message("hi")
+    it = rig(
+        Script(before=[Sleep(100)], body=[frames[0], Sleep(100), *frames[1:]]), providers=[provider("ollama")]
+    )
+    async with talk(it) as client:
+        await client.send(request(model="ollama:x"))
+        types = event_types(await client.reply())
+    assert types.count("ping") > 5
+    assert [each for each in types if each != "ping"] == event_types(b"".join(frames))
 
 
 # Other targets

@@ -171,6 +171,49 @@ async def test_a_local_server_on_its_default_port_is_found(
     assert json.loads(upstream.seen[-1].body)["model"] == "qwen3:8b"
 
 
+async def test_a_window_that_a_model_was_loaded_with_anew_holds_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ccrouter.upstream.facts, "FRESH", 0.05)
+    loaded = 4_096
+
+    async def ollama(seen: Seen, reply: Reply) -> None:
+        rows = {
+            "/api/tags": {"models": [{"name": "m:1"}]},
+            "/api/ps": {"models": [{"name": "m:1", "context_length": loaded}]},
+            "/api/show": {"model_info": {"x.context_length": 131_072}, "capabilities": ["completion", "tools"]},
+        }
+        answer = {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "m:1",
+            "content": [{"type": "text", "text": "yes"}],
+            "stop_reason": "end_turn",
+            "stop_sequence": None,
+            "usage": {"input_tokens": 1, "output_tokens": 1},
+        }
+        await reply.whole(200, [], json.dumps(rows.get(seen.target, answer)).encode())
+
+    async with backend(ollama) as upstream:
+        config = f'[providers.ollama]\nbase_url = "{upstream.url}"\n'
+        async with running(tmp_path, config) as it, client(it) as http:
+            long = body(model="ollama:m:1", messages=[{"role": "user", "content": "word " * 8_000}])
+            refused = await http.post("/v1/messages", json=long)
+            assert refused.status_code == 400
+            assert " > 4096 maximum (the model could have 131072: " in refused.json()["error"]["message"]
+            assert "/v1/messages" not in {seen.target for seen in upstream.seen}
+            loaded = 32_768
+            assert (await http.post("/v1/messages", json=long)).status_code == 200
+            (row,) = await it.models(1.0)
+            assert row.description == "Ollama · 32k of 128k · text only · local"
+            asked = len([seen for seen in upstream.seen if seen.target == "/api/show"])
+            with trio.fail_after(5):  # no request waits for it: it is asked behind their backs
+                while len([seen for seen in upstream.seen if seen.target == "/api/show"]) == asked:
+                    assert (await http.post("/v1/messages", json=body(model="ollama:m:1"))).status_code == 200
+                    await trio.sleep(0.02)
+
+
 async def test_an_edit_of_the_configuration_holds_from_the_next_request_on(tmp_path: Path) -> None:
     async def script(seen: Seen, reply: Reply) -> None:
         await reply.whole(200, [], json.dumps({"port": port_of(seen)}).encode())

@@ -24,7 +24,7 @@ from ccrouter.providers.provider import Model, Provider, Timeouts
 from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal, Secret
 from ccrouter.routing.config import Config
 from ccrouter.routing.load import examine
-from ccrouter.routing.schema import json_schema
+from ccrouter.routing.schema import ModelTable, json_schema, keys
 from ccrouter.routing.spelling import spell_duration, spell_path
 
 #: What ``init`` writes. A line that begins with ``#`` and no space is configuration, switched off.
@@ -55,7 +55,7 @@ STARTER = """\
 #preset = "messages"
 #base_url = "https://llm.example.com"
 #api_key = { command = ["op", "read", "op://work/llm/key"], ttl = "1h" }
-#models = ["qwen3-coder", { id = "glm-5", window = 131072, max_output = 16384, vision = false }]
+#models = ["qwen3-coder", { id = "glm-5", window = 131072, max_output = 16384, vision = false, tools = true }]
 #headers = { "x-team" = "core" }
 #timeouts = { idle = "90s" }
 
@@ -237,7 +237,7 @@ def _provider(provider: Provider) -> dict[str, Any]:
 
 
 def _model(model: Model) -> str | dict[str, Any]:
-    table = _given(asdict(model))
+    table = _given({name: getattr(model, name) for name in keys(ModelTable)})
     return model.id if len(table) == 1 else table
 
 

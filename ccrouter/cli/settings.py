@@ -27,6 +27,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from ccrouter import config_file
 from ccrouter.cli import runtime
 
 #: Settings are small; what is larger is not read.
@@ -54,7 +55,7 @@ def home(environ: Mapping[str, str]) -> Path:
     """Claude Code's directory."""
     if chosen := environ.get("CLAUDE_CONFIG_DIR"):
         return Path(chosen)
-    return Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home()) / ".claude"
+    return config_file.home(environ) / ".claude"
 
 
 def find(environ: Mapping[str, str], folder: Path, own: Json | None = None) -> Found:

@@ -36,7 +36,10 @@ class Done:
         """``messages claude-opus-5-5 -> anthropic:claude-opus-5-5 done 1.24 s (req_…)``"""
         target = "nowhere" if self.target is None else printable(str(self.target))
         result = f"{self.outcome.result}{_why(self.outcome)}"
-        notes = "".join(f"; {printable(note)}" for note in self.outcome.notes)
+        told = [printable(note) for note in self.outcome.notes]
+        if changes := self.outcome.changes:
+            told.append(f"{len(changes)} changed: {', '.join(map(printable, changes))}")
+        notes = "".join(f"; {each}" for each in told)
         what = f"{self.what} {printable(self.model)} -> {target}"
         return f"{what} {result} {self.seconds:.2f} s ({self.request_id}){notes}"
 

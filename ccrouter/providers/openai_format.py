@@ -96,6 +96,7 @@ OPENAI_FORMAT = (
         title="Mistral",
         base_url="https://api.mistral.ai/v1",
         key_env=("MISTRAL_API_KEY",),
+        facts="list",
         quirks=Quirks(replay="content", stream_options=False, call_ids="nine", strict_tools=True, prefix=True),
         noted="2026-11: refuses fields that it does not know",
     ),
@@ -127,6 +128,7 @@ OPENAI_FORMAT = (
         title="Groq",
         base_url="https://api.groq.com/openai/v1",
         key_env=("GROQ_API_KEY",),
+        facts="list",
         quirks=Quirks(
             max_tokens="max_completion_tokens",
             ask="reasoning_effort",

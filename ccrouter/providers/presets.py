@@ -35,6 +35,13 @@ _MINIMAX_CODES = (
     *((code, 400) for code in ("1026", "1027", "1042", "2013")),
 )
 
+#: Blocks of Messages that everybody takes who speaks it at all.
+_SPOKEN = frozenset({"text", "image", "tool_use", "tool_result", "thinking"})
+_SEARCHED = _SPOKEN | {"server_tool_use", "web_search_tool_result"}
+#: Of a vendor whose documents don't tell: all but what only Anthropic itself can do anything with, such as
+#: containers, compaction and redacted thinking (2026-11).
+_COMMON = _SEARCHED | {"document", "search_result", "tool_reference"}
+
 _V1_CHAT = "/v1/chat/completions"
 _COUNT = "/v1/messages/count_tokens"
 
@@ -72,7 +79,12 @@ _ROWS = (
         models_path="/api/tags",
         listing="ollama",
         probe=True,
+        blocks=_SEARCHED,
+        image_links=False,
         refuse_fields=VERDICTS,
+        facts="ollama",
+        overflow="truncates",
+        widen="set OLLAMA_CONTEXT_LENGTH where `ollama serve` runs, or `PARAMETER num_ctx` in a Modelfile",
         chat_path=_V1_CHAT,
         quirks=Quirks(ask="reasoning_effort", replay="reasoning"),
         noted="2026-11, ollama fb30760: /v1/messages since 0.14, no count_tokens; a bearer for proxies in front",
@@ -86,7 +98,11 @@ _ROWS = (
         key_required=True,
         models_path="/api/tags",
         listing="ollama",
+        blocks=_SEARCHED,
+        image_links=False,
         refuse_fields=VERDICTS,
+        facts="ollama-show",
+        overflow="truncates",
         chat_path=_V1_CHAT,
         quirks=Quirks(ask="reasoning_effort", replay="reasoning"),
         noted="2026-11: its documents name the bearer, clients in the wild send x-api-key",
@@ -97,7 +113,11 @@ _ROWS = (
         base_url="http://127.0.0.1:1234",
         auth="bearer",
         probe=True,
+        blocks=_COMMON,
         refuse_fields=VERDICTS,
+        facts="lmstudio",
+        overflow="fails",
+        widen="load it with a larger context length",
         chat_path=_V1_CHAT,
         responses_path="/v1/responses",
         noted="2026-11: /v1/messages since 0.4.1; a token is optional",
@@ -111,7 +131,9 @@ _ROWS = (
         count_path=_COUNT,
         probe=True,
         owner="vllm",
+        blocks=_SPOKEN | {"tool_reference", "redacted_thinking"},
         refuse_fields=VERDICTS,
+        facts="list",
         chat_path=_V1_CHAT,
         quirks=Quirks(ask="reasoning_effort", replay="reasoning"),
         noted="2026-11, vLLM 0.32: ignores fields that it does not know",
@@ -125,7 +147,11 @@ _ROWS = (
         count_path=_COUNT,
         probe=True,
         owner="llamacpp",
+        blocks=_SPOKEN,
         refuse_fields=VERDICTS,
+        facts="llamacpp",
+        overflow="fails",
+        widen="start the server with a larger --ctx-size",
         chat_path=_V1_CHAT,
         responses_path="/v1/responses",
         quirks=Quirks(result_images=True, replay="reasoning_content"),
@@ -138,7 +164,9 @@ _ROWS = (
         auth="bearer",
         key_env=("OPENROUTER_API_KEY",),
         key_required=True,
+        relays=("anthropic/", "~anthropic/", "claude"),
         refuse_fields=VERDICTS,
+        facts="list",
         chat_path=_V1_CHAT,
         quirks=Quirks(
             ask="reasoning",
@@ -160,6 +188,7 @@ _ROWS = (
         codes=_GLM_CODES,
         messages_path="/api/anthropic/v1/messages",
         models_path=None,
+        blocks=_COMMON,
         refuse_fields=VERDICTS,
         chat_path="/api/coding/paas/v4/chat/completions",
         quirks=Quirks(
@@ -185,6 +214,7 @@ _ROWS = (
         codes=_MINIMAX_CODES,
         messages_path="/anthropic/v1/messages",
         models_path=None,
+        blocks=_COMMON,
         refuse_fields=VERDICTS,
         chat_path=_V1_CHAT,
         quirks=Quirks(
@@ -208,7 +238,9 @@ _ROWS = (
         key_env=("MOONSHOT_API_KEY",),
         key_required=True,
         messages_path="/anthropic/v1/messages",
+        blocks=_COMMON,
         refuse_fields=VERDICTS,
+        facts="list",
         chat_path=_V1_CHAT,
         quirks=Quirks(
             max_tokens="max_completion_tokens",
@@ -232,6 +264,9 @@ _ROWS = (
         key_required=True,
         messages_path="/anthropic/v1/messages",
         models_path="/models",
+        # api-docs.deepseek.com, "Messages API", 2026-11: calls whose thinking it can't restore are refused.
+        blocks=_SEARCHED,
+        thinks_at_calls=True,
         refuse_fields=VERDICTS,
         chat_path=CHAT,
         quirks=Quirks(
@@ -251,6 +286,7 @@ _ROWS = (
         auth="bearer",
         key_env=("LITELLM_API_KEY",),
         count_path=_COUNT,
+        relays=("claude", "anthropic/", "bedrock/anthropic", "vertex_ai/claude"),
         refuse_fields=VERDICTS,
         chat_path=_V1_CHAT,
         responses_path="/v1/responses",
@@ -266,6 +302,8 @@ _ROWS = (
         title="Anthropic-format endpoint",
         auth="both",
         count_path=_COUNT,
+        # Nobody knows what is behind it: to take it for Anthropic is the safe guess.
+        relays=("",),
         refuse_fields=VERDICTS,
         noted="both forms of the key, as Claude Code itself does for a gateway whose kind it does not know",
     ),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Mapping
 from typing import Literal
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
@@ -12,6 +15,18 @@ from ccrouter.providers.secret import Secret
 #: How a backend is asked for its models: Anthropic's or OpenAI's ``/v1/models`` (``data[].id``), Ollama's
 #: ``/api/tags`` (``models[].name``), or Codex's (``models[].slug``).
 Listing = Literal["data", "ollama", "codex"]
+
+#: How a backend is asked what its models can do: not at all; its list says it (``list``); or by the questions of
+#: `ccrouter.providers.questions` that have this name.
+FactsFrom = Literal["none", "list", "ollama", "ollama-show", "lmstudio", "llamacpp"]
+
+#: What a backend makes of a prompt that is too long for the window: it says so, with its own count (``tells``); it
+#: cuts the prompt and answers as if nothing were missing (``truncates``); it loses minutes, or fails in words and
+#: by a status that say something else (``fails``).
+Overflow = Literal["tells", "truncates", "fails"]
+
+#: Where a fact about a model comes from, best first: a guess is from the model's name alone.
+Source = Literal["configuration", "backend", "table", "guess"]
 
 #: The wire that a backend is spoken to in.
 Wire = Literal["messages", "chat", "responses"]
@@ -63,10 +78,22 @@ class Preset:
     listing: Listing = "data"
     probe: bool = False
     """Looked for on its default port without being configured."""
+    facts: FactsFrom = "none"
+    overflow: Overflow = "tells"
+    widen: str = ""
+    """How a model gets a larger window there, where it was loaded with a smaller one than its own; a clause."""
     owner: str | None = None
     """What ``owned_by`` says in its list of models; tells it from other programs on a common port."""
     first_party: bool = False
     """Anthropic itself, or Anthropic's API sold by a cloud: requests and replies pass as they are."""
+    relays: tuple[str, ...] = ()
+    """Beginnings of the names of its models that it passes on to Anthropic: those are as strict as that."""
+    blocks: frozenset[str] | None = None
+    """Types of content blocks that its Messages endpoint takes; None: all, as far as is known."""
+    image_links: bool = True
+    """Its Messages endpoint takes images by their URLs."""
+    thinks_at_calls: bool = False
+    """Its Messages endpoint refuses a turn with calls that has no thinking, be it empty."""
     drop_fields: tuple[str, ...] = ()
     refuse_fields: tuple[str, ...] = ()
     drop_headers: tuple[str, ...] = ()
@@ -76,6 +103,11 @@ class Preset:
     """The first system block of Claude Code speaks of billing; only Anthropic strips it."""
     noted: str = ""
     """When and where these facts were seen."""
+
+    @property
+    def hosted(self) -> bool:
+        """Whether it is a vendor's service, whose models are the same for all its customers."""
+        return self.key_required or self.auth in {"client", "codex"}
 
     @property
     def native(self) -> bool:
@@ -99,14 +131,29 @@ class Timeouts:
 
 @frozen
 class Model:
-    """One model of a provider as the configuration or a list names it. ``window`` is in tokens."""
+    """One model of a provider: its name, and what is known of it. None: not known. Sizes are in tokens."""
 
     id: str
     name: str | None = None
     window: int | None = None
+    """What the model itself can take, prompt and answer together."""
     vision: bool | None = None
     max_output: int | None = None
     """The largest ``max_tokens`` that it takes."""
+    tools: bool | None = None
+    thinking: bool | None = None
+    loaded: int | None = None
+    """The window that it is loaded with at this moment, where a server loads models with windows of its choice."""
+    local: bool | None = None
+    """Whether it runs on this machine."""
+    sources: Mapping[str, Source] = field(factory=dict, eq=False, repr=False)
+    """Where the facts come from, by their names; only of a model that was put together from several."""
+
+    @property
+    def room(self) -> int | None:
+        """The tokens that fit in now, as far as that is more than a guess."""
+        own = None if self.sources.get("window") == "guess" else self.window
+        return min((size for size in (own, self.loaded) if size is not None), default=None)
 
 
 @frozen(kw_only=True)
@@ -125,6 +172,10 @@ class Provider:
     configured: bool = False
     """Named in the configuration, not found by itself."""
 
+    def configured_model(self, name: str) -> Model | None:
+        """What the configuration says of a model."""
+        return next((each for each in self.models if each.id == name), None)
+
     @property
     def key_in_headers(self) -> bool:
         """Whether the user put its credential among its headers."""
@@ -134,6 +185,11 @@ class Provider:
     def has_own_key(self) -> bool:
         """Whether the user gave it a credential, which then stands in for every other."""
         return self.api_key is not None or self.key_in_headers
+
+    @property
+    def local(self) -> bool:
+        """Whether its models run on this machine: a server of models that is reached over loopback."""
+        return self.preset.probe and _is_loopback(urlsplit(self.base_url).hostname or "")
 
     @property
     def spoken(self) -> Wire:
@@ -147,11 +203,20 @@ class Target:
 
     provider: Provider
     model: str
+    facts: Model | None = field(default=None, eq=False, repr=False)
+    """What was found out about the model, the configuration's word included; None before anybody asked."""
 
     @property
     def known(self) -> Model:
-        """What the configuration says of the model, at least its name."""
-        return next((each for each in self.provider.models if each.id == self.model), Model(self.model))
+        """What is known of the model, at least its name."""
+        return self.facts or self.provider.configured_model(self.model) or Model(self.model)
 
     def __str__(self) -> str:
         return f"{self.provider.name}:{self.model}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

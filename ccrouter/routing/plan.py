@@ -35,12 +35,14 @@ class Outcome:
 
     ``done``: the reply is whole. ``failed``: nothing of it reached the client; ``failure`` says why.
     ``broken``: it failed after the commit point; the client was told in the stream. ``hung_up``: the client
-    went away. ``ended``: the router was stopped. ``notes`` are for the log: what the client can't be told.
+    went away. ``ended``: the router was stopped. ``notes`` are for the log: what the client can't be told;
+    ``changes`` were made to the request.
     """
 
     result: Literal["done", "failed", "broken", "hung_up", "ended"]
     failure: Refusal | ApiError | UpstreamError | None = None
     notes: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
 @define

@@ -108,8 +108,10 @@ class ModelTable:
 
     id: Name | None = field(default=None, metadata=_for("The name that the provider knows it by."))
     name: Name | None = field(default=None, metadata=_for("The name to show."))
-    window: Count | None = field(default=None, metadata=_for("Tokens of context."))
+    window: Count | None = field(default=None, metadata=_for("Tokens of context, prompt and answer together."))
     vision: bool | None = field(default=None, metadata=_for("Whether it sees images."))
+    tools: bool | None = field(default=None, metadata=_for("Whether it can call tools."))
+    thinking: bool | None = field(default=None, metadata=_for("Whether it can be asked to think."))
     max_output: Count | None = field(
         default=None, metadata=_for("The most tokens of one answer; a request for more is cut to it.")
     )

@@ -57,8 +57,12 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     body |= _tools(said.tools, fields, quirks, names, changes)
     body |= _limits(request, target, changes)
     wanted = thinking.asked(fields, said)
-    asked = {} if target.model.startswith(quirks.plain_models) else thinking.words(wanted, quirks)
-    if not asked and (wanted.on is not None or wanted.effort):
+    thoughtless = target.known.thinking is False
+    plain = thoughtless or target.model.startswith(quirks.plain_models)
+    asked = {} if plain else thinking.words(wanted, quirks)
+    if thoughtless:
+        changes += thinking.unasked(wanted)
+    elif not asked and (wanted.on is not None or wanted.effort):
         changes.append("thinking: left to the backend")
     elif asked.keys() == {"thinking"} and wanted.on and wanted.strength:  # a switch, without a measure
         changes.append("thinking: how much is left to the backend")

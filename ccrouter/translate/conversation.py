@@ -14,14 +14,11 @@ from typing import Any, Literal
 
 from attrs import evolve
 
-from ccrouter.translate import provenance
+from ccrouter.translate import provenance, told
 from ccrouter.translate.lane import ATTRIBUTION
 from ccrouter.translate.turns import (
     Call,
     Conversation,
-    Document,
-    Image,
-    Mark,
     Part,
     Result,
     ServerTool,
@@ -32,17 +29,10 @@ from ccrouter.translate.turns import (
     Turn,
 )
 
-#: What stands where a call's answer is missing, or said nothing: no wire takes a call without a result.
-UNFINISHED = "(no result: the call was not finished)"
-SILENT = "(no output)"
-
 #: Stands in for tools that the client has not loaded yet, so that Anthropic has one to defer; never to be called.
 _PLACEHOLDER = "DeferredToolPlaceholder"
 
 _ANY_OBJECT: Mapping[str, Any] = {"type": "object", "properties": {}}
-
-#: Blocks that say nothing to a model, or only to their maker's.
-_UNSAID = frozenset({"fallback", "redacted_thinking"})
 
 
 def read(fields: Mapping[str, Any]) -> Conversation:
@@ -80,7 +70,7 @@ class _Reader:
 
     def _system(self, system: object) -> tuple[Text, ...]:
         if isinstance(system, str):
-            return tuple(_words(system))
+            return tuple(told.words(system))
         found: list[Text] = []
         for place, block in enumerate(self._list(system, "system")):
             text = block.get("text") if isinstance(block, Mapping) else None
@@ -89,7 +79,7 @@ class _Reader:
             elif place == 0 and text.startswith(ATTRIBUTION):
                 self._note("system: attribution block dropped")
             else:
-                found += [evolve(each, mark=_mark(block)) for each in _words(text)]
+                found += [evolve(each, mark=told.mark(block)) for each in told.words(text)]
         return tuple(found)
 
     def _tools(self, tools: object) -> tuple[tuple[Tool, ...], tuple[ServerTool, ...]]:
@@ -147,7 +137,7 @@ class _Reader:
 
     def _parts(self, content: object, role: str) -> Iterator[Part]:
         if isinstance(content, str):
-            yield from _words(content)
+            yield from told.words(content)
             return
         for block in self._list(content, "content"):
             kind = block.get("type") if isinstance(block, Mapping) else None
@@ -182,104 +172,21 @@ class _Reader:
         call_id, content = block.get("tool_use_id"), block.get("content")
         parts: list[Shown] = []
         if isinstance(content, str):
-            parts += _words(content)
+            parts += told.words(content)
         else:
             for each in self._list(content, "tool_result"):
                 parts += self._shown(each)
         yield Result(
             call_id if isinstance(call_id, str) else "",
-            tuple(_marked(parts or [Text(SILENT)], block)),
+            tuple(told.marked(parts or [Text(told.SILENT)], block)),
             block.get("is_error") is True,
         )
 
     def _shown(self, block: object) -> list[Shown]:
-        """What can be shown of a block to any model, wherever it stands; its mark is on the last of it."""
-        kind = block.get("type") if isinstance(block, Mapping) else None
-        if not isinstance(block, Mapping) or not isinstance(kind, str):
-            self._note("content: a block without a type left out")
-            return []
-        return _marked(list(self._said(kind, block)), block)
-
-    def _said(self, kind: str, block: Mapping[str, Any]) -> Iterator[Shown]:
-        match kind:
-            case "text":
-                yield from _words(block.get("text"))
-            case "image":
-                yield self._image(block.get("source"))
-            case "document":
-                yield from self._document(block)
-            case "search_result":
-                yield from self._search_result(block)
-            case "tool_reference":
-                yield Text(f"The tool {_tool_named(block)} is available from here on.")
-            case "tool_addition":
-                definition = _inside(block, "tool").get("definition")
-                if isinstance(definition, Mapping):
-                    self._inline.append(definition)
-                yield Text(f"The tool {_tool_named(_inside(block, 'tool'))} is available from here on.")
-            case "tool_removal":
-                yield Text(f"The tool {_tool_named(_inside(block, 'tool'))} must not be called from here on.")
-            case "compaction":
-                yield from _words(block.get("content"))
-            case "web_search_tool_result":
-                self._note("web_search_tool_result: told as text")
-                yield from _words(_hits(block.get("content")))
-            case "server_tool_use" if isinstance(_inside(block, "input").get("query"), str):
-                self._note("server_tool_use: told as text")
-                yield Text(f"[searched for: {_inside(block, 'input')['query']}]")
-            case _ if kind in _UNSAID:
-                self._note(f"{kind}: left out")
-            case _:
-                self._note(f"{kind[:64]}: left out, only its maker can use it")
-
-    def _image(self, source: object) -> Image | Text:
-        said: Mapping[str, Any] = source if isinstance(source, Mapping) else {}
-        kind, media_type, data, url = (said.get(each) for each in ("type", "media_type", "data", "url"))
-        if kind == "base64" and isinstance(data, str) and data and isinstance(media_type, str):
-            return Image(media_type, data=data)
-        if kind == "url" and isinstance(url, str) and url:
-            return Image(None, url=url)
-        self._note("image: left out, it can't be shown outside its maker's files")
-        return Text("[image omitted: it can't be shown here]")
-
-    def _document(self, block: Mapping[str, Any]) -> Iterator[Shown]:
-        yield from _words(block.get("context"))
-        source, title = _inside(block, "source"), block.get("title")
-        kind, data, url, content = (source.get(each) for each in ("type", "data", "url", "content"))
-        name = title if isinstance(title, str) and title else "document"
-        text = {"text": data, "content": content}.get(kind) if isinstance(kind, str) else None
-        if isinstance(text, str) and text:
-            yield Document("text/plain", name, text=text)
-        elif kind == "content" and isinstance(content, list):
-            yield Text(f"[document: {name}]")
-            for each in content:
-                # One level, as the wire has it: a document in a document is none.
-                if isinstance(each, Mapping) and each.get("type") in ("text", "image"):
-                    yield from self._shown(each)
-        elif kind == "base64" and isinstance(data, str) and data:
-            media_type = source.get("media_type")
-            yield Document(media_type if isinstance(media_type, str) else "application/pdf", name, data=data)
-        elif kind == "url" and isinstance(url, str) and url:
-            yield Document("application/pdf", name, url=url)
-        else:
-            self._note("document: left out, it can't be shown outside its maker's files")
-            yield Text(f"[document omitted: {name} can't be shown here]")
-
-    def _search_result(self, block: Mapping[str, Any]) -> Iterator[Text]:
-        texts = [
-            each["text"]
-            for each in self._list(block.get("content"), "search_result")
-            if isinstance(each, Mapping) and isinstance(each.get("text"), str)
-        ]
-        head = [each for each in (block.get("title"), block.get("source")) if isinstance(each, str)]
-        yield from _words("\n".join([*head, *texts]))
+        return told.shown(block, self._note, self._inline)
 
     def _list(self, value: object, where: str) -> list[Any]:
-        if isinstance(value, list):
-            return value
-        if value is not None:
-            self._note(f"{where}: left out, it is no list")
-        return []
+        return told.listed(value, where, self._note)
 
     # Calls and results
 
@@ -327,12 +234,12 @@ class _Reader:
                     results[own] = evolve(part, call_id=own)
                 else:
                     self._note("tool_result: a result without its call told as text")
-                    parts += [Text("[result of a call that is not in this conversation]"), *part.parts]
+                    parts += [Text(told.ORPHANED), *part.parts]
             if parts or turn.effort is not None:
                 rest.append(evolve(turn, parts=tuple(parts)))
         if len(results) < len(ids):
             self._note("tool_use: a call without its result was given one")
-        answers = tuple(results.get(each) or Result(each, (Text(UNFINISHED),), is_error=True) for each in ids)
+        answers = tuple(results.get(each) or Result(each, (Text(told.UNFINISHED),), is_error=True) for each in ids)
         if answers and rest and rest[0].role == "user":
             yield evolve(rest[0], parts=answers + rest[0].parts)
             yield from rest[1:]
@@ -352,48 +259,3 @@ class _Reader:
             self._seen[call_id] = number
         self._ids.add(own)
         return own
-
-
-def _words(text: object) -> Iterator[Text]:
-    """Nothing for what is blank: most wires refuse it."""
-    if isinstance(text, str) and text.strip():
-        yield Text(text)
-
-
-def _mark(block: Mapping[str, Any]) -> Mark | None:
-    """The client's cache mark on a block."""
-    said = block.get("cache_control")
-    ttl = said.get("ttl") if isinstance(said, Mapping) else None
-    return Mark(ttl if isinstance(ttl, str) else None) if isinstance(said, Mapping) else None
-
-
-def _marked(parts: list[Shown], block: Mapping[str, Any]) -> list[Shown]:
-    """The parts of a block, its mark on the last of them: nothing of the block comes after it."""
-    mark = _mark(block)
-    return [*parts[:-1], evolve(parts[-1], mark=mark)] if parts and mark is not None else parts
-
-
-def _inside(block: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = block.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _tool_named(reference: Mapping[str, Any]) -> str:
-    for place in (reference, _inside(reference, "definition")):
-        for key in ("tool_name", "name"):
-            name = place.get(key)
-            if isinstance(name, str) and name:
-                return name
-    return "(unnamed)"
-
-
-def _hits(content: object) -> str:
-    """The results of a search as lines; an error as its code."""
-    if isinstance(content, Mapping):
-        return f"[the search failed: {content.get('error_code') or 'no reason given'}]"
-    lines = [
-        f"- {each.get('title') or ''} {each['url']}"
-        for each in (content if isinstance(content, list) else [])
-        if isinstance(each, Mapping) and isinstance(each.get("url"), str)
-    ]
-    return "\n".join(["[search results]", *lines] if lines else ["[the search found nothing]"])

@@ -7,12 +7,12 @@ lets every event pass the grammar on its way out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, NamedTuple, Protocol
 
 from attrs import field, frozen
 
-from ccrouter.errors import ApiError, GrammarError, WireError
+from ccrouter.errors import ApiError, GrammarError, TruncatedStream, WireError
 from ccrouter.providers.provider import Target
 from ccrouter.wire import events
 from ccrouter.wire.events import Event
@@ -66,6 +66,13 @@ class Stream(Protocol):
         ...
 
 
+class Kept(NamedTuple):
+    """An event that goes to the client in the bytes in which it came. ``event`` is as much of it as is checked."""
+
+    event: Event
+    raw: bytes
+
+
 class Reply(Protocol):
     """The meaning of one stream. Pure; `feed` frames in their order, then `close`.
 
@@ -76,11 +83,11 @@ class Reply(Protocol):
     failure: ApiError | None
     notes: tuple[str, ...]
 
-    def feed(self, frame: Frame) -> list[Event]:
+    def feed(self, frame: Frame) -> Sequence[Event | Kept]:
         """The Messages events that follow from a frame. An ``error`` event is the last. Raises WireError."""
         ...
 
-    def close(self) -> list[Event]:
+    def close(self) -> Sequence[Event | Kept]:
         """What is left to say at the end of the bytes. Raises TruncatedStream if no end was seen."""
         ...
 
@@ -132,7 +139,11 @@ class Bridge:
         self._raise_fault()
         if self.ended:
             return b""
-        rest = b"".join(self._write(self._reply.feed(frame)) for frame in self._decoder.close())
+        try:
+            frames = self._decoder.close()
+        except TruncatedStream:
+            frames = []  # a reply whose end was seen can do without what was cut off
+        rest = b"".join(self._write(self._reply.feed(frame)) for frame in frames)
         rest += self._write(self._reply.close())
         self._grammar.finish()
         return rest
@@ -151,13 +162,14 @@ class Bridge:
         if self._fault is not None:
             raise self._fault
 
-    def _write(self, found: list[Event]) -> bytes:
+    def _write(self, found: Iterable[Event | Kept]) -> bytes:
         out = []
-        for event in found:
+        for each in found:
             if self.ended:
                 break  # what a backend says after its end is not heard
+            event, raw = each if isinstance(each, Kept) else (each, None)
             self._check(event)
-            out.append(events.encode(event))
+            out.append(events.encode(event) if raw is None else raw)
         return b"".join(out)
 
     def _check(self, event: Event) -> None:

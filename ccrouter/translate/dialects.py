@@ -1,26 +1,30 @@
-"""The dialects that are spoken, by the name of their wire."""
+"""The dialects that are spoken, by the name of their wire.
+
+The client's own wire has two: Anthropic's replies, and those of our demo model, pass untouched; what other servers
+send in the same format is put right on its way.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from types import MappingProxyType
 
 from ccrouter.providers.provider import Target, Wire
-from ccrouter.translate import chat_request, lane, responses_count, tokens, whole
+from ccrouter.translate import chat_request, lane, responses_count, whole
 from ccrouter.translate.chat_reply import ChatReply
 from ccrouter.translate.dialect import Bridge, Dialect, Stream
-from ccrouter.translate.refusal import reword_event
+from ccrouter.translate.messages_reply import MessagesReply
 from ccrouter.translate.responses_reply import ResponsesReply
 from ccrouter.wire.messages import MessagesRequest
 
 
+def _untouched(request: MessagesRequest, target: Target, message_id: str) -> Stream:
+    del request, target, message_id  # the backend's own stream passes through
+    return lane.StreamWatch()
+
+
 def _messages(request: MessagesRequest, target: Target, message_id: str) -> Stream:
-    del message_id  # the backend's own stream passes through
-    if target.provider.preset.native:
-        return lane.StreamWatch()
-    count = partial(tokens.estimate, request.fields)
-    return lane.StreamWatch(partial(reword_event, target, count=count))
+    return Bridge(MessagesReply(request, target, message_id))
 
 
 def _chat(request: MessagesRequest, target: Target, message_id: str) -> Stream:
@@ -33,10 +37,18 @@ def _responses(request: MessagesRequest, target: Target, message_id: str) -> Str
 
 DIALECTS: Mapping[Wire, Dialect] = MappingProxyType(
     {
-        "messages": Dialect(render=lane.render, stream=_messages, translates=False),
+        "messages": Dialect(render=lane.render, stream=_messages, translates=False, unroll=whole.unroll_message),
         "chat": Dialect(render=chat_request.render, stream=_chat, translates=True, unroll=whole.unroll_completion),
         "responses": Dialect(
             render=responses_count.render, stream=_responses, translates=True, unroll=whole.unroll_response
         ),
     }
 )
+
+#: The client's own wire, where nothing of a reply is touched.
+NATIVE = Dialect(render=lane.render, stream=_untouched, translates=False)
+
+
+def spoken(wire: Wire, target: Target) -> Dialect:
+    """How a wire is spoken with a target."""
+    return NATIVE if wire == "messages" and target.provider.preset.native else DIALECTS[wire]

@@ -6,6 +6,7 @@ The body goes on as the bytes that came. What is changed, and why:
 * the attribution block, the first of Claude Code's system blocks: Anthropic strips it, to everybody else it is a
   text about billing that changes from release to release and spoils prompt caches;
 * top-level fields that the preset lists as refused;
+* what of the messages the target can't take, or another model made (see `ccrouter.translate.history`);
 * ``max_tokens`` beyond what is known of a model that is not Anthropic's own (see `ccrouter.translate.limits`), and
   the budget for thinking that no longer fits into it.
 
@@ -13,21 +14,21 @@ Of the headers, those of the connection, of the router and every credential stay
 credential is added by the caller. ``accept-encoding`` becomes ``identity``, since the router must be able to look
 into a reply and to add a ping or an error to a stream.
 
-A reply is passed on frame by frame, in its own bytes. `StreamWatch` holds an unfinished frame back, so that
-whatever the router has to add stands between frames, and knows whether the stream came to its end.
+A reply of Anthropic's own is passed on frame by frame, in its own bytes. `StreamWatch` holds an unfinished frame
+back, so that whatever the router has to add stands between frames, and knows whether the stream came to its end.
+What other servers send is put right on its way (see `ccrouter.translate.messages_reply`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
 from ccrouter.errors import ApiError, TruncatedStream
 from ccrouter.providers.provider import Preset, Provider, Target
-from ccrouter.translate import limits
+from ccrouter.translate import history, limits
 from ccrouter.translate.dialect import Endpoint, Outbound
-from ccrouter.wire import envelope, events, spans
+from ccrouter.wire import envelope, spans
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
@@ -65,6 +66,11 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
                 doomed.append(position)
             else:
                 edits += spans.remove(spans.elements(request.text, item.start), [0])
+        elif item.key == "messages" and item.key not in preset.drop_fields:
+            thinks = _type_of(request.fields.get("thinking")) != "disabled"
+            found, told = history.edits(request.text, item, target, thinks=thinks)
+            edits += found
+            changes += told
         elif item.key in preset.drop_fields:
             changes.append(f"{item.key}: dropped")
             doomed.append(position)
@@ -84,6 +90,10 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
         body=text.encode(),
         changes=tuple(dict.fromkeys(changes)),
     )
+
+
+def _type_of(value: object) -> object:
+    return value.get("type") if isinstance(value, dict) else None
 
 
 def refuse(request: MessagesRequest, target: Target) -> None:
@@ -197,15 +207,10 @@ class StreamWatch:
 
     Whatever is returned ends at a frame's end. ``first`` is the type of the first event that says anything
     (not a ping), ``ended`` whether the last one was seen.
-
-    ``reword`` says what an error's payload tells, and whether it may pass as it is; without it all pass. With it
-    the comments and pings in front of the first event are held back, since that may be an error.
     """
 
-    def __init__(self, reword: Callable[[bytes], tuple[ApiError, bool]] | None = None) -> None:
+    def __init__(self) -> None:
         self._decoder = Decoder()
-        self._reword = reword
-        self._held = b""
         self.first: str | None = None
         self.ended = False
         self.failure: ApiError | None = None
@@ -214,13 +219,7 @@ class StreamWatch:
     def feed(self, chunk: bytes) -> bytes:
         """The bytes of all frames that are whole now. Raises FrameError for what can't be a stream."""
         frames = self._decoder.feed(chunk)
-        passed = self._pass(frames[0]) if len(frames) == 1 else b"".join(map(self._pass, frames))
-        if self.first is None and self._reword is not None:
-            self._held += passed
-            return b""
-        if self._held:
-            passed, self._held = self._held + passed, b""
-        return passed
+        return self._pass(frames[0]) if len(frames) == 1 else b"".join(map(self._pass, frames))
 
     def close(self) -> bytes:
         """The bytes that are left at the end.
@@ -245,14 +244,9 @@ class StreamWatch:
             return frame.raw
         if self.first is None:
             self.first = kind
-        raw = frame.raw
-        if kind == "error" and self._reword is not None and not self.ended:
-            self.failure, as_it_is = self._reword(frame.data or b"")
-            if not as_it_is:
-                raw = events.encode(events.error(self.failure.kind, self.failure.message))
         if kind in {"message_stop", "error"}:
             self.ended = True
-        return raw
+        return frame.raw
 
 
 def error_in(data: bytes) -> tuple[int, bytes]:

@@ -11,7 +11,7 @@ indeed, the backend says so with true numbers, on which the client compacts.
 from __future__ import annotations
 
 from ccrouter.providers.provider import Target
-from ccrouter.translate import tokens
+from ccrouter.translate import tokens, window
 from ccrouter.wire.messages import MessagesRequest
 
 #: An answer that is cut to less is of no use, and so near to the end an estimate says little.
@@ -26,12 +26,7 @@ def output(request: MessagesRequest, target: Target) -> int | None:
     model = target.known
     known = (model.max_output, target.provider.preset.quirks.max_output)
     most = min([asked, *(each for each in known if each is not None)])
-    if model.window is None or _surely_fits(request.text, most, model.window):
+    if model.room is None or window.surely_fits(request, model.room, more=most):
         return most
-    left = model.window - tokens.estimate(request.fields)
+    left = model.room - tokens.estimate(request.fields)
     return min(most, left) if left >= _LEAST else most
-
-
-def _surely_fits(text: str, most: int, window: int) -> bool:
-    """No token is shorter than a byte, so most requests need no estimate, which costs more than all the rest."""
-    return most + len(text) * (1 if text.isascii() else 4) <= window

@@ -188,8 +188,7 @@ def overflow(
     found = body if isinstance(body, Mapping) else next(iter(facts(body)), {})
     if input_overflow(message, found, sure=sure) is None and output_overflow(message, found) is None:
         return None
-    known = next((model for model in target.provider.models if model.id == target.model), None)
-    window = None if known is None else known.window
+    window = target.known.room
     tokens = None if count is None else count()
     told = input_overflow(message, found, count=tokens, window=window, sure=sure)
     # With the numbers of the caller one may have become the other.

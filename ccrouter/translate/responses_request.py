@@ -70,7 +70,9 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     if quirks.obfuscation:
         body["stream_options"] = {"include_obfuscation": False}
     include = []
-    if not target.model.startswith(quirks.plain_models):
+    if target.known.thinking is False:
+        changes += thinking.unasked(thinking.asked(fields, said))
+    elif not target.model.startswith(quirks.plain_models):
         include.append("reasoning.encrypted_content")
         body |= _reasoning(fields, said, quirks)
     searches = _searches(said, fields, target, changes)

@@ -26,6 +26,7 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from ccrouter.providers.provider import Target
+from ccrouter.translate import told
 from ccrouter.translate.turns import Document, Image, Mark, Text
 
 Chunk: TypeAlias = dict[str, Any]
@@ -76,7 +77,7 @@ class Shown:
     def _image(self, image: Image) -> Chunk:
         if not self._images:
             self._left_out["image: left out, the model takes only text"] = None
-            return self._shapes.text("[image omitted: current model is text-only]")
+            return self._shapes.text(told.UNSEEN)
         return self._shapes.image(
             image.url if image.url is not None else f"data:{image.media_type};base64,{image.data}"
         )
@@ -89,8 +90,7 @@ class Shown:
         if self._files and document.url is not None and self._shapes.link is not None:
             return self._shapes.link(_ended(document), document.url)
         self._left_out["document: left out, the backend takes no such file"] = None
-        place = f" at {document.url}" if document.url is not None else ""
-        return self._shapes.text(f"[document omitted: {document.name}{place} can't be read by the current model]")
+        return self._shapes.text(told.without_file(document))
 
     def _marked(self, chunk: Chunk, mark: Mark) -> Chunk:
         if self.marks == "openai":

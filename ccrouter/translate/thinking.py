@@ -63,6 +63,11 @@ def words(wanted: Asked, quirks: Quirks) -> dict[str, Any]:
     return _WORDS[quirks.ask](wanted, quirks)
 
 
+def unasked(wanted: Asked) -> list[str]:
+    """What differs from what the client wants where the model is known not to think."""
+    return ["thinking: not asked for, the model can't"] if wanted.on or wanted.effort else []
+
+
 def nearest(effort: str | None, efforts: tuple[str, ...]) -> str | None:
     """The vendor's word for an effort: the same, else the next stronger, else its strongest."""
     if effort is None:

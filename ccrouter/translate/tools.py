@@ -82,6 +82,16 @@ def client_id(call_id: str | None, message_id: str, index: int) -> str:
     return f"{_ODD.sub('_', told)[:40].strip('_-') or 'call'}_{mark}"
 
 
+def is_plain(name: str) -> bool:
+    """Whether these are the characters that Anthropic takes, for ids and for names of tools; of any length."""
+    return bool(name) and not _ODD.search(name)
+
+
+def plain(name: str, instead: str) -> str:
+    """``name`` if it is plain, else a form of it that is."""
+    return name if is_plain(name) else _fitting(name, instead)
+
+
 def _fitting(name: str, instead: str) -> str:
     if _PLAIN.fullmatch(name):
         return name

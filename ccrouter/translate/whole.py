@@ -1,14 +1,16 @@
-"""Whole replies of OpenAI's wires as the streams that were asked for.
+"""Whole replies as the streams that were asked for, or that would have been asked for.
 
 There are gateways that overlook ``stream: true``. What they send instead says the same at once; it is spelled here
 as the shortest stream that says it, and read like any other. So both forms mean the same message, and there is one
-reader.
+reader. For other servers' Messages that holds even where the client wants no stream: their whole replies have the
+same faults, and are folded from the stream once it is put right.
 
 That the JSON is whole proves that the reply is: it needs no finish reason. An error in a reply's place is passed
 on for that reader to tell. A stream that only calls itself JSON passes as it is. For everything else there is
 FrameError, with the first words of it.
 
-Source: OpenAI's *Chat completion object* and *Response object*; openai 3.52.0 (2026-11).
+Source: Anthropic's *Create a Message*; OpenAI's *Chat completion object* and *Response object*; openai 3.52.0
+(2026-11).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import Any
 from ccrouter.errors import FrameError
 from ccrouter.translate.chat_failure import failure_in
 from ccrouter.translate.refusal import scrub
-from ccrouter.wire import envelope
+from ccrouter.wire import envelope, events
 
 #: How much is told of what is no reply, in characters.
 _FIRST_WORDS = 200
@@ -30,6 +32,9 @@ _STREAM = (b"data:", b"event:", b":")
 
 #: What stands in a message behind the reasoning, in this order.
 _LAST = ("content", "refusal", "tool_calls", "function_call")
+
+#: What a message's stream tells at its end.
+_OF_END = ("stop_reason", "stop_sequence", "stop_details", "container")
 
 #: Status of a whole response -> the event that ends its stream. A response without one is what it says.
 _ENDS = {
@@ -57,6 +62,27 @@ def unroll_completion(body: bytes) -> bytes:
     end |= {"delta": {}, "finish_reason": choice.get("finish_reason") or "stop"}
     chunks = [{**reply, "choices": [{"delta": first}]}, *({"choices": [{"delta": delta}]} for delta in rest)]
     return b"".join(map(_frame, [*chunks, {"choices": [end]}])) + b"data: [DONE]\n\n"
+
+
+def unroll_message(body: bytes) -> bytes:
+    """A message as the events that it would have been. Raises FrameError for anything else."""
+    if _is_stream(body):
+        return body
+    reply = _read(body)
+    content = reply.get("content")
+    if isinstance(content, str):
+        content = [{"type": "text", "text": content}]
+    if not isinstance(content, list) or "error" in (reply.get("type"), reply.get("object")):
+        if envelope.is_error(reply):
+            return _frame(reply)
+        raise _no_reply(body)
+    end = {key: reply.get(key) for key in _OF_END if key in reply or key == "stop_reason"}
+    start = {key: value for key, value in reply.items() if key not in _OF_END}
+    found: list[dict[str, Any]] = [{"type": "message_start", "message": {**start, "content": []}}]
+    for index, block in enumerate(content):
+        found += [events.block_start(index, block), events.block_stop(index)]
+    found += [{"type": "message_delta", "delta": end, "usage": reply.get("usage")}, events.message_stop()]
+    return b"".join(map(_frame, found))
 
 
 def unroll_response(body: bytes) -> bytes:

@@ -12,7 +12,9 @@
 ``subscription``  the Claude login of this machine, read anew for each request
 ``credentials``   which credential headers a call gets, and which host may see which of them
 ``redaction``     takes credentials out of what a backend says of its failure
+``inquiry``       a question to a backend about itself
 ``models``        asks the backends for their models
+``facts``         asks them what their models can do, and keeps the answers
 ================  ==================================================================================
 
 Whatever goes wrong below leaves this package as ``ConnectFailed``, ``UpstreamTimeout``, ``UpstreamBroken`` or

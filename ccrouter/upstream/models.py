@@ -6,24 +6,21 @@ One question to a provider is under way at a time, and whoever comes meanwhile w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import trio
 from attrs import evolve, frozen
 
-from ccrouter.errors import CcrouterError, UpstreamBroken
-from ccrouter.providers.provider import Model, Preset, Provider
+from ccrouter.errors import CcrouterError
+from ccrouter.providers.listings import read_models
+from ccrouter.providers.provider import Model, Provider
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.upstream.credentials import Credentials
-from ccrouter.upstream.dial import Answer, Call, Dial
+from ccrouter.upstream.dial import Dial
+from ccrouter.upstream.inquiry import Inquiry
 
 #: A list is asked for again when it is older than this, in seconds.
 FRESH = 60.0
-
-#: OpenRouter's list of some four hundred models is about 1 MB.
-MAX_LIST = 16 * 1024 * 1024
 
 #: How long a backend on this machine's default ports gets to show that it is there, in seconds.
 PROBE = 0.7
@@ -43,8 +40,7 @@ class ModelLists:
     """The lists of all providers, by name."""
 
     def __init__(self, dials: Mapping[str, Dial], credentials: Credentials) -> None:
-        self._dials = dials
-        self._credentials = credentials
+        self.inquiry = Inquiry(dials, credentials)
         self._listings: dict[str, Listing] = {}
         self._asking: dict[str, trio.Event] = {}
 
@@ -52,6 +48,10 @@ class ModelLists:
         """What is known now: the configuration's word, else the last answer."""
         if provider.models:
             return Listing(models=provider.models, seen=0.0)
+        return self.told(provider)
+
+    def told(self, provider: Provider) -> Listing:
+        """The last answer, whatever the configuration says."""
         return self._listings.get(_key(provider), Listing())
 
     async def refresh(self, providers: Iterable[Provider], client: ClientCredentials, seconds: float) -> None:
@@ -61,7 +61,8 @@ class ModelLists:
                 nursery.start_soon(self._refresh_one, provider, client, seconds)
 
     async def _refresh_one(self, provider: Provider, client: ClientCredentials, seconds: float) -> None:
-        if provider.models or provider.preset.models_path is None:
+        preset = provider.preset
+        if preset.models_path is None or (provider.models and preset.facts != "list"):
             return
         key = _key(provider)
         deadline = trio.current_time() + seconds
@@ -99,74 +100,8 @@ class ModelLists:
         return False
 
     async def _ask(self, provider: Provider, client: ClientCredentials) -> tuple[Model, ...]:
-        grant = await self._credentials.grant(provider, client)
-        preset = provider.preset
-        headers = [*grant.headers, (b"accept", b"application/json"), (b"accept-encoding", b"identity")]
-        query = ""
-        if preset.first_party:
-            headers.append((b"anthropic-version", b"2023-06-01"))
-            query = "?limit=1000"
-        if grant.betas:
-            headers.append((b"anthropic-beta", ",".join(grant.betas).encode()))
-        call = Call(
-            method="GET",
-            url=f"{provider.base_url}{preset.models_path}{query}",
-            headers=headers,
-            body=b"",
-            timeouts=evolve(provider.timeouts, first_byte=10.0, idle=10.0),
-        )
-        async with self._dials[preset.transport](call) as answer:
-            body = await _read(answer)
-            if answer.status != 200:
-                raise UpstreamBroken(f"HTTP status {answer.status} to the question for its models")
-        return read_models(body, preset)
-
-
-async def _read(answer: Answer) -> bytes:
-    body = bytearray()
-    while data := await answer.read():
-        body += data
-        if len(body) > MAX_LIST:
-            raise UpstreamBroken("its list of models is too long")
-    return bytes(body)
-
-
-def read_models(body: bytes, preset: Preset) -> tuple[Model, ...]:
-    """The models in a list as the preset's kind of backend gives it. Raises UpstreamBroken for anything else."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        value = None
-    key = "data" if preset.listing == "data" else "models"
-    rows = value.get(key) if isinstance(value, dict) else None
-    if not isinstance(rows, list):
-        raise UpstreamBroken("its list of models cannot be read")
-    found: dict[str, Model] = {}
-    for row in rows:
-        if not isinstance(row, dict) or (preset.owner is not None and row.get("owned_by") != preset.owner):
-            continue
-        if (model := _model(row)) is not None:
-            found.setdefault(model.id, model)
-    if rows and not found and preset.owner is not None:
-        raise UpstreamBroken(f"what answers there is not {preset.title}")
-    return tuple(found.values())
-
-
-def _model(row: dict[str, Any]) -> Model | None:
-    name = row.get("id") or row.get("slug") or row.get("model") or row.get("name")
-    if not isinstance(name, str) or not name or not name.isprintable():
-        return None
-    if row.get("capabilities") == ["embedding"] or row.get("type") == "embeddings":
-        return None
-    if row.get("visibility", "list") != "list":  # Codex: not for people to choose
-        return None
-    title = row.get("display_name") or (row.get("name") if "id" in row else None)
-    meta = row.get("meta")  # llama.cpp: the window that it was started with, not the one that was trained
-    loaded = meta.get("n_ctx") if isinstance(meta, dict) else None
-    keys = ("max_input_tokens", "context_length", "max_model_len", "max_context_length", "context_window")
-    windows = (loaded, *(row.get(key) for key in keys))
-    window = next((size for size in windows if type(size) is int and size > 0), None)  # true is an int too
-    return Model(name, name=title if isinstance(title, str) and title.isprintable() else None, window=window)
+        body = await self.inquiry.ask(provider, client, provider.preset.models_path or "")
+        return read_models(body, provider.preset)
 
 
 def _key(provider: Provider) -> str:

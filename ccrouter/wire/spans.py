@@ -95,6 +95,27 @@ def remove(items: list[Item], doomed: Iterable[int]) -> list[Edit]:
     return edits
 
 
+def rewrite(text: str, item: Item, value: Any) -> Edit:
+    """Puts ``value`` in place of the item's value.
+
+    What is new in it is written anew. Each object and array in it that is one of the old value's own, the very
+    same, is written in the characters that it came in.
+    """
+    reached: set[int] = set()
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict | list) and id(each) not in reached:
+            reached.add(id(each))
+            waiting += each.values() if isinstance(each, dict) else each
+    places: dict[int, Item] = {}
+    if id(item.value) in reached:
+        places[id(item.value)] = item
+    else:
+        _locate(text, item, item.value, reached, places)
+    return Edit(item.start, item.end, _written(text, value, places))
+
+
 def apply(text: str, edits: Iterable[Edit]) -> str:
     """``text`` with all ``edits`` made; they must not overlap."""
     parts = []
@@ -106,6 +127,33 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
         position = edit.end
     parts.append(text[position:])
     return "".join(parts)
+
+
+def _locate(text: str, item: Item, value: Any, reached: set[int], places: dict[int, Item]) -> None:
+    """Adds to ``places`` where the parts of ``value``, which stands at ``item``, are that are ``reached``."""
+    inside = members(text, item.start) if isinstance(value, dict) else elements(text, item.start)
+    parts = (value[part.key] for part in inside) if isinstance(value, dict) else iter(value)
+    for part, own in zip(inside, parts, strict=True):
+        if isinstance(own, dict | list):
+            if id(own) in reached:
+                places[id(own)] = part
+            else:
+                _locate(text, part, own, reached, places)
+
+
+def _written(text: str, value: Any, places: dict[int, Item]) -> str:
+    if isinstance(value, dict | list) and id(value) in places:
+        place = places[id(value)]
+        return text[place.start : place.end]
+    if isinstance(value, dict):
+        return (
+            "{"
+            + ",".join(f"{json.dumps(key)}:{_written(text, each, places)}" for key, each in value.items())
+            + "}"
+        )
+    if isinstance(value, list):
+        return "[" + ",".join(_written(text, each, places) for each in value) + "]"
+    return json.dumps(value)
 
 
 def _items(text: str, start: int, opening: str, closing: str) -> list[Item]:

@@ -5,7 +5,10 @@ Anthropic refuses requests for these; a lenient stand-in would let a router pass
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,17 +22,35 @@ _ONCE = frozenset(
 
 _MOST_MARKS = 4
 
+_ID = re.compile(r"[a-zA-Z0-9_-]+")
+_SERVER_ID = re.compile(r"srvtoolu_[a-zA-Z0-9_]+")
+
+#: What a router or another vendor puts where Anthropic's signature belongs.
+_FORGED = re.compile(r"ccr1\..*|gAAAA.*|[0-9a-f]{32}|demo|", re.DOTALL)
+
+#: Type of a block -> the members that it may have besides; of other types nothing is known here.
+_MEMBERS = {
+    "text": {"text", "cache_control", "citations"},
+    "thinking": {"thinking", "signature"},
+    "redacted_thinking": {"data"},
+    "image": {"source", "cache_control"},
+    "document": {"source", "title", "context", "citations", "cache_control"},
+    "tool_use": {"id", "name", "input", "caller", "toolset_name", "cache_control"},
+    "tool_result": {"tool_use_id", "content", "is_error", "toolset_name", "cache_control"},
+}
+
 
 def judge(method: str, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> list[str]:
     """The complaints about a request; none for a good one."""
     where = f"{method} {path}"
-    found = [f"{where}: {words}" for words in _about_headers(headers)]
+    found = [f"{where}: {words}" for words in about_headers(headers)]
     if method == "POST" and path.endswith(("/v1/messages", "/v1/messages/count_tokens")):
         found += [f"{where}: {words}" for words in _about_post(path, headers, body)]
     return found
 
 
-def _about_headers(headers: Sequence[tuple[bytes, bytes]]) -> Iterator[str]:
+def about_headers(headers: Sequence[tuple[bytes, bytes]]) -> Iterator[str]:
+    """What is wrong with the headers, whoever gets them."""
     names = Counter(name for name, _ in headers)
     yield from (f"the header {name.decode()} has no business here" for name in names if name in _NEVER)
     yield from (f"the header {name.decode()} comes {names[name]} times" for name in _ONCE if names[name] > 1)
@@ -55,7 +76,7 @@ def _about_post(path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) 
     yield from (f"the tool {name} is defined {times} times" for name, times in tools.items() if times > 1)
     if (marks := _marks(value)) > _MOST_MARKS:
         yield f"{marks} cache_control marks, {_MOST_MARKS} are allowed"
-    yield from _about_messages(value.get("messages"))
+    yield from about_messages(value.get("messages"))
 
 
 def _marks(value: Any) -> int:
@@ -64,7 +85,8 @@ def _marks(value: Any) -> int:
     return sum(map(_marks, value)) if isinstance(value, list) else 0
 
 
-def _about_messages(messages: Any) -> Iterator[str]:
+def about_messages(messages: Any) -> Iterator[str]:
+    """What is wrong with a conversation."""
     if not isinstance(messages, list) or not messages:
         yield "no messages"
         return
@@ -76,11 +98,14 @@ def _about_messages(messages: Any) -> Iterator[str]:
         role, blocks = message.get("role"), _blocks(message)
         if role == "system":
             continue
+        yield from _about_blocks(role, message, blocks)
         results = [str(block.get("tool_use_id")) for block in blocks if block.get("type") == "tool_result"]
         calls = [str(block.get("id")) for block in blocks if block.get("type") == "tool_use"]
         if role == "user":
             if sorted(results) != sorted(called):
                 yield f"the results {sorted(results)} do not answer the calls {sorted(called)}"
+            if any(block.get("type") != "tool_result" for block in blocks[: len(results)]):
+                yield f"the results {sorted(results)} are not the first of their message"
             called = []
         elif role == "assistant":
             if called:
@@ -89,15 +114,91 @@ def _about_messages(messages: Any) -> Iterator[str]:
                 yield "an id of a call comes twice"
             called = calls
             ever |= set(calls)
-            for block in blocks:
-                if block.get("type") == "thinking" and not block.get("signature"):
-                    yield "a thinking block has no signature"
-                if block.get("type") == "text" and not str(block.get("text", "")):
-                    yield "a text block is empty"
+            if blocks and blocks[-1].get("type") in {"thinking", "redacted_thinking"}:
+                yield "thinking is the last of its message"
         else:
             yield f"the role {role!r} does not exist"
     if called:
         yield f"the calls {called} are never answered"
+
+
+def _about_blocks(role: Any, message: dict[str, Any], blocks: Sequence[dict[str, Any]]) -> Iterator[str]:
+    if not blocks and not (isinstance(message.get("content"), str) and message["content"].strip()):
+        yield f"a message of the {role}'s is empty"
+    for block in blocks:
+        kind = block.get("type")
+        strange = block.keys() - _MEMBERS.get(str(kind), block.keys()) - {"type"}
+        if strange:
+            yield f"{kind}: {sorted(strange)}: Extra inputs are not permitted"
+        match kind:
+            case "thinking":
+                if not block.get("signature"):
+                    yield "a thinking block has no signature"
+                elif _FORGED.fullmatch(block["signature"]):
+                    yield f"Invalid `signature` in `thinking` block: {block['signature'][:20]}"
+            case "redacted_thinking":
+                if not isinstance(block.get("data"), str) or _FORGED.fullmatch(block["data"]):
+                    yield "Invalid `data` in `redacted_thinking` block"
+            case "text":
+                if not str(block.get("text", "")).strip():
+                    yield "a text block is empty"
+            case "tool_use":
+                if not all(
+                    isinstance(block.get(key), str) and _ID.fullmatch(block[key]) for key in ("id", "name")
+                ):
+                    yield f"tool_use.id: String should match pattern: {block.get('id')!r}, {block.get('name')!r}"
+                if not isinstance(block.get("input"), dict):
+                    yield "tool_use.input: Input should be a valid dictionary"
+            case "tool_result":
+                if not _ID.fullmatch(str(block.get("tool_use_id"))):
+                    yield f"tool_result.tool_use_id: String should match pattern: {block.get('tool_use_id')!r}"
+                yield from _about_blocks("tool", {"content": "."}, _blocks(block))
+            case "server_tool_use":
+                if not _SERVER_ID.fullmatch(str(block.get("id"))):
+                    yield f"server_tool_use.id: String should match pattern: {block.get('id')!r}"
+            case "web_search_tool_result" if isinstance(block.get("content"), list):
+                if not all(page.get("encrypted_content") for page in block["content"]):
+                    yield "web_search_tool_result: Invalid `encrypted_content`"
+
+
+# Thinking that is bound to what precedes it
+
+
+def bond(before: Sequence[dict[str, Any]], said: Sequence[dict[str, Any]] = ()) -> str:
+    """The signature of thinking that follows ``before`` and, in its own message, ``said``.
+
+    Cache marks are no part of what it is bound to, nor is it how texts are cut into messages of one role.
+    """
+    whole = _plain([*before, *([{"role": "assistant", "content": list(said)}] if said else [])])
+    digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).digest()
+    return "EqQB" + base64.b64encode(digest * 3).decode()
+
+
+def about_bonds(messages: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What the newest models find wrong: thinking that was made behind something else."""
+    for place, message in enumerate(messages):
+        blocks = _blocks(message)
+        for number, block in enumerate(blocks):
+            if block.get("type") == "thinking" and block["signature"] != bond(messages[:place], blocks[:number]):
+                yield f"messages.{place}.content.{number}: thinking is bound to a different conversation"
+
+
+def _plain(messages: Sequence[dict[str, Any]]) -> list[Any]:
+    found: list[Any] = []
+    for message in messages:
+        content = message["content"]
+        listed = [{"type": "text", "text": content}] if isinstance(content, str) else _unmarked(content)
+        if found and found[-1][0] == message["role"]:
+            found[-1][1].extend(listed)
+        else:
+            found.append([message["role"], listed])
+    return found
+
+
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _unmarked(each) for key, each in value.items() if key != "cache_control"}
+    return [_unmarked(each) for each in value] if isinstance(value, list) else value
 
 
 def _blocks(message: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 
 import httpx
@@ -19,6 +20,11 @@ pytestmark = pytest.mark.e2e
 CONFIG = """
 [providers.llamacpp]
 base_url = "LLAMA"
+
+[providers.bychat]
+preset = "llamacpp"
+base_url = "LLAMA"
+wire = "chat"
 """
 
 ASK = {"model": "llamacpp:tiny", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello ü"}]}
@@ -101,6 +107,27 @@ async def test_an_overflow_comes_in_the_clients_words_with_the_servers_numbers(
     assert (body["type"], body["error"]["type"]) == ("error", "invalid_request_error")
     # The words by which Claude Code compacts; the server's own are others.
     assert body["error"]["message"] == f"prompt is too long: {counted} tokens > {llama.WINDOW} maximum"
+
+
+async def test_the_server_is_asked_what_its_model_can_do(through: httpx.AsyncClient) -> None:
+    assert (await through.post("/v1/messages", json=ASK)).status_code == 200
+    (row,) = [row for row in (await through.get("/v1/models")).json()["data"] if row["id"] == "llamacpp:tiny"]
+    assert row["max_input_tokens"] == llama.WINDOW
+    assert row["description"] == "llama.cpp server · 8k · text only · local"
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
+    seen = [{"role": "user", "content": [picture, {"type": "text", "text": "what is it?"}]}]
+    over_chat = await through.post("/v1/messages", json={**ASK, "model": "bychat:tiny", "messages": seen})
+    assert over_chat.json()["content"][0]["text"] == llama.SENTENCE  # the server itself refuses pictures
+
+
+async def test_what_cannot_fit_by_any_count_never_reaches_the_server(through: httpx.AsyncClient) -> None:
+    words = "some words of a prompt " * llama.WINDOW
+    reply = await through.post("/v1/messages", json={**ASK, "messages": [{"role": "user", "content": words}]})
+    told = re.fullmatch(r"prompt is too long: (\d+) tokens > (\d+) maximum", reply.json()["error"]["message"])
+    assert told is not None
+    assert int(told[2]) == llama.WINDOW
+    # Its tokens are bytes, so that its own count would be five times as large.
+    assert int(told[1]) < len(words) / 2
 
 
 async def test_a_client_that_hangs_up_stops_the_generation(

@@ -104,12 +104,12 @@ async def overloaded(lab: Lab) -> str:
 
 
 async def prompt_too_long(lab: Lab) -> str:
-    if lab.wire == "messages" and lab.preset.listing == "ollama":
-        return NEVER  # it cuts the prompt in silence
     status, body = _overflow(lab)
     prompt = LONG_PROMPT if lab.wire != "demo" else "fail overflow"
     messages = [user(text(prompt))]
     found = await lab.ask(script=refusal(status, body), fails=True, facts={"window": WINDOW}, messages=messages)
+    if lab.preset.overflow == "truncates" and found.sent is not None:
+        return wrong("it was sent to a backend that cuts it in silence")
     if (how := told(found, 400, "invalid_request_error", "prompt is too long")) != SUPPORTED:
         return how
     said = found.error["message"]

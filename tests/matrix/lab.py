@@ -142,6 +142,11 @@ class Exchange:
         return any(word in change for change in self.changes)
 
     @property
+    def is_messages(self) -> bool:
+        """Whether the backend was asked in the client's own format, which allows more than others do."""
+        return self.wire in {"messages", "demo"}
+
+    @property
     def is_untouched(self) -> bool:
         """Whether both sides got what the other sent. The model's name is the router's own affair."""
         if self.sent is None:

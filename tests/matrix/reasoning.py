@@ -7,7 +7,7 @@ from typing import Any
 from ccrouter.translate.provenance import Origin, sign
 from tests.matrix.backends import SEALED, THOUGHT, Say, Think, Use
 from tests.matrix.content import assistant, result, text, user
-from tests.matrix.lab import Lab
+from tests.matrix.lab import MODEL, Lab
 from tests.matrix.outcomes import ANOTHERS, LEFT_OUT, SUPPORTED, UNSAID, right, wrong
 from tests.matrix.settings import ADAPTIVE
 from tests.matrix.tooling import BASH, LS
@@ -60,9 +60,14 @@ async def reasoning_of_another_provider(lab: Lab) -> str:
 
 async def thinking_of_claudes(lab: Lab) -> str:
     block = {"type": "thinking", "thinking": THOUGHT, "signature": CLAUDES}
-    return await _back(lab, block, THOUGHT, "thinking", own=lab.preset.first_party)
+    return await _back(lab, block, THOUGHT, "thinking", own=_may_be_claude(lab))
 
 
 async def redacted_thinking_of_claudes(lab: Lab) -> str:
     block = {"type": "redacted_thinking", "data": CLAUDES}
-    return await _back(lab, block, CLAUDES, "redacted_thinking", own=lab.preset.first_party)
+    return await _back(lab, block, CLAUDES, "redacted_thinking", own=_may_be_claude(lab))
+
+
+def _may_be_claude(lab: Lab) -> bool:
+    """Whether a model of Claude's may be behind it, to which such thinking is its own."""
+    return lab.speaks_messages and (lab.preset.first_party or MODEL.startswith(lab.preset.relays))

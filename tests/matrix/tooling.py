@@ -51,7 +51,7 @@ def _fit(first: Exchange, then: Exchange, name: str, *given: dict[str, str]) -> 
         if str(said) not in after:
             return wrong(f"the result of {said} is {after!r}")
     # Messages' own format takes results in any order.
-    return right(called == answered or then.is_untouched, f"calls {called}, results in the order {answered}")
+    return right(called == answered or then.is_messages, f"calls {called}, results in the order {answered}")
 
 
 def _marks(exchange: Exchange) -> list[str]:
@@ -109,7 +109,7 @@ async def tool_name_of_77_letters(lab: Lab) -> str:
     offered = [tool(LONG)]
     (there,) = tools((await lab.ask(tools=offered)).asked)
     first, then = await _loop(lab, f"use {LONG}: ls", Use("call_1", there, LS), offered=offered)
-    if len(there) > 64 and not then.is_untouched:
+    if len(there) > 64 and not then.is_messages:
         return wrong(f"the backend hears of {there}")
     again = {each.name for each in then.said if each.kind == "call"}
     return _fit(first, then, LONG, LS) if again == {there} else wrong(again)
@@ -128,7 +128,7 @@ async def odd_tool_ids(lab: Lab) -> str:
         ids += [call["id"] for call in first.calls]
         if (how := _fit(first, then, "Bash", LS)) != SUPPORTED:
             return how
-    return right(found.is_untouched or all(map(_PLAIN_ID.fullmatch, ids)), ids)
+    return right((found.is_messages and not lab.preset.first_party) or all(map(_PLAIN_ID.fullmatch, ids)), ids)
 
 
 async def failed_tool_result(lab: Lab) -> str:

@@ -56,6 +56,11 @@ def test_what_else_there_is_to_know_stands_at_the_end():
     assert said.endswith("done 1.24 s (req_1); one thing; an?other")
 
 
+def test_what_was_changed_in_the_request_is_counted_and_named():
+    said = line(Outcome(result="done", changes=("model: a -> b", "temperature: dropped")))
+    assert said.endswith("(req_1); 2 changed: model: a -> b, temperature: dropped")
+
+
 def test_a_request_that_had_no_target_went_nowhere():
     assert " -> nowhere failed " in line(Outcome(result="failed"), target=None)
 

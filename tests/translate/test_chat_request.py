@@ -364,6 +364,19 @@ def test_a_model_that_is_known_to_be_blind_gets_words():
     assert "image: left out, the model takes only text" in found.changes
 
 
+@pytest.mark.parametrize("ask", ["reasoning_effort", "thinking", "none"])
+def test_a_model_that_is_known_not_to_think_is_not_asked_to(ask):
+    where = target(Quirks(ask=ask), models=(Model("m", thinking=False),))
+    plain = json.loads(outbound({}, where).body)
+    wanted = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}
+    found = outbound(wanted, where)
+    assert json.loads(found.body) == plain
+    assert "thinking: not asked for, the model can't" in found.changes
+    off = outbound({"thinking": {"type": "disabled"}}, where)
+    assert json.loads(off.body) == plain
+    assert not any("thinking" in each for each in off.changes)
+
+
 def test_results_follow_their_calls_and_pictures_follow_the_results():
     _, *found = messages(
         user(text("go")),

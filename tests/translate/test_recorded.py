@@ -1,4 +1,4 @@
-"""Replies of real servers, recorded byte for byte, through the bridges: see tests/recorded/scenarios.py."""
+"""Replies of real servers, recorded byte for byte, through the bridges and the mending: see tests/recorded/scenarios.py."""
 
 from __future__ import annotations
 
@@ -24,18 +24,12 @@ ALL = {
     for each in recordings()
 }
 STREAMS = [name for name, each in ALL.items() if each.streamed and each.status == 200]
-BRIDGED = [name for name in STREAMS if DIALECTS[ALL[name].wire].translates]
 #: Its Responses form says of a call that was cut off that it is completed. Half of a command must not be run.
 LIES = "calling/responses.broken_call.stream"
 
 
 def stream_of(recording: Recording) -> Stream:
     return DIALECTS[recording.wire].stream(recording.request, recording.target, "msg_1")
-
-
-def is_well_formed(recording: Recording) -> bool:
-    """llama.cpp's own Messages stream opens the block behind its thinking before it has closed that."""
-    return recording.wire != "messages" or not recording.server.endswith(("-thinking", "-calling"))
 
 
 def told(recording: Recording, pieces: list[bytes]) -> bytes:
@@ -78,10 +72,7 @@ def test_there_are_recordings_of_every_wire_and_none_tells_of_its_machine():
 def test_a_recorded_stream_means_the_same_however_it_is_cut(name):
     recording = ALL[name]
     whole = told(recording, [recording.body])
-    if is_well_formed(recording):
-        events_in(whole)
-    else:
-        assert whole == recording.body
+    events_in(whole)
     chance = random.Random(name)
     assert told(recording, [recording.body[at : at + 1] for at in range(len(recording.body))]) == whole
     for _ in range(20):
@@ -108,13 +99,14 @@ def test_a_recorded_stream_that_breaks_off_never_ends_as_if_it_were_whole(name):
             rest = stream.close()
         except WireError:
             continue
-        # The finish reason had come, and what was cut off is how many tokens there were.
-        assert recording.wire == "chat"
-        assert b'"finish_reason":"' in recording.body[:end]
+        # The reason had come, and what was cut off is how many tokens there were, or nothing but the end.
+        assert {"chat": b'"finish_reason":"', "messages": b'"stop_reason":"'}[recording.wire] in recording.body[
+            :end
+        ]
         assert meaning(fold(events_in(said + rest))) == meaning(fold(events_in(full)))
 
 
-@pytest.mark.parametrize("name", BRIDGED)
+@pytest.mark.parametrize("name", STREAMS)
 def test_a_stream_and_the_whole_reply_to_the_same_request_mean_the_same(name):
     streamed, whole = ALL[name], ALL[name.replace(".stream", ".whole")]
     unroll = DIALECTS[whole.wire].unroll
@@ -128,7 +120,7 @@ def test_a_stream_and_the_whole_reply_to_the_same_request_mean_the_same(name):
     assert fold(one)["usage"]["output_tokens"] == fold(other)["usage"]["output_tokens"]
 
 
-FOLDED = [name for name in STREAMS if is_well_formed(ALL[name]) and not name.endswith(LIES)]
+FOLDED = [name for name in STREAMS if not name.endswith(LIES)]
 
 
 @pytest.mark.parametrize("name", FOLDED)
@@ -144,11 +136,10 @@ def test_a_recorded_stream_folds_to_what_the_server_was_asked_for(name):
             assert (text_of(message), message["stop_reason"]) == ("tiny ü.", "end_turn")
         case "stop":
             assert text_of(message) == "ti"
-            if recording.wire != "messages":  # the server's own form does not tell
-                assert (message["stop_reason"], message["stop_sequence"]) in {
-                    ("stop_sequence", "ny"),
-                    ("end_turn", None),
-                }
+            assert (message["stop_reason"], message["stop_sequence"]) in {
+                ("stop_sequence", "ny"),
+                ("end_turn", None),
+            }
         case "length" if recording.wire != "responses":  # which asks for at least 16
             assert message["stop_reason"] == "max_tokens"
         case "tools" | "forced":

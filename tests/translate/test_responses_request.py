@@ -277,6 +277,15 @@ def test_what_a_model_cannot_see_leaves_its_place_in_words():
         } <= set(changes)
 
 
+def test_a_model_that_is_known_not_to_think_is_not_asked_to():
+    wanted = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}
+    body, changes = render(models=(Model("m", thinking=False),), **wanted)
+    assert "reasoning" not in body
+    assert "reasoning.encrypted_content" not in body.get("include", [])
+    assert "thinking: not asked for, the model can't" in changes
+    assert "reasoning" in render(**wanted)[0]
+
+
 def test_an_error_is_told_as_one():
     [_, _, result] = items(
         user(text("q")),

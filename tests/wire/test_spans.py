@@ -130,6 +130,26 @@ def test_a_text_that_is_no_object_is_refused_with_the_place(text, words):
     assert words in str(caught.value)
 
 
+@given(st.data(), json_objects())
+def test_what_a_new_value_keeps_of_the_old_one_is_written_as_it_came(data, written):
+    before, after = "[1, ", ', {"a" : [1.0]}]'
+    text = f"{before}{written.text}{after}"
+    whole = spans.Item(None, json.loads(text), 0, 0, len(text))
+    _, kept, last = whole.value
+    value = data.draw(st.permutations([kept, {"new": last["a"]}, {**last, "b": kept}, "\ud800"]))
+    changed = spans.apply(text, [spans.rewrite(text, whole, value)])
+    assert json.dumps(json.loads(changed)) == json.dumps(value)
+    assert changed.count(written.text.strip()) >= (2 if written.keys else 0)
+    assert changed.count("[1.0]") >= 2
+    assert spans.apply(text, [spans.rewrite(text, whole, whole.value)]) == text
+
+
+def test_of_a_key_that_is_repeated_the_last_value_counts():
+    text = '{"a":[ 1],"a":[ 2]}'
+    whole = spans.Item(None, json.loads(text), 0, 0, len(text))
+    assert spans.rewrite(text, whole, [whole.value["a"]]).text == "[[ 2]]"
+
+
 def test_edits_that_overlap_are_a_bug_of_their_maker():
     with pytest.raises(ValueError, match="overlap"):
         spans.apply("abcdef", [spans.Edit(0, 3, "x"), spans.Edit(2, 4, "y")])

@@ -1,0 +1,292 @@
+"""What a target of the Messages lane gets of a conversation that other models took part in.
+
+A pure function of the messages and the target; each message depends only on itself and on those before it, but
+for the results that answer its calls. So a longer conversation begins with the same messages, and a conversation
+that its target can take is the same object again: nothing of it is written anew.
+
+**Who is strict.** Anthropic, and models that a gateway passes on to it (``Preset.relays``). For them a history is
+mended as far as they would refuse it: see also `ccrouter.translate.history_calls`. Everybody else gets the blocks
+that are known to be taken (``Preset.blocks``), and the rest in words.
+
+**Thinking** goes back to who made it. What a Messages backend that is not Anthropic signed travels in our
+signature with the payload ``{"f": "messages", "s": S}`` and becomes ``S`` again; without ``s`` there was no
+signature. What another provider made is left out: words about it would be words that the model takes for its own.
+Nobody can tell a genuine signature from a good forgery by its looks, so only what certainly isn't one is kept
+from Anthropic; of the rest its own error makes the client recover.
+
+**Bound thinking.** The newest models bind their thinking to all that precedes it. Nothing of theirs is removed to
+keep that bond, since no rewrite here breaks it: what is changed for a strict target is what that target refuses,
+so when it made the thinking it had been shown the same rewrite before it. Where that doesn't hold (the
+conversation was led through something else), it says so, and the client asks again without its thinking.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ccrouter.providers.provider import Target
+from ccrouter.translate import history_calls, provenance, told
+from ccrouter.translate.turns import Document, Image, Shown
+from ccrouter.wire import spans
+
+Block = dict[str, Any]
+
+#: What is left of a message when nothing of it can be shown; its place keeps the roles in turns.
+NOTHING = "(no text)"
+
+_ANOTHERS = "thinking: of another model, left out"
+
+#: How Anthropic's look that were seen, 2026-11: base64 of a message, of its base64, or of an envelope around it.
+_BEGINNINGS = ("E", "R", "C")
+_GENUINE = re.compile(r"[ERC][A-Za-z0-9+/]+={0,2}")
+#: What certainly isn't Anthropic's: anything but base64 in either alphabet, OpenAI's (Fernet), a UUID (vLLM's).
+_FORGED = re.compile(
+    r"gAAAA.*|[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?![A-Za-z0-9+/_-]+={0,2}\Z).*", re.DOTALL
+)
+_SERVER_ID = re.compile(r"srvtoolu_[a-zA-Z0-9_]+")
+
+
+def edits(
+    text: str, messages: spans.Item, target: Target, *, thinks: bool = True
+) -> tuple[list[spans.Edit], list[str]]:
+    """The edits that give ``target`` the messages as it can take them, and what they change."""
+    found, changes = settle(messages.value, target, thinks=thinks)
+    if found is messages.value:
+        return [], []
+    return [spans.rewrite(text, messages, found)], changes
+
+
+def settle(messages: Any, target: Target, *, thinks: bool = True) -> tuple[Any, list[str]]:
+    """The messages as ``target`` can take them, and what that changed; the very same where nothing did.
+
+    ``thinks``: unless the request switches thinking off. Never raises for what JSON can hold; linear in its size.
+    """
+    if not isinstance(messages, list):
+        return messages, []
+    settling = _Settling(target, thinks)
+    found = settling.messages(messages)
+    if settling.strict:
+        found = history_calls.answered(found, settling.note)
+    changes = [what if count == 1 else f"{what} ({count} times)" for what, count in settling.changes.items()]
+    return found, changes
+
+
+class _Settling:
+    """One conversation on its way to one target. Whatever is not changed is the same object."""
+
+    def __init__(self, target: Target, thinks: bool) -> None:
+        preset = target.provider.preset
+        self.strict = preset.first_party or target.model.startswith(preset.relays)
+        self.changes: dict[str, int] = {}
+        self._maker = (target.provider.name, target.model)
+        self._blocks = preset.blocks
+        self._sees = target.known.vision is not False and (self._blocks is None or "image" in self._blocks)
+        self._links = preset.image_links
+        self._thinks_at_calls = preset.thinks_at_calls and thinks
+        self._forged: frozenset[object] = frozenset()
+
+    def note(self, what: str) -> None:
+        self.changes[what] = self.changes.get(what, 0) + 1
+
+    def messages(self, messages: list[Any]) -> list[Any]:
+        found: list[Any] | None = None
+        for place, message in enumerate(messages):
+            settled = self._message(message) if isinstance(message, dict) else message
+            if settled is not message and found is None:
+                found = messages[:place]
+            if found is not None and settled is not None:
+                found.append(settled)
+        return messages if found is None else found
+
+    def _message(self, message: Block) -> Block | None:
+        """None for one of which nothing is left, where the target joins those around it itself."""
+        role, content = message.get("role"), message.get("content")
+        if isinstance(content, str):
+            if content.strip() or not self.strict or role == "system":
+                return message
+            kept: list[Any] = []
+            self.note("content: blank text left out")
+        elif isinstance(content, list):
+            self._forged = _forged_searches(content) if self.strict and role == "assistant" else frozenset()
+            kept = self._content(content, role)
+            if role == "assistant" and self._thinks_at_calls:
+                kept = self._with_thinking(kept)
+            if kept is content and (content or not self.strict or role == "system"):
+                return message
+        else:
+            return message
+        if self.strict and role == "assistant" and kept and _is_thinking(kept[-1]):
+            kept = [*kept, _text(NOTHING)]  # thinking must not be the last of it
+        if not kept and role == "assistant" and self.strict:
+            self.note("content: a message left out of which nothing can be shown")
+            return None
+        if not kept and not content:
+            self.note("content: an empty message given words")
+        return {**message, "content": kept if kept or role == "system" else [_text(NOTHING)]}
+
+    def _content(self, content: list[Any], role: object) -> list[Any]:
+        found: list[Any] | None = None
+        for place, block in enumerate(content):
+            instead = self._block(block, role) if isinstance(block, dict) else None
+            if instead is not None and found is None:
+                found = content[:place]
+            if found is not None:
+                found += [block] if instead is None else instead
+        return content if found is None else found
+
+    def _block(self, block: Block, role: object) -> list[Block] | None:
+        """What stands in place of a block; None: itself."""
+        kind = block.get("type")
+        match kind:
+            case "text":
+                return self._said(block) if self.strict and role != "system" else None
+            case "thinking":
+                return self._thinking(block)
+            case "redacted_thinking":
+                return self._redacted(block)
+            case "tool_result":
+                return self._result(block)
+            case "image" if not self._shows(block):
+                return self._in_words(block)
+            case "server_tool_use" if self.strict and self._is_forged(block.get("id")):
+                return self._in_words(block)
+            case "web_search_tool_result" if self.strict and self._is_forged(block.get("tool_use_id")):
+                return self._in_words(block)
+            case str() if self._blocks is not None and kind not in self._blocks:
+                return self._in_words(block)
+        return None
+
+    # What is said and thought
+
+    def _said(self, block: Block) -> list[Block] | None:
+        text, citations = block.get("text"), block.get("citations")
+        if isinstance(text, str) and not text.strip():
+            self.note("content: blank text left out")
+            return []
+        if isinstance(citations, list) and any(map(_is_forged_citation, citations)):
+            self.note("text: citations of another provider left out")
+            return [{key: value for key, value in block.items() if key != "citations"}]
+        return None
+
+    def _thinking(self, block: Block) -> list[Block] | None:
+        signature = block.get("signature")
+        if not provenance.is_ours(signature):
+            if not self._is_foreign(signature) and isinstance(block.get("thinking"), str):
+                return None
+        elif (origin := provenance.read(signature)) is not None and origin.provider == self._maker[0]:
+            match origin.payload:
+                case {"f": "messages", **rest} if origin.model == self._maker[1] or not self._is_foreign(
+                    rest.get("s")
+                ):
+                    self.note("thinking: the target's own, its signature as the target made it")
+                    bare = {key: value for key, value in block.items() if key != "signature"}
+                    return [{**bare, "signature": rest["s"]} if isinstance(rest.get("s"), str) else bare]
+        self.note(_ANOTHERS)
+        return []
+
+    def _redacted(self, block: Block) -> list[Block] | None:
+        taken = self._blocks is None or "redacted_thinking" in self._blocks
+        if taken and not provenance.is_ours(block.get("data")) and not self._is_foreign(block.get("data")):
+            return None
+        self.note("redacted_thinking: of another model, left out")
+        return []
+
+    def _is_foreign(self, signature: object) -> bool:
+        """Whether a signature certainly isn't the target's.
+
+        Who checks them gets none that Anthropic can't have made, everybody else none that it made.
+        """
+        if not isinstance(signature, str) or not signature:
+            return self.strict
+        if self.strict:
+            return not signature.startswith(_BEGINNINGS) and _FORGED.fullmatch(signature) is not None
+        return _GENUINE.fullmatch(signature) is not None
+
+    def _with_thinking(self, content: list[Any]) -> list[Any]:
+        kinds = {each["type"] for each in content if isinstance(each, dict) and isinstance(each.get("type"), str)}
+        if "tool_use" not in kinds or "thinking" in kinds:
+            return content
+        self.note("thinking: an empty one in front of another model's calls")
+        return [{"type": "thinking", "thinking": "", "signature": ""}, *content]
+
+    # What is shown
+
+    def _result(self, block: Block) -> list[Block] | None:
+        content = block.get("content")
+        if not isinstance(content, list):
+            return None
+        kept = self._content(content, "tool")
+        return None if kept is content else [{**block, "content": kept}]
+
+    def _shows(self, image: Block) -> bool:
+        source = image.get("source")
+        by_url = isinstance(source, Mapping) and source.get("type") == "url"
+        return self._sees and (self._links or not by_url)
+
+    def _is_forged(self, call_id: object) -> bool:
+        return not isinstance(call_id, str) or call_id in self._forged or not _SERVER_ID.fullmatch(call_id)
+
+    def _in_words(self, block: Block) -> list[Block]:
+        """A block that the target doesn't take, as far as anybody can be shown it."""
+        kind = str(block.get("type"))[:64]
+        if kind == "image" and not self._sees:
+            found = [_text(told.UNSEEN)]
+            self.note("image: left out, the model takes only text")
+        else:
+            found = [self._as_block(part) for part in told.shown(block, _unheard)]
+            self.note(f"{kind}: told as text" if found else f"{kind}: left out, only its maker can use it")
+        if found and "cache_control" in block:
+            found[-1] = {**found[-1], "cache_control": block["cache_control"]}
+        return found
+
+    def _as_block(self, part: Shown) -> Block:
+        match part:
+            case Image(url=str(url)) if self._sees:
+                if self._links:
+                    return {"type": "image", "source": {"type": "url", "url": url}}
+                return _text(f"[image omitted: it is at {url}]")
+            case Image() if self._sees:
+                source = {"type": "base64", "media_type": part.media_type, "data": part.data}
+                return {"type": "image", "source": source}
+            case Image():
+                return _text(told.UNSEEN)
+            case Document(text=str(text)):
+                return _text(f"[document: {part.name}]\n{text}")
+            case Document():
+                return _text(told.without_file(part))
+        return _text(part.text)
+
+
+def _is_thinking(block: object) -> bool:
+    return isinstance(block, dict) and block.get("type") in ("thinking", "redacted_thinking")
+
+
+def _unheard(_what: str) -> None:
+    """Takes notes on the parts of a block that is noted as a whole."""
+
+
+def _text(text: str) -> Block:
+    return {"type": "text", "text": text}
+
+
+def _forged_searches(content: list[Any]) -> frozenset[object]:
+    """Ids of searches that weren't Anthropic's: theirs have encrypted results."""
+    return frozenset(
+        block["tool_use_id"]
+        for block in content
+        if isinstance(block, dict)
+        and block.get("type") == "web_search_tool_result"
+        and isinstance(block.get("tool_use_id"), str)
+        and isinstance(block.get("content"), list)
+        and any(isinstance(page, dict) and not page.get("encrypted_content") for page in block["content"])
+    )
+
+
+def _is_forged_citation(citation: object) -> bool:
+    return (
+        isinstance(citation, dict)
+        and citation.get("type") == "web_search_result_location"
+        and not citation.get("encrypted_index")
+    )

@@ -1,0 +1,162 @@
+"""One content block of another server's Messages stream: what it has said, and how it is written.
+
+Whatever needs no change keeps its bytes. Words and tool input that stand in a block's start become deltas: the
+client reads nothing there. A block knows whether its input is that of a call that may be run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, NoReturn, TypeAlias
+
+from attrs import define, field
+
+from ccrouter.translate.calls import arguments_of
+from ccrouter.translate.dialect import Kept
+from ccrouter.wire import events
+from ccrouter.wire.events import Event
+from ccrouter.wire.grammar import DELTAS
+
+Written: TypeAlias = Event | Kept
+
+#: Delta type -> its words.
+FIELDS = {
+    "text_delta": "text",
+    "thinking_delta": "thinking",
+    "input_json_delta": "partial_json",
+    "signature_delta": "signature",
+}
+
+_CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+_THOUGHTS = frozenset({"thinking", "redacted_thinking"})
+
+
+@define(eq=False)
+class Block:
+    """A block in the making."""
+
+    start: dict[str, Any]
+    """Its ``content_block``, empty."""
+    opening: Written = field(factory=dict)
+    """Its start as it came."""
+    told: Any = None
+    """Its ``content_block`` as it came."""
+    given: Any = None
+    """The input that stood in the start."""
+    signature: str | None = None
+    """The one that stood in the start."""
+    signed: bool = False
+    said: list[bytes] = field(factory=list)
+    """Its words, as the insides of JSON strings."""
+    size: int = 0
+    """How many characters they have, as long as the block is not written."""
+    waiting: list[Written] = field(factory=list)
+    """What follows the start when that is written."""
+    behind: list[Written] = field(factory=list)
+    """What follows its stop, if that has to wait too."""
+    number: int | None = None
+    """Its index at the client, once it is written."""
+    witness: Event = field(factory=dict)
+    """Stands for its plain deltas before the grammar."""
+    closed: bool = False
+    stopped: bool = False
+    """Closed in words, not by what followed."""
+    stop: Kept | None = None
+
+    @property
+    def kind(self) -> str:
+        """The block's type."""
+        return str(self.start["type"])
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it has an input that comes in pieces."""
+        return self.kind in _CALLS
+
+    @property
+    def is_thought(self) -> bool:
+        """Whether it is reasoning, readable or not."""
+        return self.kind in _THOUGHTS
+
+    @property
+    def is_named(self) -> bool:
+        """Whether a call says of which tool."""
+        name = self.start.get("name")
+        return isinstance(name, str) and name != ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether a call has no input yet. It may be one that needs none."""
+        return not self.given and not unquoted(self.said).strip()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a call has all of its input, by the look of it."""
+        return not self.is_empty and self.arguments()[0] is not None
+
+    def takes(self, delta: str) -> bool:
+        """Whether a delta of this type may stand in it."""
+        allowed = DELTAS.get(self.kind)
+        return allowed is None or delta in allowed
+
+    def hear(self, words: str) -> None:
+        """Note the words of a delta."""
+        self.said.append(_quoted(words))
+        self.size += len(words)
+
+    def say(self, kind: str, words: str) -> None:
+        """Give it words in front of all deltas."""
+        self.hear(words)
+        self.waiting.append(events.block_delta(-1, {"type": kind, FIELDS[kind]: words}))
+
+    def arguments(self) -> tuple[dict[str, Any] | None, bool]:
+        """The input of a call, None where it is no object; and whether its deltas say just that."""
+        text = unquoted(self.said)
+        if not text.strip():
+            given = {} if self.given is None else self.given
+            found = arguments_of(given) if isinstance(given, str) else given
+            return (found if isinstance(found, dict) else None), given == {}
+        try:
+            value = json.loads(text, parse_constant=_no_number)
+        except (ValueError, RecursionError):
+            value = None
+        return (value, True) if isinstance(value, dict) else (arguments_of(text), False)
+
+    def open(self, number: int) -> list[Written]:
+        """Its start, and what waited for it."""
+        self.number = number
+        self.witness = events.block_delta(number, {"type": f"{self.kind}_delta"})
+        if self.is_call:
+            self.witness["delta"]["type"] = "input_json_delta"
+            if self.closed:
+                value, exact = self.arguments()
+                if not exact:
+                    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+                    self.waiting = [events.block_delta(-1, {"type": "input_json_delta", "partial_json": text})]
+        opening = self.opening
+        if not isinstance(opening, Kept):
+            opening = {**opening, **events.block_start(number, self.start)}
+        waiting, self.waiting = self.waiting, []
+        return [self.numbered(each) for each in (opening, *waiting)]
+
+    def numbered(self, written: Written) -> Written:
+        """An event of the block under its number, in its own bytes if that is what they say."""
+        event = written.event if isinstance(written, Kept) else written
+        told = event.get("index")
+        if not str(event["type"]).startswith("content_block_") or (type(told) is int and told == self.number):
+            return written
+        return {**event, "index": self.number}
+
+
+def unquoted(said: Iterable[bytes]) -> str:
+    """The text that the insides of JSON strings say, one behind the other."""
+    return str(json.loads(b'"' + b"".join(said) + b'"'))
+
+
+def _quoted(text: str) -> bytes:
+    return json.dumps(text).encode()[1:-1]
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(word)

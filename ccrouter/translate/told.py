@@ -1,0 +1,178 @@
+"""What any model can be shown of a block that only some can take: texts, images and files.
+
+The bridges show all of a conversation so; the Messages lane those blocks that its target doesn't take. What can't
+be shown at all is left out and noted. No function here raises for what JSON can hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from attrs import evolve
+
+from ccrouter.translate.turns import Document, Image, Mark, Shown, Text
+
+#: What stands where a call's answer is missing, or said nothing: no wire takes a call without a result.
+UNFINISHED = "(no result: the call was not finished)"
+SILENT = "(no output)"
+#: What stands before a result whose call is gone.
+ORPHANED = "[result of a call that is not in this conversation]"
+#: What stands for an image that the model can't see.
+UNSEEN = "[image omitted: current model is text-only]"
+
+#: Told of each change, in words that name what was changed.
+Note: TypeAlias = Callable[[str], None]
+
+#: Blocks that say nothing to a model, or only to their maker's.
+_UNSAID = frozenset({"fallback", "redacted_thinking"})
+
+
+def shown(block: object, note: Note, inline: list[Any] | None = None) -> list[Shown]:
+    """What can be shown of a block to any model, wherever it stands; its mark is on the last of it.
+
+    Definitions of tools that it brings along are added to ``inline``.
+    """
+    kind = block.get("type") if isinstance(block, Mapping) else None
+    if not isinstance(block, Mapping) or not isinstance(kind, str):
+        note("content: a block without a type left out")
+        return []
+    return marked(list(_said(kind, block, note, [] if inline is None else inline)), block)
+
+
+def _said(kind: str, block: Mapping[str, Any], note: Note, inline: list[Any]) -> Iterator[Shown]:
+    match kind:
+        case "text":
+            yield from words(block.get("text"))
+        case "image":
+            yield _image(block.get("source"), note)
+        case "document":
+            yield from _document(block, note)
+        case "search_result":
+            yield from _search_result(block, note)
+        case "tool_reference":
+            yield Text(f"The tool {_tool_named(block)} is available from here on.")
+        case "tool_addition":
+            definition = _inside(block, "tool").get("definition")
+            if isinstance(definition, Mapping):
+                inline.append(definition)
+            yield Text(f"The tool {_tool_named(_inside(block, 'tool'))} is available from here on.")
+        case "tool_removal":
+            yield Text(f"The tool {_tool_named(_inside(block, 'tool'))} must not be called from here on.")
+        case "compaction":
+            yield from words(block.get("content"))
+        case "web_search_tool_result":
+            note("web_search_tool_result: told as text")
+            yield from words(_hits(block.get("content")))
+        case "server_tool_use" if isinstance(_inside(block, "input").get("query"), str):
+            note("server_tool_use: told as text")
+            yield Text(f"[searched for: {_inside(block, 'input')['query']}]")
+        case _ if kind in _UNSAID:
+            note(f"{kind}: left out")
+        case _:
+            note(f"{kind[:64]}: left out, only its maker can use it")
+
+
+def _image(source: object, note: Note) -> Image | Text:
+    said: Mapping[str, Any] = source if isinstance(source, Mapping) else {}
+    kind, media_type, data, url = (said.get(each) for each in ("type", "media_type", "data", "url"))
+    if kind == "base64" and isinstance(data, str) and data and isinstance(media_type, str):
+        return Image(media_type, data=data)
+    if kind == "url" and isinstance(url, str) and url:
+        return Image(None, url=url)
+    note("image: left out, it can't be shown outside its maker's files")
+    return Text("[image omitted: it can't be shown here]")
+
+
+def _document(block: Mapping[str, Any], note: Note) -> Iterator[Shown]:
+    yield from words(block.get("context"))
+    source, title = _inside(block, "source"), block.get("title")
+    kind, data, url, content = (source.get(each) for each in ("type", "data", "url", "content"))
+    name = title if isinstance(title, str) and title else "document"
+    text = {"text": data, "content": content}.get(kind) if isinstance(kind, str) else None
+    if isinstance(text, str) and text:
+        yield Document("text/plain", name, text=text)
+    elif kind == "content" and isinstance(content, list):
+        yield Text(f"[document: {name}]")
+        for each in content:
+            # One level, as the wire has it: a document in a document is none.
+            if isinstance(each, Mapping) and each.get("type") in ("text", "image"):
+                yield from shown(each, note)
+    elif kind == "base64" and isinstance(data, str) and data:
+        media_type = source.get("media_type")
+        yield Document(media_type if isinstance(media_type, str) else "application/pdf", name, data=data)
+    elif kind == "url" and isinstance(url, str) and url:
+        yield Document("application/pdf", name, url=url)
+    else:
+        note("document: left out, it can't be shown outside its maker's files")
+        yield Text(f"[document omitted: {name} can't be shown here]")
+
+
+def _search_result(block: Mapping[str, Any], note: Note) -> Iterator[Text]:
+    texts = [
+        each["text"]
+        for each in listed(block.get("content"), "search_result", note)
+        if isinstance(each, Mapping) and isinstance(each.get("text"), str)
+    ]
+    head = [each for each in (block.get("title"), block.get("source")) if isinstance(each, str)]
+    yield from words("\n".join([*head, *texts]))
+
+
+def words(text: object) -> Iterator[Text]:
+    """Nothing for what is blank: most wires refuse it."""
+    if isinstance(text, str) and text.strip():
+        yield Text(text)
+
+
+def listed(value: object, where: str, note: Note) -> list[Any]:
+    """``value`` if it is a list; else an empty one, noted unless there is nothing."""
+    if isinstance(value, list):
+        return value
+    if value is not None:
+        note(f"{where}: left out, it is no list")
+    return []
+
+
+def without_file(document: Document) -> str:
+    """The words in place of a file that can't be read, with its address, for a model that can fetch it."""
+    place = f" at {document.url}" if document.url is not None else ""
+    return f"[document omitted: {document.name}{place} can't be read by the current model]"
+
+
+def mark(block: Mapping[str, Any]) -> Mark | None:
+    """The client's cache mark on a block."""
+    said = block.get("cache_control")
+    ttl = said.get("ttl") if isinstance(said, Mapping) else None
+    return Mark(ttl if isinstance(ttl, str) else None) if isinstance(said, Mapping) else None
+
+
+def marked(parts: list[Shown], block: Mapping[str, Any]) -> list[Shown]:
+    """The parts of a block, its mark on the last of them: nothing of the block comes after it."""
+    found = mark(block)
+    return [*parts[:-1], evolve(parts[-1], mark=found)] if parts and found is not None else parts
+
+
+def _inside(block: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = block.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _tool_named(reference: Mapping[str, Any]) -> str:
+    for place in (reference, _inside(reference, "definition")):
+        for key in ("tool_name", "name"):
+            name = place.get(key)
+            if isinstance(name, str) and name:
+                return name
+    return "(unnamed)"
+
+
+def _hits(content: object) -> str:
+    """The results of a search as lines; an error as its code."""
+    if isinstance(content, Mapping):
+        return f"[the search failed: {content.get('error_code') or 'no reason given'}]"
+    lines = [
+        f"- {each.get('title') or ''} {each['url']}"
+        for each in (content if isinstance(content, list) else [])
+        if isinstance(each, Mapping) and isinstance(each.get("url"), str)
+    ]
+    return "\n".join(["[search results]", *lines] if lines else ["[the search found nothing]"])

@@ -1,0 +1,63 @@
+"""Whether a request fits into the window of its model, before it is sent. Pure.
+
+Most backends say themselves that a prompt is too long, and with their own count: they are left to it. Some don't:
+one cuts the prompt in silence, so that the model answers without having read its instructions or its tools; others
+lose minutes over it or fail in a way that makes the client try again. For those the answer is given here, in the
+words on which the client compacts its conversation.
+
+The prompt's size is an estimate, wrong by `MARGIN` at most either way. Where the backend would cut in silence, a
+request must fit even if the estimate is too low. Where it would fail, which costs time but can be reworded, a
+request is refused only if it can't fit even if the estimate is too high.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ccrouter.errors import ApiError
+from ccrouter.providers.provider import Target
+from ccrouter.translate import tokens
+from ccrouter.wire.messages import MessagesRequest
+
+#: How far the estimate is from what real tokenizers count, at most, on what the client sends: measured by
+#: tests/e2e/test_tokens_against_real_tokenizers.py on 2026-11-20.
+MARGIN = 0.15
+
+#: No server gives a model that it loads by itself a smaller window than this (Ollama without a GPU, 2026-11).
+_SMALLEST = 4_096
+
+
+def too_long(request: MessagesRequest, target: Target) -> ApiError | None:
+    """What to answer to a request that its target must not get; None for one that it may have."""
+    preset, room = target.provider.preset, target.known.room
+    if preset.overflow == "tells" or room is None or surely_fits(request, room):
+        return None
+    count = tokens.estimate(request.fields)
+    counted = math.ceil(count * (1 + MARGIN if preset.overflow == "truncates" else 1 - MARGIN))
+    if counted <= room:
+        return None
+    if count <= room:  # the likeliest number, as long as it says what is meant
+        count = counted
+    words = f"prompt is too long: {count} tokens > {room} maximum"
+    own = target.known.window
+    if preset.widen and own is not None and own > room:
+        words += f" (the model could have {own}: {preset.widen})"
+    return ApiError(400, "invalid_request_error", words)
+
+
+def wants_loading(request: MessagesRequest, target: Target) -> bool:
+    """Whether only a loaded model shows if the request fits: its window is unknown, and might cut the prompt."""
+    known = target.known
+    return (
+        target.provider.preset.overflow == "truncates"
+        and known.loaded is None
+        and known.local is True
+        and not surely_fits(request, _SMALLEST)
+        and tokens.estimate(request.fields) * (1 + MARGIN) > _SMALLEST
+    )
+
+
+def surely_fits(request: MessagesRequest, room: float, more: int = 0) -> bool:
+    """Whether no count is needed, which costs more than all the rest: no token is shorter than a byte."""
+    text = request.text
+    return more + len(text) * (1 if text.isascii() else 4) <= room

@@ -1,0 +1,189 @@
+"""What the models can do, as their backends say it: asked, kept, asked again before it is old.
+
+A request waits for an answer only where there is none yet or a very old one, and for `WITHIN` seconds at most. In
+all other cases it goes by the last answer, and where that isn't fresh the question is asked again behind its back
+(`Facts.keep_fresh`). A backend that doesn't answer leaves what was known standing, and no request fails for it.
+
+What the answers and all other sources come to is `ccrouter.providers.known`'s to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
+
+import trio
+from attrs import evolve, field, frozen
+
+from ccrouter.errors import CcrouterError
+from ccrouter.providers.known import known
+from ccrouter.providers.listings import decoded
+from ccrouter.providers.provider import Model, Provider, Target
+from ccrouter.providers.questions import Question, loading, questions
+from ccrouter.routing.credentials import ClientCredentials
+from ccrouter.upstream.models import ModelLists
+
+#: A request waits no longer than this, in seconds.
+WITHIN = 3.0
+
+#: An answer is asked for again when it is older than this, in seconds: people load models with other windows.
+FRESH = 30.0
+
+#: An answer that is older than this is as good as none, in seconds.
+OLD = 600.0
+
+#: How many answers are kept. Clients choose the models' names, and so how many there are.
+MOST = 1_000
+
+_Key = tuple[str, str, Question]
+
+
+@frozen
+class _Answer:
+    """What was told last. ``asked`` without an answer too, or a dead backend would cost each request its time."""
+
+    asked: float
+    models: tuple[Model, ...] = field(default=(), repr=False)
+
+
+class Facts:
+    """What is known of the models of all providers. ``lists`` are those of the same backends."""
+
+    def __init__(self, lists: ModelLists) -> None:
+        self._lists = lists
+        self._answers: dict[_Key, _Answer] = {}
+        self._asking: dict[_Key, trio.Event] = {}
+        self._stale: dict[_Key, Provider] = {}
+        self._stale_lists: dict[str, Provider] = {}
+        self._wake = trio.Event()
+
+    def known(self, provider: Provider, model: str) -> Model:
+        """All that is known of a model now; asks nobody."""
+        told = [
+            each
+            for question in questions(provider.preset.facts, model)
+            for each in self._answer(provider, question).models
+            if each.id == model
+        ]
+        told += [each for each in self._lists.told(provider).models if each.id == model]
+        return known(provider, model, told)
+
+    async def inform(self, targets: Sequence[Target], client: ClientCredentials) -> tuple[Target, ...]:
+        """The targets with what is known of their models, after at most `WITHIN` seconds. Never fails."""
+        now = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            for target in targets:
+                provider = target.provider
+                for question in questions(provider.preset.facts, target.model):
+                    age = now - self._answer(provider, question).asked
+                    if age > OLD:
+                        nursery.start_soon(self._ask, provider, question, client, now - OLD)
+                    elif age > FRESH:
+                        self._stale[_key(provider, question)] = provider
+                        self._wake.set()
+                if provider.preset.facts == "list":
+                    age = now - self._lists.told(provider).tried
+                    if age > OLD:
+                        nursery.start_soon(self._lists.refresh, [provider], client, WITHIN)
+                    elif age > OLD / 2:
+                        self._stale_lists[provider.name] = provider
+                        self._wake.set()
+        return tuple(self._informed(target) for target in targets)
+
+    async def renew(self, target: Target, client: ClientCredentials) -> Target:
+        """The target with what its backend says of it at this moment, or said last if that takes too long."""
+        now = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            for question in questions(target.provider.preset.facts, target.model):
+                nursery.start_soon(self._ask, target.provider, question, client, now)
+        return self._informed(target)
+
+    async def load(self, target: Target, client: ClientCredentials) -> Target:
+        """The target once its backend has loaded the model, which takes as long as it takes; renewed.
+
+        Where a backend can't be asked to, or won't, nothing happens.
+        """
+        provider = target.provider
+        question = loading(provider.preset.facts, target.model)
+        if question is None:
+            return target
+        now = trio.current_time()
+        await self._ask(provider, question, client, now - FRESH, seconds=provider.timeouts.first_byte)
+        return await self.renew(target, client)
+
+    async def refresh(self, providers: Iterable[Provider], client: ClientCredentials, seconds: float) -> None:
+        """Ask for what can be asked of all of a provider's models at once, where it isn't fresh."""
+        since = trio.current_time() - FRESH
+        async with trio.open_nursery() as nursery:
+            for provider in providers:
+                for question in questions(provider.preset.facts, None):
+                    nursery.start_soon(self._ask, provider, question, client, since, seconds)
+
+    async def keep_fresh(self) -> NoReturn:
+        """Ask again for what requests found to be no longer fresh."""
+        nobody = ClientCredentials()  # none of these backends takes a login of the client's
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            stale, self._stale = self._stale, {}
+            lists, self._stale_lists = self._stale_lists, {}
+            since = trio.current_time() - FRESH
+            async with trio.open_nursery() as nursery:
+                for (*_, question), provider in stale.items():
+                    nursery.start_soon(self._ask, provider, question, nobody, since)
+                nursery.start_soon(self._lists.refresh, lists.values(), nobody, WITHIN)
+
+    def _informed(self, target: Target) -> Target:
+        if (
+            target.provider.preset.first_party
+        ):  # its requests pass as they are, and it says itself what it can't do
+            return target
+        return evolve(target, facts=self.known(target.provider, target.model))
+
+    def _answer(self, provider: Provider, question: Question) -> _Answer:
+        return self._answers.get(_key(provider, question), _Answer(asked=float("-inf")))
+
+    async def _ask(
+        self,
+        provider: Provider,
+        question: Question,
+        client: ClientCredentials,
+        since: float,
+        seconds: float = WITHIN,
+    ) -> None:
+        """Ask, unless it was asked after ``since``. Whoever comes meanwhile waits for the same answer."""
+        key = _key(provider, question)
+        before = self._answer(provider, question)
+        deadline = trio.current_time() + seconds
+        with trio.move_on_at(deadline) as waiting:
+            while (asking := self._asking.get(key)) is not None:
+                await asking.wait()
+        answer = self._answer(provider, question)
+        if waiting.cancelled_caught or answer.asked > before.asked or answer.asked >= since:
+            return
+        self._asking[key] = trio.Event()
+        answer = evolve(answer, asked=trio.current_time())
+        try:
+            with trio.move_on_at(deadline):
+                try:
+                    body = await self._lists.inquiry.ask(
+                        provider, client, question.path, question.body, root=True, patience=seconds
+                    )
+                    answer = evolve(answer, models=question.read(decoded(body)))
+                except CcrouterError:
+                    pass
+            self._keep(key, answer)
+        finally:  # a caller who went away leaves nothing, and one who waits asks instead
+            self._asking.pop(key).set()
+
+    def _keep(self, key: _Key, answer: _Answer) -> None:
+        """The one that was not renewed for the longest time makes place."""
+        self._answers.pop(key, None)
+        self._answers[key] = answer
+        if len(self._answers) > MOST:
+            del self._answers[next(iter(self._answers))]
+
+
+def _key(provider: Provider, question: Question) -> _Key:
+    """The same name with another address is another provider."""
+    return provider.name, provider.base_url, question

@@ -1,0 +1,521 @@
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccrouter.providers.presets import PRESETS
+from ccrouter.providers.provider import Model, Provider, Target
+from ccrouter.translate import history, lane, told
+from ccrouter.translate.history import NOTHING
+from ccrouter.translate.provenance import Origin, sign
+from ccrouter.wire import spans
+from ccrouter.wire.messages import read_request
+from tests.e2e.strictness import about_bonds, about_messages, bond
+from tests.strategies import json_objects
+from tests.translate.dialogues import IMAGE, PDF, any_fields, dialogues, without_marks
+
+GENUINE = "EqQBCkYIBBgCKkAz" * 8
+MESSAGES = sorted(name for name, preset in PRESETS.items() if preset.messages_path)
+
+
+def target(preset="anthropic", model="m", **facts):
+    row = PRESETS[preset]
+    known = (Model(model, **facts),) if facts else ()
+    return Target(
+        Provider(name=preset, preset=row, base_url=row.base_url or "https://x.example", models=known), model
+    )
+
+
+def settle(messages, preset="anthropic", model="m", *, thinks=True, **facts):
+    return history.settle(messages, target(preset, model, **facts), thinks=thinks)
+
+
+def user(*blocks):
+    return {"role": "user", "content": list(blocks)}
+
+
+def assistant(*blocks):
+    return {"role": "assistant", "content": list(blocks)}
+
+
+def text(words):
+    return {"type": "text", "text": words}
+
+
+def use(call_id, name="Bash", given=None):
+    return {"type": "tool_use", "id": call_id, "name": name, "input": {} if given is None else given}
+
+
+def result(call_id, content="done", **more):
+    return {"type": "tool_result", "tool_use_id": call_id, "content": content, **more}
+
+
+def thinking(signature, words="hm"):
+    return {"type": "thinking", "thinking": words, "signature": signature}
+
+
+def own(provider, model, **payload):
+    return sign(Origin(provider, model, {"f": "messages", **payload}))
+
+
+HI, SO = user(text("hi")), user(text("so?"))
+
+
+def reply(*blocks, preset="anthropic", model="m", thinks=True, **facts):
+    """What a target gets of one message of the assistant's, and what is said to have changed."""
+    (_, *rest), changes = settle([HI, assistant(*blocks), SO], preset, model, thinks=thinks, **facts)
+    return [block for message in rest[:-1] for block in message["content"]], changes
+
+
+# Whose thinking is whose
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "",
+        None,
+        5,
+        "ccr1.x",
+        "gAAAAABo" + "x" * 90,
+        "0123456789abcdef" * 2,
+        "not base64!",
+        own("ollama", "m", s=GENUINE),
+    ],
+)
+def test_no_thinking_that_anthropic_cant_have_signed_reaches_it(signature):
+    assert reply(thinking(signature), text("a")) == ([text("a")], ["thinking: of another model, left out"])
+
+
+@pytest.mark.parametrize("signature", [GENUINE, "Rwxyz+/=", "CAIS", "signature-1", "Zm9v"])
+def test_what_may_be_anthropics_own_thinking_passes(signature):
+    assert reply(thinking(signature), text("a")) == ([thinking(signature), text("a")], [])
+
+
+def test_redacted_thinking_goes_to_anthropic_and_to_who_takes_it_unless_it_is_anthropics():
+    claudes = {"type": "redacted_thinking", "data": GENUINE}
+    others = {"type": "redacted_thinking", "data": "x"}
+    assert reply(claudes, text("a"))[0] == [claudes, text("a")]
+    assert reply({**claudes, "data": own("x", "m")}, text("a"))[0] == [text("a")]
+    assert reply(claudes, others, text("a"), preset="vllm")[0] == [others, text("a")]
+    assert reply(others, text("a"), preset="deepseek")[0] == [text("a")]
+
+
+@pytest.mark.parametrize("preset", [name for name in MESSAGES if not PRESETS[name].first_party])
+@pytest.mark.parametrize("maker", ["m", "n"])
+@pytest.mark.parametrize("signature", ["2b5c", "QUFB"])
+def test_a_messages_backend_gets_its_own_signature_back_whichever_of_its_models_is_asked(preset, maker, signature):
+    found, changes = reply(thinking(own(preset, maker, s=signature)), text("a"), preset=preset)
+    assert found == [thinking(signature), text("a")]
+    assert changes == ["thinking: the target's own, its signature as the target made it"]
+
+
+def test_what_had_no_signature_gets_none_back():
+    bare = {"type": "thinking", "thinking": "hm"}
+    assert reply(thinking(own("ollama", "n")), preset="ollama")[0] == [bare]
+    assert reply(thinking(own("ollama", "n", s="")), preset="ollama")[0] == [thinking("")]
+    assert reply(thinking(own("messages", "m")), text("a"), preset="messages")[0] == [bare, text("a")]
+
+
+def test_within_one_gateway_nobody_gets_what_another_model_there_would_refuse():
+    claude, glm = "anthropic/claude-opus-5-5", "z-ai/glm-5"
+    forged, genuine = (thinking(own("openrouter", claude if s else glm, s=s)) for s in ("", GENUINE))
+    assert reply(forged, text("a"), preset="openrouter", model=claude)[0] == [text("a")]
+    assert reply(genuine, text("a"), preset="openrouter", model=claude)[0] == [thinking(GENUINE), text("a")]
+    assert reply(genuine, text("a"), preset="openrouter", model=glm)[0] == [text("a")]
+    assert reply(forged, text("a"), preset="openrouter", model=glm)[0] == [thinking(""), text("a")]
+
+
+@pytest.mark.parametrize("preset", MESSAGES)
+@pytest.mark.parametrize(
+    "signature",
+    [
+        own("elsewhere", "m", s="x"),
+        own("elsewhere", "m", s="x")[:-1],
+        sign(Origin("elsewhere", "m", {"f": "reasoning_content"})),
+        sign(Origin("elsewhere", "m")),
+    ],
+)
+def test_another_providers_thinking_goes_nowhere_and_leaves_no_words(preset, signature):
+    found, changes = reply(thinking(signature), text("a"), preset=preset)
+    assert found == [text("a")]
+    assert changes == ["thinking: of another model, left out"]
+
+
+@pytest.mark.parametrize("preset", sorted({*MESSAGES} - {"anthropic", "foundry", "messages"}))
+def test_who_never_serves_claude_gets_none_of_its_thinking(preset):
+    assert reply(thinking(GENUINE), text("a"), preset=preset)[0] == [text("a")]
+
+
+def test_a_message_of_which_nothing_is_left_goes_or_keeps_its_place_where_roles_must_take_turns():
+    messages = [HI, assistant(thinking(own("x", "m"))), SO]
+    assert settle(messages)[0] == [HI, SO]
+    assert settle(messages, "llamacpp")[0] == [HI, assistant(text(NOTHING)), SO]
+
+
+def test_thinking_is_never_left_as_the_last_of_a_message():
+    assert reply(thinking(GENUINE), text(" "))[0] == [thinking(GENUINE), text(NOTHING)]
+
+
+def test_calls_of_others_have_empty_thinking_where_a_backend_refuses_them_without():
+    empty, call = thinking("", ""), use("c")
+    messages = [HI, assistant(call), user(result("c")), assistant(text("a")), SO]
+    found, changes = settle(messages, "deepseek")
+    assert found == [HI, assistant(empty, call), *messages[2:]]
+    assert changes == ["thinking: an empty one in front of another model's calls"]
+    mine = [HI, assistant(thinking("x"), call), user(result("c"))]
+    assert settle(mine, "deepseek")[0] is mine
+    assert settle(messages, "deepseek", thinks=False)[0] is messages
+
+
+# Calls and results
+
+
+def test_ids_are_made_plain_at_both_ends_and_never_collide():
+    calls = [use("a.b"), use("a:b"), use("a_b"), use("")]
+    results = [result("a:b"), result(""), result("a.b"), result("a_b")]
+    (_, asked, answered), changes = settle([HI, assistant(*calls), user(*results, text("so"))])
+    ids = [block["id"] for block in asked["content"]]
+    assert ids[2] == "a_b"
+    assert [block.get("tool_use_id") for block in answered["content"]] == [ids[1], ids[3], ids[0], ids[2], None]
+    assert len({*ids}) == 4
+    assert changes == ["tool_use: an id that was taken or not plain replaced (3 times)"]
+    assert not [*about_messages([HI, asked, answered])]
+
+
+def test_a_plain_id_of_any_length_passes():
+    messages = [HI, assistant(use("x" * 200)), user(result("x" * 200))]
+    assert settle(messages)[0] is messages
+
+
+def test_ids_that_come_again_each_turn_get_one_of_their_own():
+    turn = [assistant(use("call_0")), user(result("call_0"))]
+    found, _ = settle([HI, *turn, *copy.deepcopy(turn), *copy.deepcopy(turn)])
+    assert not [*about_messages(found)]
+    assert found[:3] == [HI, *turn]
+
+
+def test_a_missing_result_is_said_to_be_missing():
+    found, changes = settle([HI, assistant(use("a"), use("b")), user(result("b"), text("stop"))])
+    missing = result("a", told.UNFINISHED, is_error=True)
+    assert found[2] == user(result("b"), missing, text("stop"))
+    assert changes == ["tool_use: a call without its result was given one"]
+    assert settle([HI, assistant(use("a"))])[0][2:] == [user(missing)]
+    assert settle([HI, assistant(use("a")), {"role": "user", "content": "no"}])[0][2:] == [
+        user(missing, text("no"))
+    ]
+    system = {"role": "system", "content": []}
+    assert settle([HI, assistant(use("a")), system])[0][2:] == [user(missing), system]
+
+
+def test_results_are_the_first_of_the_message_behind_their_calls():
+    found, changes = settle([HI, assistant(use("a"), use("b")), user(text("x"), result("a")), user(result("b"))])
+    assert found[2:] == [user(result("a"), result("b"), text("x"))]
+    assert changes == ["tool_result: not where Anthropic looks for it, moved (2 times)"]
+    assert settle([HI, assistant(use("a")), user(text("x"), result("a"))])[0][2:] == [user(result("a"), text("x"))]
+    assert settle([HI, assistant(use("a")), SO, user(result("a"))])[0][2:] == [user(result("a"), *SO["content"])]
+
+
+def test_of_two_calls_with_one_id_the_first_has_the_first_result():
+    found, _ = settle([HI, assistant(use("a"), use("a")), user(result("a", "1"), result("a", "2"))])
+    calls, results = (message["content"] for message in found[1:])
+    assert [(call["id"], each["content"]) for call, each in zip(calls, results, strict=True)] == [
+        ("a", "1"),
+        (results[1]["tool_use_id"], "2"),
+    ]
+    assert not [*about_messages(found)]
+
+
+def test_a_result_without_its_call_is_told_as_text():
+    orphans = user(
+        result("gone", "a.txt"), result("gone", [text("b"), IMAGE, {"type": "tool_reference", "tool_name": "X"}])
+    )
+    found, changes = settle([orphans])
+    assert found == [
+        user(
+            *(text(told.ORPHANED), text("a.txt"), text(told.ORPHANED), text("b"), IMAGE),
+            text("The tool X is available from here on."),
+        )
+    ]
+    assert changes == ["tool_result: a result without its call told as text (2 times)"]
+
+
+def test_calls_have_plain_names_and_objects_for_inputs():
+    (call,), changes = reply(use("a", "functions.Bash", "ls"))
+    assert (call["name"].startswith("functions_Bash_"), call["input"]) == (True, {})
+    assert len(changes) == 3  # the missing result is one of them
+
+
+def test_calls_are_left_alone_where_nobody_asks_for_more():
+    messages = [HI, assistant(use("a.b"), use("a.b")), user(text(""), result("c"))]
+    for preset in ("ollama", "zai", "openrouter", "demo"):
+        assert settle(messages, preset)[0] is messages
+
+
+# What is said and shown
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\t"])
+def test_blank_text_is_left_out_where_it_is_refused(blank):
+    found, changes = settle(
+        [user(text("hi"), text(blank)), assistant(text(blank)), user(result("x", [text(blank)]))]
+    )
+    assert found == [HI, user(text(told.ORPHANED))]
+    assert changes[0] == "content: blank text left out (3 times)"
+    assert settle([{"role": "user", "content": blank}])[0] == [user(text(NOTHING))]
+    assert settle([user(text(blank))], "ollama")[1] == []
+
+
+def test_the_systems_messages_stay_as_they_are():
+    messages = [HI, {"role": "system", "content": []}, {"role": "system", "content": [text("")]}]
+    assert settle(messages)[0] is messages
+
+
+SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "news"}}
+
+
+def hits(encrypted, call_id="srvtoolu_1"):
+    page = {"type": "web_search_result", "url": "https://x.example", "title": "X", "encrypted_content": encrypted}
+    return {"type": "web_search_tool_result", "tool_use_id": call_id, "content": [page]}
+
+
+def test_searches_of_others_are_told_to_anthropic_as_text_and_its_own_pass():
+    told_as = [text("[searched for: news]"), text("[search results]\n- X https://x.example")]
+    assert reply(SEARCH, hits(""))[0] == told_as
+    assert reply(SEARCH, hits("abc")) == ([SEARCH, hits("abc")], [])
+    other = {**SEARCH, "id": "call_1"}
+    assert reply(other, hits("abc", "call_1"))[0] == told_as
+    cited = {"type": "web_search_result_location", "url": "https://x.example", "encrypted_index": ""}
+    assert reply({**text("a"), "citations": [cited]})[0] == [text("a")]
+    cited["encrypted_index"] = "x"
+    assert reply({**text("a"), "citations": [cited]})[0] == [{**text("a"), "citations": [cited]}]
+
+
+def test_blocks_that_a_backend_doesnt_take_are_told_as_text_or_left_out_and_named():
+    blocks = [
+        {
+            "type": "document",
+            "title": "notes",
+            "source": {"type": "text", "media_type": "text/plain", "data": "abc"},
+        },
+        {**PDF, "cache_control": {"type": "ephemeral"}},
+        {"type": "search_result", "source": "https://x.example", "title": "X", "content": [text("found")]},
+        {"type": "container_upload", "file_id": "file_1"},
+    ]
+    reference = {"type": "tool_reference", "tool_name": "Bash"}
+    messages = [user(*blocks), assistant(use("a"), SEARCH, hits("x")), user(result("a", [reference]))]
+    found, changes = settle(messages, "llamacpp")
+    assert found[0] == user(
+        text("[document: notes]\nabc"),
+        {
+            **text("[document omitted: document can't be read by the current model]"),
+            "cache_control": {"type": "ephemeral"},
+        },
+        text("X\nhttps://x.example\nfound"),
+    )
+    assert [block["type"] for block in found[1]["content"]] == ["tool_use", "text", "text"]
+    assert found[2] == user(result("a", [text("The tool Bash is available from here on.")]))
+    assert changes == [
+        "document: told as text (2 times)",
+        "search_result: told as text",
+        "container_upload: left out, only its maker can use it",
+        "server_tool_use: told as text",
+        "web_search_tool_result: told as text",
+        "tool_reference: told as text",
+    ]
+    assert settle(messages)[0] is messages
+    assert settle([*messages[1:]], "vllm")[0][1] is messages[2]
+
+
+def test_a_model_without_eyes_is_told_of_images_in_results_too():
+    messages = [user({**IMAGE, "cache_control": {}}), assistant(use("a")), user(result("a", [text("x"), IMAGE]))]
+    unseen = text("[image omitted: current model is text-only]")
+    for preset in MESSAGES:
+        found, changes = settle(messages, preset, thinks=False, vision=False)
+        assert found[0] == user({**unseen, "cache_control": {}})
+        assert found[2] == user(result("a", [text("x"), unseen]))
+        assert changes == ["image: left out, the model takes only text (2 times)"]
+        assert settle(messages, preset, thinks=False)[0] is messages
+
+
+def test_an_image_behind_a_link_is_told_of_where_links_are_refused():
+    linked = {"type": "image", "source": {"type": "url", "url": "https://x.example/a.png"}}
+    assert settle([user(linked)], "ollama")[0] == [user(text("[image omitted: it is at https://x.example/a.png]"))]
+    assert settle([user(linked, IMAGE)], "vllm")[1] == []
+
+
+# What holds for any conversation
+
+_signatures = st.sampled_from(
+    [GENUINE, "", "gAAAAABo", "0" * 32, own("ollama", "m", s=""), own("vllm", "m"), own("x", "y", s=GENUINE)]
+)
+_said = st.one_of(
+    st.builds(text, st.sampled_from(["hi", "", " ", "é"])),
+    st.sampled_from([IMAGE, PDF]),
+    st.builds(thinking, _signatures),
+    st.builds(lambda data: {"type": "redacted_thinking", "data": data}, _signatures),
+    st.builds(
+        use, st.sampled_from(["a.b", "a:b", "a_b", "call_0", "", "x" * 80]), st.sampled_from(["Bash", "a.b"])
+    ),
+    st.sampled_from([SEARCH, hits(""), hits("x"), {"type": "container_upload", "file_id": "f"}]),
+)
+
+
+@st.composite
+def switched(draw):
+    """A conversation through many hands: odd ids, results lost, moved and doubled, blocks of anybody's."""
+    messages = []
+    calls: list[str] = []
+    for _ in range(draw(st.integers(1, 4))):
+        kept = draw(st.lists(st.sampled_from(calls), max_size=4)) if calls else []
+        answers = [result(call, draw(st.sampled_from(["x", "", [text("y"), IMAGE], [text("")]]))) for call in kept]
+        shown = [
+            each for each in draw(st.lists(_said, max_size=3)) if each["type"] in {"text", "image", "document"}
+        ]
+        messages.append(user(*draw(st.permutations([*answers, *shown]))))
+        if draw(st.booleans()):
+            messages.append({"role": "system", "content": draw(st.sampled_from(["note", [], [text("note")]]))})
+        answer = [each for each in draw(st.lists(_said, max_size=5)) if each["type"] not in {"image", "document"}]
+        messages.append(assistant(*answer))
+        calls = [each["id"] for each in answer if each["type"] == "tool_use"]
+    messages.append(user(*map(result, calls), text("and now?")))
+    return copy.deepcopy(messages)
+
+
+@given(switched())
+def test_anthropic_finds_nothing_wrong_with_what_it_gets(messages):
+    assert not [*about_messages(settle(messages)[0])]
+
+
+@given(dialogues())
+def test_nor_with_a_dialogue_of_odd_ids_and_foreign_thinking(dialogue):
+    for messages in dialogue.requests:
+        assert not [*about_messages(settle(messages)[0])]
+
+
+@given(switched())
+def test_settling_twice_is_settling_once_and_changes_nothing_that_was_given(messages):
+    before = copy.deepcopy(messages)
+    found, changes = settle(messages)
+    assert messages == before
+    assert settle(found)[0] is found
+    assert settle(found)[1] == []
+    assert bool(changes) == (found is not messages)
+    assert (found, changes) == settle(copy.deepcopy(messages))
+
+
+@given(switched(), st.sampled_from(MESSAGES))
+def test_a_longer_conversation_begins_with_what_a_shorter_one_was(messages, preset):
+    whole, _ = settle(messages, preset)
+    for place, message in enumerate(messages):
+        if message["role"] == "assistant" and place:
+            shorter, _ = settle(messages[:place], preset)
+            assert whole[: len(shorter)] == shorter
+
+
+@given(dialogues(), st.sampled_from(MESSAGES))
+def test_nor_do_cache_marks_change_what_is_said(dialogue, preset):
+    found = [without_marks(settle(messages, preset)[0]) for messages in dialogue.requests]
+    listed = [[{**each, "content": history_of(each["content"])} for each in messages] for messages in found]
+    for shorter, longer in itertools.pairwise(listed):
+        assert longer[: len(shorter)] == shorter
+
+
+def history_of(content):
+    return [text(content)] if isinstance(content, str) else content
+
+
+@given(any_fields, st.sampled_from(MESSAGES), st.booleans())
+def test_nothing_that_json_can_say_is_too_odd(fields, preset, sees):
+    body = json.dumps({"model": "m", "messages": fields["messages"]})
+    items = read_request(body.encode()).items
+    to = target(preset, vision=sees)
+    edits, changes = history.edits(body, items[1], to)
+    found = json.loads(spans.apply(body, edits))["messages"]
+    assert json.dumps(found) == json.dumps(history.settle(json.loads(body)["messages"], to)[0])
+    assert bool(edits) == bool(changes)
+
+
+@given(json_objects(), st.sampled_from(MESSAGES))
+def test_what_needs_nothing_stays_in_its_own_bytes(written, preset):
+    """In the middle of a conversation of which something else is changed."""
+    call = f'{{"type":"tool_use","id":"a","name":"Bash","input":{written.text}}}'
+    kept = f'{{"role":"assistant", "content":[{call}]}}'
+    foreign = json.dumps(thinking(own("x", "m")))
+    body = f'[{{"role":"user","content":"hi"}},{kept},{json.dumps(user(result("a")))},{{"role":"assistant","content":[{foreign},{call}]}}]'
+    text = f'{{"model":"m","messages":{body}}}'
+    to = target(preset)
+    edits, changes = history.edits(text, read_request(text.encode()).items[1], to, thinks=False)
+    assert changes
+    assert kept in spans.apply(text, edits)
+    assert spans.apply(text, edits).count(written.text.strip()) >= 2
+
+
+# Thinking that is bound to what precedes it
+
+
+def of_claude(received):
+    """What the newest models say: thinking that is bound to what they were shown, twice in a message."""
+    messages = received["messages"]
+    first = thinking(bond(messages), "first")
+    call = use(f"toolu_{len(messages)}")
+    second = thinking(bond(messages, [first, call]), "then")
+    return [first, call, second, text("done")]
+
+
+def of_others(provider, number):
+    """What comes of a Messages backend with the ids of a local model, or of a bridge."""
+    signature = (
+        own(provider, "m", s="") if provider in PRESETS else sign(Origin(provider, "m", {"f": "responses"}))
+    )
+    return [thinking(signature), text(" "), use("functions.Bash:0"), SEARCH, hits(""), text(f"turn {number}")]
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(["anthropic", "ollama", "deepseek", "a bridge"])])
+def test_bound_thinking_stays_bound_however_often_the_model_is_switched(order):
+    messages = [HI]
+    asked = 0
+    for number, name in enumerate([*order, *order, *reversed(order)]):
+        if name in PRESETS:
+            body = json.dumps({"model": "m", "max_tokens": 5, "messages": messages}).encode()
+            sent = json.loads(lane.render(read_request(body), target(name), [], "", "messages").body)
+        if name == "anthropic":
+            asked += 1
+            assert not [*about_messages(sent["messages"])]
+            assert not [*about_bonds(sent["messages"])]
+        said = of_claude(sent) if name == "anthropic" else of_others(name, number)
+        calls = [block["id"] for block in said if block["type"] == "tool_use"]
+        messages = [*messages, assistant(*said), user(*map(result, calls), text("and now?"))]
+    assert asked == 3
+
+
+def test_the_fake_finds_thinking_that_was_moved_behind_something_else():
+    sent = {"messages": [HI]}
+    moved = [SO, assistant(*of_claude(sent))]
+    assert len([*about_bonds(moved)]) == 2
+    assert not [*about_bonds([HI, assistant(*of_claude(sent))])]
+
+
+# In a request
+
+
+@given(switched(), st.sampled_from(MESSAGES))
+def test_each_change_is_named_among_those_of_the_request(messages, preset):
+    body = json.dumps({"model": "m", "messages": messages}).encode()
+    outbound = lane.render(read_request(body), target(preset), [], "", "messages")
+    assert list(outbound.changes) == settle(messages, preset)[1]
+    assert json.loads(outbound.body)["messages"] == settle(messages, preset)[0]
+    assert (outbound.body == body) == (not outbound.changes)
+
+
+def test_a_gateways_own_name_for_its_models_says_whether_they_are_strict():
+    preset = evolve(PRESETS["litellm"], relays=("claude",))
+    for model, strict in (("claude-opus-5-5", True), ("gpt-6", False)):
+        to = Target(Provider(name="p", preset=preset, base_url="http://127.0.0.1:1"), model)
+        assert bool(history.settle([HI, assistant(use("a.b")), user(result("a.b"))], to)[1]) == strict

@@ -1,0 +1,110 @@
+"""Whether a request fits into a window, before it is sent."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccrouter.providers.presets import PRESETS
+from ccrouter.providers.provider import Model, Provider, Target
+from ccrouter.translate import tokens, window
+from ccrouter.wire.messages import MessagesRequest, read_request
+from tests.e2e.tokenizers_check import TOLERANCE
+from tests.translate.dialogues import any_fields
+
+SAID = re.compile(r"prompt is too long: (\d+) tokens > (\d+) maximum")
+
+
+def request(words: str = "some words of a prompt " * 2_000) -> MessagesRequest:
+    fields = {"model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": words}]}
+    return read_request(json.dumps(fields, ensure_ascii=False).encode())
+
+
+LONG = request()
+COUNT = tokens.estimate(LONG.fields)
+
+
+def target(preset: str = "ollama", **facts) -> Target:
+    url = PRESETS[preset].base_url or "https://x.example"
+    return Target(Provider(name="there", preset=PRESETS[preset], base_url=url), "m", Model("m", **facts))
+
+
+def refused(preset: str = "ollama", asked: MessagesRequest = LONG, **facts) -> str | None:
+    error = window.too_long(asked, target(preset, **facts))
+    if error is None:
+        return None
+    assert (error.status, error.kind) == (400, "invalid_request_error")
+    return error.message
+
+
+def test_the_margin_is_the_one_that_is_measured():
+    assert window.MARGIN == TOLERANCE
+
+
+def test_where_prompts_are_cut_in_silence_one_must_fit_even_if_the_estimate_is_too_low():
+    padded = math.ceil(COUNT * 1.15)
+    assert refused(loaded=padded) is None
+    assert refused(loaded=padded - 1) == f"prompt is too long: {padded} tokens > {padded - 1} maximum"
+    assert refused(loaded=COUNT - 1) == f"prompt is too long: {COUNT} tokens > {COUNT - 1} maximum"
+
+
+@pytest.mark.parametrize("preset", ["lmstudio", "llamacpp"])
+def test_where_prompts_fail_one_must_not_fit_even_if_the_estimate_is_too_high(preset):
+    least = math.ceil(COUNT * 0.85)
+    assert refused(preset, loaded=COUNT - 1) is None
+    assert refused(preset, loaded=least) is None
+    assert refused(preset, loaded=least - 1) == f"prompt is too long: {COUNT} tokens > {least - 1} maximum"
+
+
+def test_who_says_it_itself_is_left_to_it():
+    telling = [name for name, row in PRESETS.items() if row.overflow == "tells"]
+    assert {"anthropic", "openai", "vllm", "openrouter"} <= set(telling)
+    for preset in telling:
+        assert refused(preset, window=10, loaded=10) is None
+
+
+def test_a_window_that_nobody_has_told_refuses_nothing():
+    assert refused() is None
+    assert refused(window=10, sources={"window": "guess"}) is None
+
+
+def test_a_model_that_could_have_more_is_told_how():
+    said = refused(window=262_144, loaded=4_096)
+    assert said is not None
+    assert SAID.match(said)
+    assert said.endswith(
+        "(the model could have 262144: set OLLAMA_CONTEXT_LENGTH where `ollama serve` runs, or `PARAMETER num_ctx` "
+        "in a Modelfile)"
+    )
+    alone = refused(window=4_096, loaded=4_096)
+    assert alone is not None
+    assert SAID.fullmatch(alone)
+
+
+def test_what_surely_fits_is_not_counted(monkeypatch):
+    monkeypatch.setattr(tokens, "estimate", lambda _: pytest.fail("it was"))
+    assert refused(asked=request("word " * 1_000), loaded=8_192) is None
+    assert not window.wants_loading(request("hi"), target(local=True))
+
+
+def test_only_what_might_be_cut_waits_for_its_model_to_be_loaded():
+    assert window.wants_loading(LONG, target(local=True, window=262_144))
+    assert not window.wants_loading(LONG, target(local=True, loaded=262_144))
+    assert not window.wants_loading(LONG, target(local=False))  # its cloud's own
+    assert not window.wants_loading(LONG, target("lmstudio", local=True))
+    assert not window.wants_loading(request("short " * 900), target(local=True))
+
+
+@given(any_fields, st.integers(1, 3_000), st.sampled_from(["ollama", "lmstudio", "llamacpp"]))
+def test_whoever_is_refused_is_told_more_than_the_most(fields, room, preset):
+    asked = read_request(json.dumps({"model": "m", "max_tokens": 1, **fields}).encode())
+    said = refused(preset, asked, loaded=room)
+    if said is not None:
+        numbers = SAID.match(said)
+        assert numbers is not None
+        assert int(numbers[1]) > int(numbers[2]) == room
