@@ -3,6 +3,8 @@
 import argparse
 import json
 import os
+import shlex
+import shutil
 import signal
 import socket
 import statistics
@@ -16,6 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from _bench_backend import EVENTS, WHOLE
+
+Command = list[str]
+
+#: ccrouter from the sources.
+SOURCES: Command = [sys.executable, "-m", "ccrouter"]
 
 
 class Target:
@@ -72,15 +79,15 @@ def cpu(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
-def memory(pid: int) -> float:
-    """Resident megabytes."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+def memory(pid: int, kind: str = "VmRSS") -> float:
+    """Resident megabytes, all or of a kind."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{kind}:")) * 1024 / 1e6
 
 
 @contextmanager
-def started(arguments: list[str], **more: Any) -> Iterator[subprocess.Popen[str]]:
-    child = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True, **more)
+def started(command: Command, **more: Any) -> Iterator[subprocess.Popen[str]]:
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **more)
     try:
         yield child
     finally:
@@ -108,9 +115,11 @@ def measure(target: Target, watched: list[int], count: int, requests: bytes, end
     return (sum(map(cpu, watched)) - before) / count
 
 
-def figures() -> dict[str, Any]:
-    backend = str(Path(__file__).resolve().with_name("_bench_backend.py"))
-    with tempfile.TemporaryDirectory() as home, started([backend]) as upstream:
+@contextmanager
+def bench() -> Iterator[tuple[subprocess.Popen[str], Target, list[str], dict[str, Any]]]:
+    """A backend; and for routers to it the arguments, and what else to start them with."""
+    backend = [sys.executable, str(Path(__file__).resolve().with_name("_bench_backend.py"))]
+    with tempfile.TemporaryDirectory() as home, started(backend) as upstream:
         port = int(_line(upstream))
         config = Path(home, "config.toml")
         config.write_text(
@@ -119,23 +128,64 @@ def figures() -> dict[str, Any]:
             f'[providers.responses]\nbase_url = "http://127.0.0.1:{port}/v1"\n'
             '[aliases]\nbig = "anthropic:claude-opus-5-5"\n'
         )
-        arguments = ["-m", "ccrouter", "serve", "--port", "0", "--print-env=json", "--config", str(config)]
-        quiet: dict[str, Any] = {"stderr": subprocess.DEVNULL, "env": {**os.environ, "HOME": home}}
-        starts = []
-        for _ in range(5):
-            before = time.monotonic()
-            with started(arguments, **quiet) as child:
-                _line(child)
-                starts.append((time.monotonic() - before) * 1000)
-        with started(arguments, **quiet) as child:
-            told = json.loads(_line(child))
-            headers = f"x-ccrouter-token: {told['env']['ANTHROPIC_AUTH_TOKEN']}\r\n".encode()
-            return {
-                "start_ms": round(statistics.median(starts)),
-                **_costs(Target(port), Target(told["port"], headers), upstream.pid, child.pid),
-                **_hang_up(Target(told["port"], headers), upstream),
-                **_memories(Target(told["port"], headers), child.pid),
-            }
+        environ = {**os.environ, "HOME": home, "XDG_CACHE_HOME": str(Path(home, "cache"))}
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)  # whoever has it installed has it as bytecode
+        arguments = ["serve", "--port", "0", "--print-env=json", "--config", str(config)]
+        yield upstream, Target(port), arguments, {"stderr": subprocess.DEVNULL, "env": environ}
+
+
+def figures(commands: list[Command]) -> list[dict[str, Any]]:
+    """Of each; their starts are taken in turns, since a machine is slower at one time than at another."""
+    with bench() as (_, _, arguments, options):
+        # The sources, which come first, have no first time.
+        first = [_first_starts([*command, *arguments], options) for command in commands[1:]]
+        turns = [[_start([*command, *arguments], options) for command in commands] for _ in range(9)]
+    found: list[dict[str, Any]] = []
+    for command, times in zip(commands, zip(*turns, strict=True), strict=True):
+        row = {"start_ms": round(statistics.median(times))}
+        if found:
+            row["first_start_ms"] = round(statistics.median(first[len(found) - 1]))
+        # A backend of its own: it tells of every hang-up, those of the router before as well.
+        with (
+            bench() as (upstream, direct, arguments, options),
+            started([*command, *arguments], **options) as router,
+        ):
+            found.append({**row, **_of_one(router, direct, upstream)})
+    return found
+
+
+def _of_one(router: subprocess.Popen[str], direct: Target, upstream: subprocess.Popen[str]) -> dict[str, Any]:
+    """Of a router that has just been started."""
+    told = json.loads(_line(router))
+    headers = f"x-ccrouter-token: {told['env']['ANTHROPIC_AUTH_TOKEN']}\r\n".encode()
+    routed = Target(told["port"], headers)
+    # Private is what no file holds: pages of a program's file are shared by all who run it, and can be dropped.
+    idle = {
+        "idle": round(memory(router.pid), 1),
+        "idle_private": round(memory(router.pid, "RssAnon"), 1),
+    }
+    return {
+        **_costs(direct, routed, upstream.pid, router.pid),
+        **_hang_up(routed, upstream),
+        "memory_mb": {**idle, **_memories(routed, router.pid)},
+    }
+
+
+def _start(command: Command, options: dict[str, Any]) -> float:
+    """Milliseconds to listening."""
+    before = time.monotonic()
+    with started(command, **options) as child:
+        _line(child)
+        return (time.monotonic() - before) * 1000
+
+
+def _first_starts(command: Command, options: dict[str, Any]) -> list[float]:
+    """The same with nothing unpacked yet."""
+    found = []
+    for _ in range(5):
+        shutil.rmtree(options["env"]["XDG_CACHE_HOME"], ignore_errors=True)
+        found.append(_start(command, options))
+    return found
 
 
 def _costs(direct: Target, routed: Target, upstream: int, router: int) -> dict[str, Any]:
@@ -204,27 +254,60 @@ def _memories(routed: Target, router: int) -> dict[str, Any]:
         time.sleep(0.3)
         return size
 
-    idle = memory(router)
+    served = memory(router)
     streams = held(100, "silent", 0.2)
     stalled = held(10, "flood", 2.0)
     return {
-        "memory_mb": {
-            "idle": round(idle, 1),
-            "with_100_open_streams": round(streams, 1),
-            "with_10_clients_that_do_not_read_70_mb_each": round(stalled, 1),
-        }
+        "after_the_requests_above": round(served, 1),
+        "with_100_open_streams": round(streams, 1),
+        "with_10_clients_that_do_not_read_70_mb_each": round(stalled, 1),
     }
+
+
+def table(names: list[str], found: list[dict[str, Any]]) -> Iterator[str]:
+    """A row for each figure of a router: of the sources, then of each other with its ratio to that."""
+    rows = [dict(_leaves(each)) for each in found]
+    yield "  ".join([" " * 60, *(f"{name:>24}" for name in names)])
+    for key in dict.fromkeys(key for row in rows for key in row):
+        if key.endswith((" direct_ms", " ratio", " times_messages")):  # about the client, or the wires
+            continue
+        cells = []
+        for row in rows:
+            own, sources = row.get(key), rows[0].get(key)
+            ratio = f" ({own / sources:.2f})" if own is not None and sources and row is not rows[0] else ""
+            cells.append(f"{'' if own is None else own}{ratio}")
+        yield "  ".join([f"{key:60}", *(f"{cell:>24}" for cell in cells)])
+
+
+def _leaves(value: dict[str, Any], path: str = "") -> Iterator[tuple[str, float]]:
+    for key, each in value.items():
+        if isinstance(each, dict):
+            yield from _leaves(each, f"{path}{key} ")
+        else:
+            yield path + key, each
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="dist-scripts/bench", description="What the router costs.")
     parser.add_argument("--json", action="store_true", help="the figures for a machine to read")
+    parser.add_argument(
+        "--command",
+        action="append",
+        type=shlex.split,
+        default=[],
+        help="another ccrouter, such as build/out/ccrouter, to be measured against the sources; may be repeated",
+    )
     args = parser.parse_args()
-    result = figures()
+    commands: list[Command] = [SOURCES, *args.command]
+    found = figures(commands)
     if args.json:
-        print(json.dumps(result))
+        named = {shlex.join(command): each for command, each in zip(commands, found, strict=True)}
+        print(json.dumps(named if args.command else found[0]))
         return 0
-    for name, value in result.items():
+    if args.command:
+        print(*table(["sources", *(command[-1][-24:] for command in args.command)], found), sep="\n")
+        return 0
+    for name, value in found[0].items():
         print(
             f"{name:24}",
             *([f"{key} {each}" for key, each in value.items()] if isinstance(value, dict) else [value]),

@@ -14,6 +14,7 @@
 #define _DARWIN_C_SOURCE
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,10 +54,29 @@ static void explain(void) {
           stderr);
 }
 
+/* Whether there is a folder to unpack to. Nuitka's bootstrap goes by the same, but aborts without a word of help
+   where there is none, and takes an empty or relative HOME for the root or the working folder. */
+static int has_cache(void) {
+    const char *cache = getenv("XDG_CACHE_HOME");
+    if (cache != NULL && cache[0] == '/') {
+        return 1;
+    }
+    const char *home = getenv("HOME");
+    if (home == NULL) {
+        const struct passwd *user = getpwuid(getuid());
+        home = user == NULL ? "" : user->pw_dir;
+    }
+    return home[0] == '/';
+}
+
 /* Before main(): two that unpack at once would write the same files, one under the other's feet. The lock is on
    the one file itself and ends by execv. Where it can't be had (some network file systems) we go on without. */
 __attribute__((constructor)) static void prepare(void) {
     atexit(explain);
+    if (!has_cache()) {
+        fputs("Error, neither XDG_CACHE_HOME nor HOME is set to an absolute path.\n", stderr);
+        exit(2);
+    }
 #if defined(__APPLE__)
     char path[4096];
     uint32_t size = sizeof path;

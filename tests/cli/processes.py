@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
+from tests.executable import command, sparing
+
 ROOT = Path(__file__).parents[2]
 
-CCROUTER = [sys.executable, "-m", "ccrouter"]
+CCROUTER = command()
 
 #: Seconds for anything to happen. Only a failing test waits so long.
 PATIENCE = 30
@@ -31,6 +33,7 @@ def sandbox(folder: Path) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
         "LC_ALL": "C.UTF-8",
+        **sparing(),
     }
 
 

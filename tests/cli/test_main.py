@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ import ccrouter
 from ccrouter.cli import main as main_module
 from ccrouter.cli.main import COMMANDS, main
 from ccrouter.errors import ConfigError, StartError, UsageError
+from tests.cli.processes import CCROUTER, sandbox
 
 
 class Command:
@@ -146,11 +148,12 @@ def test_the_overview_and_env_import_nothing_that_serves() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_output_that_nobody_reads_ends_quietly() -> None:
+def test_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
-        [sys.executable, "-m", "ccrouter", "--help"],
+        [*CCROUTER, "--help"],
+        env=sandbox(tmp_path),
         stdout=writer,
         stderr=subprocess.PIPE,
         check=False,

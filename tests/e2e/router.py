@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,9 @@ import trio
 from attrs import Factory, define
 
 from tests.e2e.sandbox import Sandbox, session
+from tests.executable import command, share_unpacked
+
+__all__ = ["Router", "command", "environ", "serve", "write_config"]
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -24,13 +24,9 @@ START_DEADLINE = 20.0
 STOP_DEADLINE = 15.0
 
 
-def command() -> list[str]:
-    """How ccrouter is called: from the sources, or the executable that CCROUTER_TEST_COMMAND names."""
-    return shlex.split(os.environ.get("CCROUTER_TEST_COMMAND", "")) or [sys.executable, "-m", "ccrouter"]
-
-
 def environ(sandbox: Sandbox, **more: str) -> dict[str, str]:
     """The environment in which it is called."""
+    share_unpacked(sandbox.home)
     return sandbox.environ(PYTHONPATH=str(CHECKOUT), PYTHONWARNINGS="error", **more)
 
 
@@ -58,14 +54,20 @@ class Router:
 
 @asynccontextmanager
 async def serve(
-    sandbox: Sandbox, config: str = "", *, environ_more: Mapping[str, str] | None = None
+    sandbox: Sandbox,
+    config: str = "",
+    *,
+    program: Sequence[str] = (),
+    environ_more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Router]:
     """A router for the block, as a sidecar. ``config`` is the text of its configuration file, empty for none.
+
+    ``program`` is how it is called, if not as `command` says.
 
     When the block is left its standard input is closed, and it must end by itself, cleanly, with nothing more
     said on standard output and no traceback on standard error.
     """
-    argv = [*command(), "serve", "--port", "0", "--print-env=json", "--exit-on-stdin-close"]
+    argv = [*(program or command()), "serve", "--port", "0", "--print-env=json", "--exit-on-stdin-close"]
     if config:
         argv += ["--config", str(write_config(sandbox, config))]
     log: list[str] = []
