@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from attrs import frozen
 
+from ccrouter.translate.provenance import Origin, sign
 from ccrouter.wire import events
 from ccrouter.wire.events import Event
 
@@ -21,8 +22,9 @@ _TOKEN = re.compile(r"\s{0,10}\S{1,10}|\s{1,10}")
 _FIRST = 10.0
 _OPENING = 5.0
 
-#: Thinking needs a signature, and any string will do: it comes back with the history.
-_SIGNATURE = "demo"
+#: Of ccrouter's own kind, so that nobody else is shown what the demo model thought when the user goes on with a
+#: real one.
+_SIGNATURE = sign(Origin("demo", "demo", {"f": "messages", "s": "demo"}))
 
 
 #: What comes after the last piece: the body is whole, the connection is cut, or nothing comes any more.

@@ -6,6 +6,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from ccrouter.translate.provenance import Origin, sign
+
+#: Of each thought of the demo model.
+SIGNATURE = sign(Origin("demo", "demo", {"f": "messages", "s": "demo"}))
+
 BASH = {
     "name": "Bash",
     "description": "Runs a command",

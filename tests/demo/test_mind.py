@@ -11,7 +11,7 @@ from ccrouter.translate.tokens import estimate
 from ccrouter.wire.events import encode
 from ccrouter.wire.fold import fold
 from ccrouter.wire.grammar import Grammar
-from tests.demo.shapes import BASH, READ, REMINDER, ask, follow, requests
+from tests.demo.shapes import BASH, READ, REMINDER, SIGNATURE, ask, follow, requests
 
 
 def answer(request, message_id="msg_1"):
@@ -54,14 +54,14 @@ def test_the_message_is_of_the_requests_model_and_counts_its_tokens():
 @pytest.mark.parametrize("kind", ["enabled", "adaptive"])
 def test_it_thinks_when_asked_to(kind):
     thinking, text = answer(ask("say hi", thinking={"type": kind}))["content"]
-    assert (thinking["type"], thinking["signature"]) == ("thinking", "demo")
+    assert (thinking["type"], thinking["signature"]) == ("thinking", SIGNATURE)
     assert thinking["thinking"]
     assert text["type"] == "text"
 
 
 def test_thinking_that_the_client_wants_omitted_is_only_signed():
     thinking, _ = answer(ask("say hi", thinking={"type": "adaptive", "display": "omitted"}))["content"]
-    assert thinking == {"type": "thinking", "thinking": "", "signature": "demo"}
+    assert thinking == {"type": "thinking", "thinking": "", "signature": SIGNATURE}
 
 
 @pytest.mark.parametrize("more", [{}, {"thinking": {"type": "disabled"}}, {"thinking": None}])

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from ccrouter.demo.script import Call, Terms, Text, Thinking, compose, split
 from ccrouter.wire.fold import fold
+from tests.demo.shapes import SIGNATURE
 
 
 def folded(*blocks, **terms):
@@ -23,7 +24,7 @@ def test_tokens_joined_are_the_text(text):
 def test_blocks_come_out_whole():
     message = folded(Thinking("hm"), Text("two words"), Call("toolu_1", "Bash", '{"command": "ls"}'))
     assert message["content"] == [
-        {"type": "thinking", "thinking": "hm", "signature": "demo"},
+        {"type": "thinking", "thinking": "hm", "signature": SIGNATURE},
         {"type": "text", "text": "two words"},
         {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"command": "ls"}},
     ]
@@ -45,7 +46,7 @@ def test_the_signature_comes_right_before_thinking_stops():
 
 def test_thinking_that_is_not_shown_is_signed_and_counted():
     message = folded(Thinking("a b c", shown=False))
-    assert message["content"] == [{"type": "thinking", "thinking": "", "signature": "demo"}]
+    assert message["content"] == [{"type": "thinking", "thinking": "", "signature": SIGNATURE}]
     assert message["usage"]["output_tokens"] == 3
 
 

@@ -47,6 +47,10 @@ class Terminal:
             os.write(self._master, key.encode())
             await trio.sleep(0.03)
 
+    def forget(self) -> None:
+        """From here on only what is shown anew counts."""
+        self._shown.clear()
+
     async def shows(self, words: str, *, within: float = 20) -> None:
         """Wait for these words to have been shown.
 

@@ -8,7 +8,7 @@ and complaints fail the test.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from typing import Any
@@ -105,6 +105,14 @@ def _first_system_text(body: dict[str, Any]) -> str:
 
 Script = Callable[[Received], Reply | Awaitable[Reply]]
 
+#: Tells what is wrong with a request.
+Judge = Callable[[Received], Iterable[str]]
+
+
+def as_anthropic(received: Received) -> list[str]:
+    """What Anthropic would find wrong."""
+    return strictness.judge(received.method, received.path, received.headers, received.body)
+
 
 def usual(received: Received) -> Reply | None:
     """What every script answers alike: titles, counts, lists of models; None for the rest."""
@@ -126,6 +134,7 @@ class Upstream:
 
     port: int
     script: Script
+    judge: Judge = as_anthropic
     received: list[Received] = Factory(list)
     complaints: list[str] = Factory(list)
     arrived: trio.Condition = Factory(trio.Condition)
@@ -154,11 +163,11 @@ class Upstream:
 
 
 @asynccontextmanager
-async def serve(script: Script) -> AsyncIterator[Upstream]:
+async def serve(script: Script, judge: Judge = as_anthropic) -> AsyncIterator[Upstream]:
     """A backend for the block; what was complained about by its end is an AssertionError."""
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        upstream = Upstream(listeners[0].socket.getsockname()[1], script)
+        upstream = Upstream(listeners[0].socket.getsockname()[1], script, judge)
 
         async def connection(stream: trio.SocketStream) -> None:
             async with stream:
@@ -183,7 +192,7 @@ async def _serve_connection(upstream: Upstream, stream: trio.SocketStream) -> No
         if received is None:
             return
         upstream.received.append(received)
-        upstream.complaints += strictness.judge(received.method, received.path, received.headers, received.body)
+        upstream.complaints += upstream.judge(received)
         async with upstream.arrived:
             upstream.arrived.notify_all()
         try:

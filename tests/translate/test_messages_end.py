@@ -100,7 +100,8 @@ def test_several_deltas_that_are_wrong_become_one() -> None:
     ],
 )
 def test_a_prompt_is_never_told_to_be_empty(usage: Any, told: dict[str, Any]) -> None:
-    found = message({"usage": usage, "stop_reason": "x", "content": [1], "extra": 1}, "msg_1", "m", lambda: 33)
+    given = {"usage": usage, "model": "other", "stop_reason": "x", "content": [1], "extra": 1}
+    found = message(given, "msg_1", "m", lambda: 33)
     assert {**found["usage"], **told} == found["usage"]
     assert (found["id"], found["model"], found["content"], found["stop_reason"], found["extra"]) == (
         "msg_1",
