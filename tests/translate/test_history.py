@@ -388,15 +388,24 @@ def switched(draw):
     return copy.deepcopy(messages)
 
 
+_BROKEN_OFF = "thinking is the last of its message"
+
+
+def wrong(messages):
+    """What Anthropic would find wrong; a turn of its own that broke off while it thought is left as it came."""
+    found = {*about_messages(settle(messages)[0])}
+    return found - {_BROKEN_OFF} if _BROKEN_OFF in about_messages(messages) else found
+
+
 @given(switched())
 def test_anthropic_finds_nothing_wrong_with_what_it_gets(messages):
-    assert not [*about_messages(settle(messages)[0])]
+    assert not wrong(messages)
 
 
 @given(dialogues())
 def test_nor_with_a_dialogue_of_odd_ids_and_foreign_thinking(dialogue):
     for messages in dialogue.requests:
-        assert not [*about_messages(settle(messages)[0])]
+        assert not wrong(messages)
 
 
 @given(switched())
