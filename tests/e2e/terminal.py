@@ -51,21 +51,26 @@ class Terminal:
         """From here on only what is shown anew counts."""
         self._shown.clear()
 
-    async def shows(self, words: str, *, within: float = 20) -> None:
-        """Wait for these words to have been shown.
+    async def shows(self, *words: str, within: float = 20) -> str:
+        """Wait for these words, or one of several, to have been shown; which.
 
         Programs draw only the cells that change, which tears words apart; after a change of size they draw all.
         """
-        wanted = "".join(words.split())
+
+        def seen() -> str | None:
+            return next((each for each in words if "".join(each.split()) in self.text), None)
+
         with trio.move_on_after(within):
-            while wanted not in self.text:
+            while seen() is None:
                 with trio.move_on_after(1):
                     async with self._more:
-                        while wanted not in self.text:
+                        while seen() is None:
                             await self._more.wait()
                     break
                 self._resize()
-        assert wanted in self.text, f"not shown: {words!r}, but: {self.text[-3000:]}"
+        found = seen()
+        assert found is not None, f"not shown: {words!r}, but: {self.text[-3000:]}"
+        return found
 
     def _resize(self) -> None:
         self._columns = _COLUMNS - 1 if self._columns == _COLUMNS else _COLUMNS

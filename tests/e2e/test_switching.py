@@ -99,6 +99,18 @@ async def test_a_running_client_is_moved_by_its_model_command(client: Client, sa
         await terminal.shows(sentence)
         told.sentences.append(sentence)
 
+    async def move(terminal: Terminal, seat: Anthropic | OpenAiWire) -> None:
+        # On a busy machine the client at times takes the Enter for a no (2.1.197, 2026-11).
+        for _ in range(4):
+            terminal.forget()
+            await terminal.type(f"/model {seat.target}\r")
+            await terminal.shows("No, go back")
+            await terminal.type("\r")
+            # What is typed before it says one of these is lost at times.
+            if await terminal.shows("Set model to", "Kept model as") == "Set model to":
+                return
+        raise AssertionError(f"the client stays where it is: {terminal.text}")
+
     sandbox.skip_first_questions(client.version)
     async with connected(client, sandbox, told, anthropic, chat) as board:
         environ = sandbox.environ(**board.router.env)
@@ -108,11 +120,7 @@ async def test_a_running_client_is_moved_by_its_model_command(client: Client, sa
             await terminal.shows("/effort")  # the line below its prompt, which it draws last
             await prompt(terminal, anthropic)
             for seat in (chat, anthropic, chat):
-                terminal.forget()
-                await terminal.type(f"/model {seat.target}\r")
-                await terminal.shows("No, go back")
-                await terminal.type("\r")
-                await terminal.shows("Set model to")  # what is typed before that is lost at times
+                await move(terminal, seat)
                 await prompt(terminal, seat)
     assert (len(anthropic.asked), len(chat.asked)) == (4, 4)
 
