@@ -15,7 +15,7 @@ from attrs import evolve
 from ccrouter.errors import ApiError, UpstreamError
 from ccrouter.providers.provider import Target
 from ccrouter.pump import LONG, Backends, Inbound, ask
-from ccrouter.translate import lane
+from ccrouter.translate.messages import lane
 from ccrouter.translate.tokens import estimate
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers

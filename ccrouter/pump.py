@@ -19,9 +19,10 @@ from attrs import evolve, field, frozen
 from ccrouter.errors import ApiError, UpstreamBroken, UpstreamError, UpstreamTimeout, WireError
 from ccrouter.providers.provider import Provider, Target, Wire
 from ccrouter.routing.credentials import ClientCredentials
-from ccrouter.translate import abilities, lane, window
+from ccrouter.translate import abilities, window
 from ccrouter.translate.dialect import Dialect, Endpoint, Outbound, Stream
 from ccrouter.translate.dialects import spoken
+from ccrouter.translate.messages import lane
 from ccrouter.translate.refusal import is_refusal
 from ccrouter.upstream.credentials import Credentials, Grant
 from ccrouter.upstream.dial import Answer, Call, Dial

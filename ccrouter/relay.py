@@ -25,7 +25,8 @@ from ccrouter.providers.provider import Target
 from ccrouter.pump import STREAM_HEADERS, Backends, End, Failed, Head, Inbound, Part, Piece, Whole, pump
 from ccrouter.routing.plan import Outcome, Plan, Refusal, api_error
 from ccrouter.server.connection import Client
-from ccrouter.translate import lane, tokens
+from ccrouter.translate import tokens
+from ccrouter.translate.messages import lane
 from ccrouter.translate.refusal import is_refusal, original, reword
 from ccrouter.wire import envelope, events
 from ccrouter.wire import headers as http

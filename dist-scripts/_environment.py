@@ -147,7 +147,7 @@ class Environment:
         path = LOCKS / (lock + ".txt")
         say(f"installing {_shown(path)}")
         command = [str(self.python), "-m", "pip", "install", "--require-hashes", "-r", str(path)]
-        # A lock is whole, so there is nothing to resolve. Older pips (23.2) would, take the newest release for what
+        # A lock is whole: there is nothing to resolve. Older pips (23.2) would, take the newest release for what
         # another package wants with an extra, and then complain that it has no hash.
         command += ["--no-deps"]
         # Wheels only: a source's build would fetch and run code that no hash covers. What has none (its lock says

@@ -27,3 +27,14 @@ def check(request: MessagesRequest, target: Target) -> None:
         f"{target} can't call tools, as {says} says; choose another model, or say "
         f'`{{ id = "{target.model}", tools = true }}` among its `models` in the configuration',
     )
+
+
+def refuse(request: MessagesRequest, target: Target) -> None:
+    """Raises ApiError when the request has a field that the target can't take and that must not get lost."""
+    for name in target.provider.preset.refuse_fields:
+        if name in request.fields:
+            raise ApiError(
+                400,
+                "invalid_request_error",
+                f"{name}: Extra inputs are not permitted ({target.provider.name} does not support {name})",
+            )

@@ -15,7 +15,6 @@ from typing import Any, Literal
 from attrs import evolve
 
 from ccrouter.translate import provenance, told
-from ccrouter.translate.lane import ATTRIBUTION
 from ccrouter.translate.turns import (
     Call,
     Conversation,
@@ -28,6 +27,7 @@ from ccrouter.translate.turns import (
     Tool,
     Turn,
 )
+from ccrouter.wire.messages import ATTRIBUTION
 
 #: Stands in for tools that the client has not loaded yet, so that Anthropic has one to defer; never to be called.
 _PLACEHOLDER = "DeferredToolPlaceholder"

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ccrouter.providers.provider import Target, Wire
-from ccrouter.translate import chat_request, lane, responses_count, whole
-from ccrouter.translate.chat_reply import ChatReply
+from ccrouter.translate import whole
+from ccrouter.translate.chat import request as chat_request
+from ccrouter.translate.chat.reply import ChatReply
 from ccrouter.translate.dialect import Bridge, Dialect, Stream
-from ccrouter.translate.messages_reply import MessagesReply
-from ccrouter.translate.responses_reply import ResponsesReply
+from ccrouter.translate.messages import lane
+from ccrouter.translate.messages.reply import MessagesReply
+from ccrouter.translate.responses import count as responses_count
+from ccrouter.translate.responses.reply import ResponsesReply
 from ccrouter.wire.messages import MessagesRequest
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -90,3 +91,14 @@ def answer_schema(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def refused(message: str) -> ApiError:
     """What can't be served and must not be dropped in silence."""
     return ApiError(400, "invalid_request_error", message)
+
+
+def compact(value: Any) -> str:
+    """JSON without spaces. Raises ApiError for what came as JSON and can't be said in it again."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:  # 1e999 is read as infinity
+        words = "a number in the request is beyond what JSON can say"
+    except RecursionError:
+        words = "the request is nested too deeply"
+    raise ApiError(400, "invalid_request_error", words)

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ccrouter.errors import FrameError
-from ccrouter.translate.chat_failure import failure_in
+from ccrouter.translate.chat.failure import failure_in
 from ccrouter.translate.refusal import scrub
 from ccrouter.wire import envelope, events
 

@@ -17,7 +17,8 @@ from attrs import evolve
 
 from ccrouter.errors import WireError
 from ccrouter.providers.presets import PRESETS
-from ccrouter.translate import chat_messages, refusal
+from ccrouter.translate import refusal
+from ccrouter.translate.chat import messages as chat_messages
 from ccrouter.translate.stops import StopCutter
 from tests.matrix import content, failures, reasoning, settings, table, tooling
 from tests.matrix.lab import Column, Lab, Refused, columns

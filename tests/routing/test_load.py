@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from ccrouter.errors import ConfigError
 from ccrouter.providers import presets
+from ccrouter.providers.address import url
 from ccrouter.providers.provider import Model, Preset, Timeouts
 from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal
 from ccrouter.routing.config import Config
 from ccrouter.routing.load import examine, literal_secrets, parse, warnings
-from ccrouter.translate import lane
 
 PRESETS = {
     preset.name: preset
@@ -188,7 +188,7 @@ def test_a_base_url_that_says_too_much_is_trimmed_to_what_the_router_adds_to(pre
 def test_the_urls_that_vendors_document_lead_to_each_of_their_wires(preset, base_url, wire, address):
     text = f'[providers.{preset}]\nbase_url = "{base_url}"\nwire = "{wire}"'
     there = parse(text, where="config.toml", presets=presets.PRESETS).providers[preset]
-    assert lane.url(there, there.preset.path(there.spoken) or "") == address
+    assert url(there, there.preset.path(there.spoken) or "") == address
 
 
 def test_the_base_url_of_a_preset_stays_as_it_is():

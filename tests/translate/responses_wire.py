@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ccrouter.providers.provider import Preset, Provider, Target
 from ccrouter.providers.quirks import Quirks
 from ccrouter.translate.dialect import Bridge
-from ccrouter.translate.responses_reply import ResponsesReply
+from ccrouter.translate.responses.reply import ResponsesReply
 from ccrouter.wire.messages import read_request
 from ccrouter.wire.sse import Decoder
 from tests.strategies import words

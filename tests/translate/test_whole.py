@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from ccrouter.errors import FrameError, WireError
 from ccrouter.providers.provider import Preset, Provider, Target
 from ccrouter.providers.quirks import Quirks
-from ccrouter.translate.chat_reply import ChatReply
+from ccrouter.translate.chat.reply import ChatReply
 from ccrouter.translate.dialect import Bridge, Reply
-from ccrouter.translate.responses_reply import ResponsesReply
+from ccrouter.translate.responses.reply import ResponsesReply
 from ccrouter.translate.whole import unroll_completion, unroll_response
 from ccrouter.wire.fold import fold
 from ccrouter.wire.messages import MessagesRequest, read_request

@@ -13,10 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ccrouter.errors import ApiError
+from ccrouter.providers.address import url
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
-from ccrouter.translate import chat_messages, conversation, foreign, lane, limits, schema, thinking
+from ccrouter.translate import abilities, conversation, foreign, limits, schema, thinking
+from ccrouter.translate.chat import messages as chat_messages
 from ccrouter.translate.dialect import Endpoint, Outbound
+from ccrouter.translate.foreign import compact
 from ccrouter.translate.tools import Names
 from ccrouter.translate.turns import Conversation, Tool
 from ccrouter.wire.headers import Headers
@@ -30,13 +33,13 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
     preset = target.provider.preset
     if preset.chat_path is None or endpoint != "messages":
         raise ApiError(404, "not_found_error", f"{target.provider.name} has no such endpoint on its chat wire")
-    lane.refuse(request, target)
+    abilities.refuse(request, target)
     body, changes = _body(request, target, headers)
     return Outbound(
-        url=lane.url(target.provider, preset.chat_path),
+        url=url(target.provider, preset.chat_path),
         headers=foreign.headers(headers, request.fields, preset),
         # Half a surrogate pair, which JSON can say and UTF-8 can't, becomes a question mark.
-        body=chat_messages.compact(body).encode("utf-8", "replace"),
+        body=compact(body).encode("utf-8", "replace"),
         changes=tuple(dict.fromkeys(changes)),
     )
 
@@ -194,7 +197,5 @@ def _format(fields: Mapping[str, Any], quirks: Quirks) -> tuple[dict[str, Any], 
         elif schema.is_strict(form):
             named["strict"] = True
         return {"response_format": {"type": "json_schema", "json_schema": named}}, None
-    also = "Answer with one JSON object and nothing else. It must fit this JSON schema:\n" + chat_messages.compact(
-        form
-    )
+    also = "Answer with one JSON object and nothing else. It must fit this JSON schema:\n" + compact(form)
     return ({"response_format": {"type": "json_object"}} if quirks.response_format == "json_object" else {}), also

@@ -6,7 +6,7 @@ The body goes on as the bytes that came. What is changed, and why:
 * the attribution block, the first of Claude Code's system blocks: Anthropic strips it, to everybody else it is a
   text about billing that changes from release to release and spoils prompt caches;
 * top-level fields that the preset lists as refused;
-* what of the messages the target can't take, or another model made (see `ccrouter.translate.history`);
+* what of the messages the target can't take, or another model made (see `ccrouter.translate.messages.history`);
 * ``max_tokens`` beyond what is known of a model that is not Anthropic's own (see `ccrouter.translate.limits`), and
   the budget for thinking that no longer fits into it.
 
@@ -16,25 +16,24 @@ into a reply and to add a ping or an error to a stream.
 
 A reply of Anthropic's own is passed on frame by frame, in its own bytes. `StreamWatch` holds an unfinished frame
 back, so that whatever the router has to add stands between frames, and knows whether the stream came to its end.
-What other servers send is put right on its way (see `ccrouter.translate.messages_reply`).
+What other servers send is put right on its way (see `ccrouter.translate.messages.reply`).
 """
 
 from __future__ import annotations
 
 import json
-from urllib.parse import quote, urlsplit
 
 from ccrouter.errors import ApiError, TruncatedStream
+from ccrouter.providers.address import url
 from ccrouter.providers.provider import Preset, Provider, Target
-from ccrouter.translate import history, limits
+from ccrouter.translate import abilities, limits
 from ccrouter.translate.dialect import Endpoint, Outbound
+from ccrouter.translate.messages import history
 from ccrouter.wire import envelope, spans
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
-from ccrouter.wire.messages import MessagesRequest
+from ccrouter.wire.messages import ATTRIBUTION, MessagesRequest
 from ccrouter.wire.sse import Decoder, Frame
-
-ATTRIBUTION = "x-anthropic-billing-header:"
 
 #: The beta that comes with a Claude login; it goes where the login goes and nowhere else. Without it Anthropic
 #: refuses the login's bearer.
@@ -50,7 +49,7 @@ _PLAN = b"anthropic-ratelimit-"
 def render(request: MessagesRequest, target: Target, headers: Headers, query: str, endpoint: Endpoint) -> Outbound:
     """The request as ``target`` gets it. Raises ApiError for what it can't take and must not lose."""
     preset = target.provider.preset
-    refuse(request, target)
+    abilities.refuse(request, target)
     edits: list[spans.Edit] = []
     changes: list[str] = []
     doomed: list[int] = []
@@ -94,41 +93,6 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
 
 def _type_of(value: object) -> object:
     return value.get("type") if isinstance(value, dict) else None
-
-
-def refuse(request: MessagesRequest, target: Target) -> None:
-    """Raises ApiError when the request has a field that the target can't take and that must not get lost."""
-    for name in target.provider.preset.refuse_fields:
-        if name in request.fields:
-            raise ApiError(
-                400,
-                "invalid_request_error",
-                f"{name}: Extra inputs are not permitted ({target.provider.name} does not support {name})",
-            )
-
-
-def url(provider: Provider, path: str, query: str = "") -> str:
-    """An endpoint of a provider. Characters that a URL can't carry are escaped, others kept as they came."""
-    address = _joined(provider.base_url.rstrip("/"), path)
-    return f"{address}?{quote(query, safe=_QUERY)}" if query else address
-
-
-_QUERY = "!$&'()*+,;=:@/?%-._~[]"
-
-
-def _joined(base: str, path: str) -> str:
-    """``path`` below ``base``. What the one ends with and the other begins with is said once.
-
-    So it is with what stands further inside the path, if it is no single word: a vendor that has two roots for the
-    same endpoints, ``/api/coding/paas/v4`` and ``/api/paas/v4``, is reached at either.
-    """
-    parts = path.strip("/").split("/")
-    place = urlsplit(base).path
-    for length in range(len(parts), 0, -1):
-        for start in range(len(parts) - length + 1 if length > 1 else 1):
-            if place.endswith("/" + "/".join(parts[start : start + length])):
-                return "/".join([base, *parts[start + length :]])
-    return base + path
 
 
 def _budget(text: str, thinking: spans.Item, most: int) -> list[spans.Edit]:

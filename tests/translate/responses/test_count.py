@@ -10,7 +10,8 @@ from openai.types.responses import InputTokenCountParams
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
-from ccrouter.translate import responses_count, responses_request
+from ccrouter.translate.responses import count as responses_count
+from ccrouter.translate.responses import request as responses_request
 from ccrouter.wire.messages import MessagesRequest, read_request
 from tests.rig import provider, request
 

@@ -4,7 +4,7 @@ import pytest
 
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider, Target
-from ccrouter.translate.chat_failure import failure_in, words_of
+from ccrouter.translate.chat.failure import failure_in, words_of
 from ccrouter.translate.refusal import classify
 
 ANSWER = {"index": 0, "delta": {"content": "a"}}

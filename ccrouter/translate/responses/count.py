@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 
 from ccrouter.errors import ApiError
+from ccrouter.providers.address import url
 from ccrouter.providers.provider import Target
-from ccrouter.translate import lane, responses_request
-from ccrouter.translate.chat_messages import compact
 from ccrouter.translate.dialect import Endpoint, Outbound
+from ccrouter.translate.foreign import compact
+from ccrouter.translate.responses import request as responses_request
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
 
@@ -34,7 +35,7 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
     whole = responses_request.render(request, target, headers, query, "messages")
     asked = {name: value for name, value in json.loads(whole.body).items() if name in _TAKEN}
     return Outbound(
-        url=lane.url(target.provider, path),
+        url=url(target.provider, path),
         headers=[(name, b"application/json" if name == b"accept" else value) for name, value in whole.headers],
         body=compact(asked).encode(),
         changes=whole.changes,

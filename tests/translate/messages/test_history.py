@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
-from ccrouter.translate import history, lane, told
-from ccrouter.translate.history import NOTHING
+from ccrouter.translate import told
+from ccrouter.translate.messages import history, lane
+from ccrouter.translate.messages.history import NOTHING
 from ccrouter.translate.provenance import Origin, sign
 from ccrouter.wire import spans
 from ccrouter.wire.messages import read_request

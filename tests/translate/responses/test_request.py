@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Model
-from ccrouter.translate import responses_request
 from ccrouter.translate.provenance import Origin, sign
+from ccrouter.translate.responses import request as responses_request
 from ccrouter.wire import envelope
 from ccrouter.wire.fold import fold
 from tests import golden
@@ -33,7 +33,7 @@ from tests.translate.responses_wire import (
     whole,
 )
 
-CASES = sorted((Path(__file__).parent.parent / "cases" / "responses_request").glob("*.case"))
+CASES = sorted((Path(__file__).parent.parent.parent / "cases" / "responses_request").glob("*.case"))
 
 
 # Golden cases

@@ -13,7 +13,7 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.providers.quirks import Quirks
-from ccrouter.translate import chat_request
+from ccrouter.translate.chat import request as chat_request
 from ccrouter.translate.provenance import Origin, sign
 from ccrouter.wire.messages import read_request
 from tests.translate.dialogues import IMAGE, PDF, TOOLS, any_fields, dialogues, without_marks

@@ -39,7 +39,7 @@ from ccrouter.translate.conversation import read
 from ccrouter.translate.overflow import codes, facts
 from ccrouter.translate.provenance import Origin
 from ccrouter.translate.refusal import classify
-from ccrouter.translate.responses_items import Gathering, Item, Part, text_of
+from ccrouter.translate.responses.items import Gathering, Item, Part, text_of
 from ccrouter.translate.stops import StopCutter, stop_sequences
 from ccrouter.translate.tools import Names, client_id
 from ccrouter.wire import events

@@ -30,7 +30,7 @@ from tests.golden import Message
 from tests.recorded.scenarios import recordings
 from tests.strategies import cuts, mutated, spelled, streams
 
-CASES = sorted((Path(__file__).parent.parent / "cases" / "messages_reply").glob("*.case"))
+CASES = sorted((Path(__file__).parent.parent.parent / "cases" / "messages_reply").glob("*.case"))
 REQUEST: dict[str, Any] = {"model": "claude-sonnet-4-5", "messages": [{"role": "user", "content": "Hello"}]}
 RECORDED = [each.body for each in recordings() if each.wire == "messages" and each.streamed and each.status == 200]
 

@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-Text and reasoning (`ccrouter.translate.chat_reasoning`) are written as they come, through `Blocks`. Tool calls are
+Text and reasoning (`ccrouter.translate.chat.reasoning`) are written as they come, through `Blocks`. Tool calls are
 gathered and written at the end: in this wire ``content`` and ``tool_calls`` stand beside each other without an
 order, fragments of calls come in every way (see `ccrouter.translate.calls`), and what was written can't be taken
 back. That weighs most where a limit breaks a call off: it is left out now, but once begun it could be neither left
@@ -29,8 +29,8 @@ from ccrouter.providers.provider import Target
 from ccrouter.translate import provenance, stops, usage
 from ccrouter.translate.blocks import Blocks, wants_thinking
 from ccrouter.translate.calls import Call, Calls, arguments_of
-from ccrouter.translate.chat_failure import failure_in, words_of
-from ccrouter.translate.chat_reasoning import Payload, Reasoning, is_needed, is_thought, signature_of
+from ccrouter.translate.chat.failure import failure_in, words_of
+from ccrouter.translate.chat.reasoning import Payload, Reasoning, is_needed, is_thought, signature_of
 from ccrouter.translate.conversation import read
 from ccrouter.translate.provenance import Origin
 from ccrouter.translate.refusal import classify

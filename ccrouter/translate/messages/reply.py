@@ -8,7 +8,7 @@ correct stream only the message's id, its model's name and the signatures are ot
 the client merges turns whose ids are equal, and nothing tells whether a server will use one twice. The name is the
 one that the client asked for, or it leaves the message's thinking out of its next requests.
 
-`ccrouter.translate.messages_blocks` puts the blocks in order, `ccrouter.translate.messages_end` the counts and the
+`ccrouter.translate.messages.blocks` puts the blocks in order, `ccrouter.translate.messages.end` the counts and the
 reason. Here is the order of the whole: what comes in front of the message waits, since an error may follow; and
 from the first ``message_delta`` on everything waits for the end, as only then it is known if that was the last
 word. A message is whole when the backend said why it ends, or that it does with no block open.
@@ -26,9 +26,9 @@ from ccrouter.errors import ApiError, FrameError, TruncatedStream
 from ccrouter.providers.provider import Target
 from ccrouter.translate import stops, tokens
 from ccrouter.translate.dialect import Kept
-from ccrouter.translate.messages_block import Written
-from ccrouter.translate.messages_blocks import MessagesBlocks
-from ccrouter.translate.messages_end import End, message
+from ccrouter.translate.messages.block import Written
+from ccrouter.translate.messages.blocks import MessagesBlocks
+from ccrouter.translate.messages.end import End, message
 from ccrouter.translate.refusal import reword_event
 from ccrouter.wire import envelope, events
 from ccrouter.wire.events import Event

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Any
 
 from ccrouter.providers.provider import Target
-from ccrouter.translate.chat_messages import compact
+from ccrouter.translate.foreign import compact
 from ccrouter.translate.shown import Shapes, Shown, reminder
 from ccrouter.translate.tools import Ids, Names
 from ccrouter.translate.turns import Call, Conversation, Result, Text, Thinking, Turn

@@ -35,7 +35,7 @@ from ccrouter.providers.provider import Target
 from ccrouter.translate import provenance
 from ccrouter.translate.blocks import wants_thinking
 from ccrouter.translate.dialect import Kept
-from ccrouter.translate.messages_block import FIELDS, Block, Written, unquoted
+from ccrouter.translate.messages.block import FIELDS, Block, Written, unquoted
 from ccrouter.translate.provenance import Origin
 from ccrouter.translate.tools import client_id, is_plain
 from ccrouter.wire import events

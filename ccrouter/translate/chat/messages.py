@@ -14,13 +14,12 @@ and the one of the message itself; either may be missing
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks, Replay
+from ccrouter.translate.foreign import compact
 from ccrouter.translate.shown import Chunk, Shapes, Shown, reminder
 from ccrouter.translate.tools import Ids, Names
 from ccrouter.translate.turns import Call, Conversation, Result, Text, Thinking, Turn
@@ -207,17 +206,6 @@ class _Writer:
         if kind not in _REPLAYED[replay] or (kind in _SIGNED and origin.model != self._maker[1]):
             return None
         return origin.payload
-
-
-def compact(value: Any) -> str:
-    """JSON without spaces. Raises ApiError for what came as JSON and can't be said in it again."""
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    except ValueError:  # 1e999 is read as infinity
-        words = "a number in the request is beyond what JSON can say"
-    except RecursionError:
-        words = "the request is nested too deeply"
-    raise ApiError(400, "invalid_request_error", words)
 
 
 def _signature(signature: str) -> dict[str, Any]:

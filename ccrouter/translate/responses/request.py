@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ccrouter.errors import ApiError
+from ccrouter.providers.address import url
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
-from ccrouter.translate import conversation, foreign, lane, limits, responses_input, schema, stops, thinking
-from ccrouter.translate.chat_messages import compact
+from ccrouter.translate import abilities, conversation, foreign, limits, schema, stops, thinking
 from ccrouter.translate.dialect import Endpoint, Outbound
+from ccrouter.translate.foreign import compact
+from ccrouter.translate.responses import input as responses_input
 from ccrouter.translate.tools import Names
 from ccrouter.translate.turns import Conversation, ServerTool, Tool
 from ccrouter.wire.headers import Headers
@@ -38,10 +40,10 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
         raise ApiError(
             404, "not_found_error", f"{target.provider.name} has no such endpoint on its responses wire"
         )
-    lane.refuse(request, target)
+    abilities.refuse(request, target)
     body, changes = _body(request, target, headers)
     return Outbound(
-        url=lane.url(target.provider, preset.responses_path),
+        url=url(target.provider, preset.responses_path),
         headers=foreign.headers(headers, request.fields, preset),
         # Half a surrogate pair, which JSON can say and UTF-8 can't, becomes a question mark.
         body=compact(body).encode("utf-8", "replace"),

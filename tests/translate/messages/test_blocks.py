@@ -1,4 +1,4 @@
-"""The line of blocks: whose a delta is, and when a call may go. The rest is shown by tests/translate/test_messages_reply.py."""
+"""The line of blocks: whose a delta is, and when a call may go. The rest is shown by tests/translate/messages/test_reply.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ccrouter.errors import FrameError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.translate.dialect import Kept
-from ccrouter.translate.messages_blocks import MessagesBlocks
+from ccrouter.translate.messages.blocks import MessagesBlocks
 from ccrouter.wire import events
 from ccrouter.wire.events import Event
 from ccrouter.wire.messages import read_request

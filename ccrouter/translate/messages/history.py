@@ -5,8 +5,8 @@ for the results that answer its calls. So a longer conversation begins with the 
 that its target can take is the same object again: nothing of it is written anew.
 
 **Who is strict.** Anthropic, and models that a gateway passes on to it (``Preset.relays``). For them a history is
-mended as far as they would refuse it: see also `ccrouter.translate.history_calls`. Everybody else gets the blocks
-that are known to be taken (``Preset.blocks``), and the rest in words.
+mended as far as they would refuse it: see also `ccrouter.translate.messages.history_calls`. Everybody else gets
+the blocks that are known to be taken (``Preset.blocks``), and the rest in words.
 
 **Thinking** goes back to who made it. What a Messages backend that is not Anthropic signed travels in our
 signature with the payload ``{"f": "messages", "s": S}`` and becomes ``S`` again; without ``s`` there was no
@@ -27,7 +27,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ccrouter.providers.provider import Target
-from ccrouter.translate import history_calls, provenance, told
+from ccrouter.translate import provenance, told
+from ccrouter.translate.messages import history_calls
 from ccrouter.translate.turns import Document, Image, Shown
 from ccrouter.wire import spans
 

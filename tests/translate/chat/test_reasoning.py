@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.translate.chat_reasoning import Reasoning, is_needed, is_thought, signature_of
+from ccrouter.translate.chat.reasoning import Reasoning, is_needed, is_thought, signature_of
 
 
 def google(**said):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ccrouter.translate.messages_end import End, message
+from ccrouter.translate.messages.end import End, message
 
 
 def settled(*deltas: tuple[dict[str, Any], Any], **known: Any) -> dict[str, Any] | None:

@@ -9,8 +9,8 @@ from hypothesis import given
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.quirks import Quirks
+from tests.translate.chat.test_request import sent
 from tests.translate.dialogues import TOOLS, any_fields, dialogues
-from tests.translate.test_chat_request import sent
 
 pydantic = pytest.importorskip("pydantic")
 chat = pytest.importorskip("openai.types.chat.completion_create_params")

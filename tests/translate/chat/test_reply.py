@@ -13,7 +13,7 @@ from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Preset, Provider, Target
 from ccrouter.providers.quirks import Quirks
 from ccrouter.translate import provenance, tokens
-from ccrouter.translate.chat_reply import ChatReply
+from ccrouter.translate.chat.reply import ChatReply
 from ccrouter.translate.dialect import Bridge
 from ccrouter.wire.fold import fold
 from ccrouter.wire.messages import read_request
@@ -22,7 +22,7 @@ from tests import golden
 from tests.golden import Message
 from tests.strategies import cuts, mutated
 
-CASES = sorted((Path(__file__).parent.parent / "cases" / "chat_reply").glob("*.case"))
+CASES = sorted((Path(__file__).parent.parent.parent / "cases" / "chat_reply").glob("*.case"))
 
 
 def target(name="p", model="m", models=(), **quirks):

@@ -14,18 +14,18 @@ from ccrouter.errors import ApiError, TruncatedStream, WireError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.providers.secret import Literal
-from ccrouter.translate import lane
 from ccrouter.translate.dialect import Endpoint
+from ccrouter.translate.messages import lane
 from ccrouter.translate.refusal import is_refusal, reword
 from ccrouter.wire import envelope, events, spans
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import CREDENTIALS
-from ccrouter.wire.messages import read_request
+from ccrouter.wire.messages import ATTRIBUTION, read_request
 from tests import golden
 from tests.golden import Message
 from tests.strategies import cuts, json_keys, json_objects, json_values, mutated, spelled, streams
 
-CASES = sorted((Path(__file__).parent.parent / "cases" / "lane").glob("*.case"))
+CASES = sorted((Path(__file__).parent.parent.parent / "cases" / "lane").glob("*.case"))
 
 
 # Golden cases
@@ -171,7 +171,7 @@ def test_only_the_models_name_is_changed_where_the_target_has_another(body, mode
     assert outbound.changes == (f"model: {request.model} -> {model}",)
 
 
-NOTE = {"type": "text", "text": f"{lane.ATTRIBUTION} cc_version=2.1.329; cc_entrypoint=cli;"}
+NOTE = {"type": "text", "text": f"{ATTRIBUTION} cc_version=2.1.329; cc_entrypoint=cli;"}
 PROMPT = {"type": "text", "text": "You are…", "cache_control": {"type": "ephemeral"}}
 
 
@@ -188,7 +188,7 @@ def test_the_attribution_block_goes_where_it_is_understood_and_nowhere_else(pres
 
 @pytest.mark.parametrize(
     "system",
-    ["text", [], [PROMPT], [PROMPT, NOTE], [{"type": "image"}], [{"text": 5}], ["x"], None, {}, lane.ATTRIBUTION],
+    ["text", [], [PROMPT], [PROMPT, NOTE], [{"type": "image"}], [{"text": 5}], ["x"], None, {}, ATTRIBUTION],
 )
 def test_other_system_prompts_stay_as_they_are(system):
     body = json.dumps({"model": "m", "system": system}).encode()
@@ -225,26 +225,6 @@ def test_count_tokens_goes_to_its_own_path():
         render(b'{"model":"m"}', target("vllm"), endpoint="count_tokens").url
         == "http://127.0.0.1:8000/v1/messages/count_tokens"
     )
-
-
-@pytest.mark.parametrize(
-    ("query", "sent"),
-    [
-        ("", ""),
-        ("beta=true", "?beta=true"),
-        ("a=%20b&c=d+e&&=", "?a=%20b&c=d+e&&="),
-        ("a[0]=~!$'(),;:@/?-._*", "?a[0]=~!$'(),;:@/?-._*"),
-        ('a= "<é>#\\^`{|}', "?a=%20%22%3C%C3%A9%3E%23%5C%5E%60%7B%7C%7D"),
-    ],
-)
-def test_a_query_goes_on_as_far_as_a_url_can_carry_it(query, sent):
-    address = lane.url(target().provider, "/v1/messages", query)
-    assert address == f"https://api.anthropic.com/v1/messages{sent}"
-
-
-def test_a_base_url_may_end_in_a_slash():
-    provider = evolve(target().provider, base_url="http://127.0.0.1:1/x/")
-    assert lane.url(provider, "/v1/messages") == "http://127.0.0.1:1/x/v1/messages"
 
 
 names = st.sampled_from(
@@ -534,27 +514,3 @@ def test_more_than_a_model_can_say_is_not_asked_for_and_its_budget_fits():
 def test_a_limit_that_fits_and_those_of_anthropics_own_models_stay(fields, how):
     body, outbound = cut(fields, **how)
     assert (outbound.body, outbound.changes) == (body, ())
-
-
-@pytest.mark.parametrize(
-    ("base_url", "path", "address"),
-    [
-        ("https://x.example", "/v1/messages", "https://x.example/v1/messages"),
-        ("https://x.example/", "/v1/messages", "https://x.example/v1/messages"),
-        ("https://x.example/anthropic", "/anthropic/v1/messages", "https://x.example/anthropic/v1/messages"),
-        ("https://x.example/v1", "/v1/chat/completions", "https://x.example/v1/chat/completions"),
-        ("https://x.example/v1", "/chat/completions", "https://x.example/v1/chat/completions"),
-        ("https://x.example/v1/messages", "/v1/messages", "https://x.example/v1/messages"),
-        ("https://x.example/v1", "/anthropic/v1/messages", "https://x.example/v1/anthropic/v1/messages"),
-        ("https://anthropic", "/anthropic/v1/messages", "https://anthropic/anthropic/v1/messages"),
-        (
-            "https://api.z.ai/api/paas/v4",
-            "/api/coding/paas/v4/chat/completions",
-            "https://api.z.ai/api/paas/v4/chat/completions",
-        ),
-    ],
-)
-def test_what_a_base_url_ends_with_is_not_said_twice(base_url, path, address):
-    provider = Provider(name="x", preset=PRESETS["messages"], base_url=base_url)
-    assert lane.url(provider, path) == address
-    assert lane.url(provider, path, "beta=true") == f"{address}?beta=true"

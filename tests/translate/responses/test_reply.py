@@ -15,7 +15,7 @@ from ccrouter.providers.provider import Model
 from ccrouter.translate import conversation, tokens
 from ccrouter.translate.dialect import Bridge
 from ccrouter.translate.provenance import Origin, read, sign
-from ccrouter.translate.responses_reply import ResponsesReply
+from ccrouter.translate.responses.reply import ResponsesReply
 from ccrouter.translate.tools import Names
 from ccrouter.wire.fold import fold
 from tests import golden
@@ -38,7 +38,7 @@ from tests.translate.responses_wire import (
     whole,
 )
 
-CASES = sorted((Path(__file__).parent.parent / "cases" / "responses_reply").glob("*.case"))
+CASES = sorted((Path(__file__).parent.parent.parent / "cases" / "responses_reply").glob("*.case"))
 
 
 # Golden cases

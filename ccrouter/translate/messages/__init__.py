@@ -1,0 +1,7 @@
+"""The client's own format, to backends that speak it too.
+
+``lane``           a request goes on as the bytes that came, but for what its target can't take
+``history``        what of a conversation a target can take, as edits; ``history_calls`` its calls
+``reply``          another server's stream made strict; ``blocks`` its blocks in order, ``block`` one of them,
+                   ``end`` its counts and why it stops
+"""
