@@ -12,6 +12,7 @@ The dialects, siblings that leave each other alone:
 What they share, most of it tables:
 
 ``turns``          a conversation as the bridges see it; ``conversation`` reads it from a request
+``changes``        what is changed of a request, counted
 ``provenance``     ccrouter's own signature: who made a reasoning block, and what its maker needs back
 ``blocks``         writes the content blocks of a Messages stream
 ``foreign``        what requests have in common; ``told`` blocks in words; ``shown`` texts, images, files, cache

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from attrs import evolve
 
 from ccrouter.translate import provenance, told
+from ccrouter.translate.changes import Changes
 from ccrouter.translate.turns import (
     Call,
     Conversation,
@@ -44,7 +45,8 @@ class _Reader:
     """One reading: counts what it leaves out, and knows which ids of calls are taken."""
 
     def __init__(self) -> None:
-        self._changes: dict[str, int] = {}
+        self._changes = Changes()
+        self._note = self._changes.note
         self._ids: set[str] = set()
         self._seen: dict[str, int] = {}
         self._inline: list[Any] = []
@@ -58,13 +60,8 @@ class _Reader:
             turns=turns,
             tools=tools,
             server_tools=server_tools,
-            changes=tuple(
-                what if count == 1 else f"{what} ({count} times)" for what, count in self._changes.items()
-            ),
+            changes=self._changes.told(),
         )
-
-    def _note(self, what: str) -> None:
-        self._changes[what] = self._changes.get(what, 0) + 1
 
     # What stands outside the messages
 
@@ -224,6 +221,8 @@ class _Reader:
             each.reverse()  # so that the first is popped first
         results: dict[str, Result] = {}
         rest: list[Turn] = []
+        places = {own: place for place, own in enumerate(ids)}
+        reached = 0
         for turn in between:
             parts = []
             for part in turn.parts:
@@ -232,6 +231,9 @@ class _Reader:
                 elif waiting.get(part.call_id):
                     own = waiting[part.call_id].pop()
                     results[own] = evolve(part, call_id=own)
+                    if rest or parts or places[own] < reached:
+                        self._note("tool_result: not in its place behind the calls, moved")
+                    reached = max(reached, places[own])
                 else:
                     self._note("tool_result: a result without its call told as text")
                     parts += [Text(told.ORPHANED), *part.parts]

@@ -27,6 +27,7 @@ from attrs import frozen
 
 from ccrouter.providers.provider import Target
 from ccrouter.translate import told
+from ccrouter.translate.changes import Changes
 from ccrouter.translate.turns import Document, Image, Mark, Text
 
 Chunk: TypeAlias = dict[str, Any]
@@ -46,15 +47,15 @@ class Shapes:
 
 
 class Shown:
-    """Shows things to ``target``; what it can't be shown is added to ``left_out``, each kind once."""
+    """Shows things to ``target``; what it can't be shown, or not as what it is, is noted in ``changes``."""
 
-    def __init__(self, target: Target, shapes: Shapes, left_out: dict[str, None]) -> None:
+    def __init__(self, target: Target, shapes: Shapes, changes: Changes) -> None:
         quirks = target.provider.preset.quirks
         taken = _is_one_of(target.model, quirks.marked_models)
         self.marks = quirks.cache_marks if taken else "none"
         """How marks are written; where they are, texts must stay apart, marked or not."""
         self._shapes = shapes
-        self._left_out = left_out
+        self._note = changes.note
         self._files = quirks.files
         self._images = quirks.images and target.known.vision is not False
 
@@ -76,7 +77,7 @@ class Shown:
 
     def _image(self, image: Image) -> Chunk:
         if not self._images:
-            self._left_out["image: left out, the model takes only text"] = None
+            self._note("image: left out, the model takes only text")
             return self._shapes.text(told.UNSEEN)
         return self._shapes.image(
             image.url if image.url is not None else f"data:{image.media_type};base64,{image.data}"
@@ -84,12 +85,13 @@ class Shown:
 
     def _document(self, document: Document) -> Chunk:
         if document.text is not None:
+            self._note("document: told as text")
             return self._shapes.text(f"[document: {document.name}]\n{document.text}")
         if self._files and document.data is not None:
             return self._shapes.file(_ended(document), f"data:{document.media_type};base64,{document.data}")
         if self._files and document.url is not None and self._shapes.link is not None:
             return self._shapes.link(_ended(document), document.url)
-        self._left_out["document: left out, the backend takes no such file"] = None
+        self._note("document: left out, the backend takes no such file")
         return self._shapes.text(told.without_file(document))
 
     def _marked(self, chunk: Chunk, mark: Mark) -> Chunk:

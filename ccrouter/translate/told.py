@@ -51,15 +51,19 @@ def _said(kind: str, block: Mapping[str, Any], note: Note, inline: list[Any]) ->
         case "search_result":
             yield from _search_result(block, note)
         case "tool_reference":
+            note("tool_reference: told as text")
             yield Text(f"The tool {_tool_named(block)} is available from here on.")
         case "tool_addition":
             definition = _inside(block, "tool").get("definition")
             if isinstance(definition, Mapping):
                 inline.append(definition)
+            note("tool_addition: told as text")
             yield Text(f"The tool {_tool_named(_inside(block, 'tool'))} is available from here on.")
         case "tool_removal":
+            note("tool_removal: told as text")
             yield Text(f"The tool {_tool_named(_inside(block, 'tool'))} must not be called from here on.")
         case "compaction":
+            note("compaction: told as text")
             yield from words(block.get("content"))
         case "web_search_tool_result":
             note("web_search_tool_result: told as text")
@@ -115,6 +119,7 @@ def _search_result(block: Mapping[str, Any], note: Note) -> Iterator[Text]:
         if isinstance(each, Mapping) and isinstance(each.get("text"), str)
     ]
     head = [each for each in (block.get("title"), block.get("source")) if isinstance(each, str)]
+    note("search_result: told as text")
     yield from words("\n".join([*head, *texts]))
 
 

@@ -12,7 +12,9 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-from ccrouter.translate.turns import Call, Conversation
+from ccrouter.translate.changes import Changes
+from ccrouter.translate.told import Note
+from ccrouter.translate.turns import Call, Conversation, Tool
 
 #: What OpenAI's function names and ids of calls may look like; everybody else takes at least that.
 _PLAIN = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -43,6 +45,14 @@ class Names:
     def there(self, name: str) -> str:
         """At most 64 of the characters that every vendor takes."""
         return _fitting(name, "tool")
+
+    def of_tools(self, tools: Iterable[Tool]) -> tuple[str, ...]:
+        """What becomes of the names of tools that are offered, for people."""
+        changes = Changes()
+        for tool in tools:
+            if self.there(tool.name) != tool.name:
+                changes.note("tools: a name that was not plain replaced")
+        return changes.told()
 
     def back(self, name: str) -> str:
         """The client's name for what a backend calls ``name``; unchanged when nobody said it before."""
@@ -80,6 +90,14 @@ def client_id(call_id: str | None, message_id: str, index: int) -> str:
     told = call_id or ""
     mark = _digest(f"{message_id}\0{index}\0{told}").hex()[:12]
     return f"{_ODD.sub('_', told)[:40].strip('_-') or 'call'}_{mark}"
+
+
+def note_renamed(call: Call, name: str, call_id: str, note: Note) -> None:
+    """Note what of a call is another at the backend, in the words of the Messages lane."""
+    if call_id != call.id:  # one that an earlier call has too was given a mark that isn't plain
+        note("tool_use: an id that was taken or not plain replaced")
+    if name != call.name:
+        note("tool_use: a name that was not plain replaced")
 
 
 def is_plain(name: str) -> bool:

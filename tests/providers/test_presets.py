@@ -11,6 +11,7 @@ from ccrouter.providers.provider import Auth, Provider, Target
 from ccrouter.providers.provider import Listing as Shape
 from ccrouter.routing.names import is_claude
 from ccrouter.routing.values import KINDS, EnvName, ProviderName
+from ccrouter.translate.changes import Changes
 from ccrouter.translate.shown import Shown
 from tests.translate.test_shown import SHAPES
 
@@ -137,7 +138,7 @@ def test_the_presets_of_the_contract_are_there():
 def test_cache_marks_go_to_the_models_that_take_them(preset, model, marks):
     row = PRESETS[preset]
     target = Target(Provider(name=preset, preset=row, base_url="https://x.example"), model)
-    assert Shown(target, SHAPES, {}).marks == marks
+    assert Shown(target, SHAPES, Changes()).marks == marks
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -90,6 +90,25 @@ def test_results_come_first_in_the_order_of_the_calls():
     assert found[2:] == (Turn("system", (Text("note"),)), Turn("user", (Text("x"), Text("y"))))
 
 
+@pytest.mark.parametrize(
+    ("between", "moved"),
+    [
+        ([user(result("a"), result("b"), result("c"), text("x"))], 0),
+        ([user(result("a")), user(result("b"), text("x")), user(result("c"))], 1),
+        ([user(result("a"), result("c"), result("b"))], 1),
+        ([user(result("c"), result("a"), result("b"))], 2),
+        ([user(text("x"), result("a"), result("b"), result("c"))], 3),
+        ([{"role": "system", "content": "note"}, user(result("a"), result("b"), result("c"))], 3),
+        ([{"role": "system", "content": " "}, user(result("a"), result("b"), result("c"))], 0),
+    ],
+)
+def test_results_that_were_not_in_their_place_are_counted(between, moved):
+    found = read({"messages": [calls("a", "b", "c"), *between]})
+    times = f" ({moved} times)" if moved > 1 else ""
+    words = f"tool_result: not in its place behind the calls, moved{times}"
+    assert found.changes == ((words,) if moved else ())
+
+
 def test_a_call_without_a_result_gets_one_and_a_result_without_a_call_becomes_text():
     found = read({"messages": [calls("a"), user(result("b", content="B"), text("on"))]})
     assert found.turns[1].parts == (
@@ -230,7 +249,7 @@ def test_tools_are_those_that_the_client_runs_and_those_that_the_backend_does():
     ]
     assert found.server_tools == (ServerTool("web_search_20250305", "web_search", search),)
     assert found.turns[0].parts == (Text("The tool Inline is available from here on."),)
-    assert found.changes == ("tools: a tool without a name left out",)
+    assert found.changes == ("tool_addition: told as text", "tools: a tool without a name left out")
 
 
 CACHED = {"cache_control": {"type": "ephemeral"}}

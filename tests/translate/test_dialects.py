@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from ccrouter.errors import TruncatedStream
 from ccrouter.providers.presets import PRESETS
-from ccrouter.providers.provider import Target, Wire
+from ccrouter.providers.provider import Model, Target, Wire
 from ccrouter.translate.dialects import DIALECTS
 from ccrouter.wire.messages import read_request
 from tests.rig import provider, request
+from tests.translate.dialogues import IMAGE, PDF
 
 SPOKEN = [(name, wire) for name, row in PRESETS.items() for wire in get_args(Wire) if row.path(wire) is not None]
 
@@ -35,3 +36,61 @@ def test_a_request_is_put_to_every_preset_by_each_of_its_wires(name: str, wire: 
     stream = dialect.stream(wanted, target, "msg_1")
     with pytest.raises(TruncatedStream):
         stream.close()
+
+
+BRIDGES = [wire for wire, dialect in DIALECTS.items() if dialect.translates]
+
+#: Two of each kind of thing that changes on its way to a model that sees nothing.
+_CHANGING: list[dict[str, Any]] = [
+    {"role": "user", "content": [IMAGE, IMAGE, PDF, PDF]},
+    {
+        "role": "assistant",
+        "content": [
+            *[{"type": "thinking", "thinking": "t", "signature": "EqQB"}] * 2,
+            {"type": "tool_use", "id": "a.1", "name": "a.b", "input": {}},
+            {"type": "tool_use", "id": "a.2", "name": "a.b", "input": {}},
+            {"type": "tool_use", "id": "c", "name": "Bash", "input": {}},
+        ],
+    },
+    {
+        "role": "user",
+        "content": [
+            {"type": "tool_result", "tool_use_id": "c", "content": "C"},
+            {"type": "tool_result", "tool_use_id": "a.1", "content": "A", "is_error": True},
+            {"type": "tool_result", "tool_use_id": "a.2", "content": "B", "is_error": True},
+            *[{"type": "search_result", "title": "t", "source": "s", "content": []}] * 2,
+        ],
+    },
+    {"role": "system", "content": "one"},
+    {"role": "user", "content": "so"},
+    {"role": "system", "content": "two"},
+    {"role": "user", "content": "on"},
+]
+#: How often each kind is told of one such conversation, and of two in a row: all ids are taken then.
+_COUNTED = {
+    "tool_result: not in its place behind the calls, moved": (2, 4),
+    "search_result: told as text": (2, 4),
+    "image: left out, the model takes only text": (2, 4),
+    "document: left out, the backend takes no such file": (2, 4),
+    "thinking: of another model, left out": (2, 4),
+    "tool_use: an id that was taken or not plain replaced": (2, 5),
+    "tool_use: a name that was not plain replaced": (2, 4),
+    "tool_result: that it failed told as text": (2, 4),
+    "system: a later message told as the user's": (2, 4),
+    "tools: a name that was not plain replaced": (2, 2),
+}
+
+
+@pytest.mark.parametrize("wire", BRIDGES)
+@pytest.mark.parametrize("times", [1, 2])
+def test_every_bridge_counts_what_it_changes_in_the_same_words(wire: Wire, times: int) -> None:
+    target = Target(provider(wire, wire=wire, models=(Model("m", vision=False),)), "m")
+    names = ("a.b", "c.d", "Bash")
+    tools = [{"name": each, "input_schema": {"type": "object", "properties": {}}} for each in names]
+    body = request(model="m", messages=_CHANGING * times, tools=tools, max_tokens=100)
+
+    def changes() -> tuple[str, ...]:
+        return DIALECTS[wire].render(read_request(body), target, [], "", "messages").changes
+
+    assert set(changes()) == {f"{kind} ({counts[times - 1]} times)" for kind, counts in _COUNTED.items()}
+    assert changes() == changes()

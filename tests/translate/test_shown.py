@@ -8,6 +8,7 @@ from attrs import evolve
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.providers.quirks import Quirks
+from ccrouter.translate.changes import Changes
 from ccrouter.translate.shown import Shapes, Shown, reminder
 from ccrouter.translate.turns import Call, Document, Image, Mark, Text
 
@@ -22,16 +23,16 @@ LINKED = Document("application/pdf", "a", url="https://x/a.pdf")
 
 
 def show(*parts, quirks=None, shapes=SHAPES, model="m", marked=True, **known):
-    """The chunks, and what was left out."""
+    """The chunks, and what was changed for them."""
     row = evolve(PRESETS["chat"], quirks=quirks or Quirks())
     provider = Provider(name="there", preset=row, base_url="https://x.example", models=(Model(model, **known),))
-    left_out: dict[str, None] = {}
-    return Shown(Target(provider, model), shapes, left_out).chunks(parts, marked=marked), list(left_out)
+    changes = Changes()
+    return Shown(Target(provider, model), shapes, changes).chunks(parts, marked=marked), [*changes.told()]
 
 
 def test_a_model_is_shown_what_it_can_see():
     parts = (Text("t"), Image("image/png", "QQ=="), Image(None, url="https://x/i"), PDF, LINKED)
-    chunks, left_out = show(*parts, Call("1", "Bash", {}), quirks=Quirks(files=True))
+    chunks, changes = show(*parts, Call("1", "Bash", {}), quirks=Quirks(files=True))
     assert chunks == [
         {"text": "t"},
         {"image": "data:image/png;base64,QQ=="},
@@ -39,7 +40,7 @@ def test_a_model_is_shown_what_it_can_see():
         {"file": "a.pdf", "data": "data:application/pdf;base64,JV"},
         {"file": "a.pdf", "url": "https://x/a.pdf"},
     ]
-    assert left_out == []
+    assert changes == []
 
 
 @pytest.mark.parametrize(("name", "told"), [("a", "a.pdf"), ("A.PDF", "A.PDF"), ("b.pdf", "b.pdf")])
@@ -50,19 +51,21 @@ def test_the_name_of_a_pdf_says_that_it_is_one(name, told):
 def test_the_rest_leaves_its_place_in_words_and_a_file_its_address():
     image = Image("image/png", "QQ==")
     for quirks, known in ((Quirks(images=False), {}), (Quirks(), {"vision": False})):
-        chunks, left_out = show(image, image, PDF, LINKED, quirks=quirks, **known)
+        chunks, changes = show(image, image, PDF, LINKED, quirks=quirks, **known)
         assert all("omitted" in each["text"] for each in chunks)
         assert "https://x/a.pdf" in chunks[3]["text"]
-        assert left_out == [
-            "image: left out, the model takes only text",
-            "document: left out, the backend takes no such file",
+        assert changes == [
+            "image: left out, the model takes only text (2 times)",
+            "document: left out, the backend takes no such file (2 times)",
         ]
     chunks, _ = show(LINKED, quirks=Quirks(files=True), shapes=evolve(SHAPES, link=None))
     assert "https://x/a.pdf" in chunks[0]["text"]
 
 
 def test_a_document_of_text_is_text():
-    assert show(Document("text/plain", "n", text="words")) == ([{"text": "[document: n]\nwords"}], [])
+    chunks, changes = show(Document("text/plain", "n", text="words"))
+    assert chunks == [{"text": "[document: n]\nwords"}]
+    assert changes == ["document: told as text"]
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,10 @@ from typing import Any
 
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks, Replay
+from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
 from ccrouter.translate.foreign import compact
 from ccrouter.translate.shown import Chunk, Shapes, Shown, reminder
-from ccrouter.translate.tools import Ids, Names
+from ccrouter.translate.tools import Ids, Names, note_renamed
 from ccrouter.translate.turns import Call, Conversation, Result, Text, Thinking, Turn
 
 Message = dict[str, Any]
@@ -31,6 +32,8 @@ _NOTHING = "(no text)"
 
 #: Gemini wants a signature at the first call of each step; this one, of its documents, is for foreign history.
 _NO_SIGNATURE = "skip_thought_signature_validator"
+
+_NOT_TAKEN_BACK = "thinking: left out, nothing that this backend takes back"
 
 _FIELDS = frozenset({"reasoning_content", "reasoning"})
 #: Payloads that only the model understands that made them.
@@ -49,26 +52,26 @@ _REPLAYED: Mapping[Replay, frozenset[str]] = {
 def render(
     conversation: Conversation, target: Target, names: Names, *, also: str | None = None
 ) -> tuple[list[Message], list[str]]:
-    """The messages, and what was left out of them. ``also`` is said behind the client's own system prompt."""
+    """The messages, and what was changed for them. ``also`` is said behind the client's own system prompt."""
     writer = _Writer(target, names)
     writer.system([*conversation.system, *([Text(also)] if also else [])])
     for turn in conversation.turns:
         writer.turn(turn)
     writer.end()
-    return writer.messages, list(writer.left_out)
+    return writer.messages, list(writer.changes.told())
 
 
 class _Writer:
     def __init__(self, target: Target, names: Names) -> None:
         self.messages: list[Message] = []
-        self.left_out: dict[str, None] = {}
-        """What was left out, each kind once."""
+        self.changes = Changes()
+        self._note = self.changes.note
         self._quirks: Quirks = target.provider.preset.quirks
         self._maker = (target.provider.name, target.model)
         self._names = names
         self._ids = Ids(self._quirks.call_ids)
         link = _file if self._quirks.file_links else None
-        self._shown = Shown(target, Shapes(_text, _image, _file, link), self.left_out)
+        self._shown = Shown(target, Shapes(_text, _image, _file, link), self.changes)
         self._user: list[Chunk] = []
 
     def system(self, texts: list[Text]) -> None:
@@ -121,6 +124,8 @@ class _Writer:
     def _later_system(self, turn: Turn) -> None:
         texts = self._shown.chunks(part for part in turn.parts if isinstance(part, Text))
         if self._quirks.later_system == "user":
+            if texts:
+                self._note("system: a later message told as the user's")
             self._user += map(reminder, texts)
         elif texts:
             self._add(self._quirks.later_system, self._content(texts))
@@ -133,6 +138,7 @@ class _Writer:
         texts = [chunk for chunk in chunks if chunk["type"] == "text"]
         others = [chunk for chunk in chunks if chunk["type"] != "text"]
         if result.is_error:
+            self._note("tool_result: that it failed told as text")
             first = texts[0] if texts else _text("the tool failed")
             texts[:1] = [{**first, "text": f"[error] {first['text']}"}]
         call_id = self._ids.there(result.call_id)
@@ -141,6 +147,7 @@ class _Writer:
             self._add("tool", kept, tool_call_id=call_id)
             return []
         if others:
+            self._note("tool_result: an image or a file moved behind the results")
             texts.append(_text("(see the attachment in the next message)"))
         self._add("tool", self._content(texts, marked=marked), tool_call_id=call_id)
         return [_text(f"[attachment to the result of {call_id}]"), *others] if others else []
@@ -151,7 +158,7 @@ class _Writer:
         chunks = self._shown.chunks(turn.parts, marked=False)
         text = "\n\n".join(chunk["text"] for chunk in chunks if chunk["type"] == "text")
         if any(chunk["type"] != "text" for chunk in chunks):
-            self.left_out["assistant: an image or a file of its own left out"] = None
+            self._note("assistant: an image or a file of its own left out")
         calls = [part for part in turn.parts if isinstance(part, Call)]
         more = self._reasoning(turn)
         front = more.pop("content", [])
@@ -166,8 +173,10 @@ class _Writer:
         self._add("assistant", content, **more)
 
     def _call(self, call: Call, signature: str | None) -> dict[str, Any]:
-        function = {"name": self._names.there(call.name), "arguments": compact(call.input)}
-        found = {"id": self._ids.there(call.id), "type": "function", "function": function}
+        name, call_id = self._names.there(call.name), self._ids.there(call.id)
+        note_renamed(call, name, call_id, self._note)
+        function = {"name": name, "arguments": compact(call.input)}
+        found = {"id": call_id, "type": "function", "function": function}
         return found if signature is None else {**found, "extra_content": _signature(signature)}
 
     def _reasoning(self, turn: Turn) -> dict[str, Any]:
@@ -188,7 +197,8 @@ class _Writer:
                 case {"f": str(kind), "d": list(chunks)}:
                     found[kind] = found.get(kind, []) + chunks
                 case _:
-                    self.left_out["thinking: left out, nothing that this backend takes back"] = None
+                    own = part.origin is not None and part.origin.provider == self._maker[0]
+                    self._note(_NOT_TAKEN_BACK if own else ANOTHERS_THINKING)
         replay = self._quirks.replay
         if self._quirks.replay_always and replay in _FIELDS:
             found.setdefault(replay, "")

@@ -52,10 +52,10 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     changes += foreign.dropped(fields)
     names = Names(said)
     answer, also = _format(fields, quirks)
-    messages, left_out = chat_messages.render(said, target, names, also=also)
+    messages, told = chat_messages.render(said, target, names, also=also)
     if not messages:
         raise foreign.refused("messages: at least one message with content is required")
-    changes += left_out
+    changes += told
     body: dict[str, Any] = {"model": target.model, "messages": messages}
     body |= _tools(said.tools, fields, quirks, names, changes)
     body |= _limits(request, target, changes)
@@ -138,6 +138,7 @@ def _tools(
         said = "auto" if "auto" in quirks.tool_choices else None
     if not tools:
         return {}
+    changes += names.of_tools(tools)
     found: dict[str, Any] = {"tools": [_tool(tool, quirks, names) for tool in tools]}
     if said is not None:
         found["tool_choice"] = said

@@ -28,6 +28,7 @@ from typing import Any
 
 from ccrouter.providers.provider import Target
 from ccrouter.translate import provenance, told
+from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
 from ccrouter.translate.messages import history_calls
 from ccrouter.translate.turns import Document, Image, Shown
 from ccrouter.wire import spans
@@ -36,8 +37,6 @@ Block = dict[str, Any]
 
 #: What is left of a message when nothing of it can be shown; its place keeps the roles in turns.
 NOTHING = "(no text)"
-
-_ANOTHERS = "thinking: of another model, left out"
 
 #: How Anthropic's look that were seen, 2026-11: base64 of a message, of its base64, or of an envelope around it.
 _BEGINNINGS = ("E", "R", "C")
@@ -70,8 +69,7 @@ def settle(messages: Any, target: Target, *, thinks: bool = True) -> tuple[Any, 
     found = settling.messages(messages)
     if settling.strict:
         found = history_calls.answered(found, settling.note)
-    changes = [what if count == 1 else f"{what} ({count} times)" for what, count in settling.changes.items()]
-    return found, changes
+    return found, list(settling.changes.told())
 
 
 class _Settling:
@@ -80,16 +78,14 @@ class _Settling:
     def __init__(self, target: Target, thinks: bool) -> None:
         preset = target.provider.preset
         self.strict = preset.first_party or target.model.startswith(preset.relays)
-        self.changes: dict[str, int] = {}
+        self.changes = Changes()
+        self.note = self.changes.note
         self._maker = (target.provider.name, target.model)
         self._blocks = preset.blocks
         self._sees = target.known.vision is not False and (self._blocks is None or "image" in self._blocks)
         self._links = preset.image_links
         self._thinks_at_calls = preset.thinks_at_calls and thinks
         self._forged: frozenset[object] = frozenset()
-
-    def note(self, what: str) -> None:
-        self.changes[what] = self.changes.get(what, 0) + 1
 
     def messages(self, messages: list[Any]) -> list[Any]:
         found: list[Any] | None = None
@@ -184,7 +180,7 @@ class _Settling:
                     self.note("thinking: the target's own, its signature as the target made it")
                     bare = {key: value for key, value in block.items() if key != "signature"}
                     return [{**bare, "signature": rest["s"]} if isinstance(rest.get("s"), str) else bare]
-        self.note(_ANOTHERS)
+        self.note(ANOTHERS_THINKING)
         return []
 
     def _redacted(self, block: Block) -> list[Block] | None:

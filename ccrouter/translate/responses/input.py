@@ -18,9 +18,10 @@ from __future__ import annotations
 from typing import Any
 
 from ccrouter.providers.provider import Target
+from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
 from ccrouter.translate.foreign import compact
 from ccrouter.translate.shown import Shapes, Shown, reminder
-from ccrouter.translate.tools import Ids, Names
+from ccrouter.translate.tools import Ids, Names, note_renamed
 from ccrouter.translate.turns import Call, Conversation, Result, Text, Thinking, Turn
 
 Item = dict[str, Any]
@@ -29,7 +30,7 @@ _PART_TYPES = {"s": ("summary", "summary_text"), "r": ("content", "reasoning_tex
 
 
 def render(conversation: Conversation, target: Target, names: Names) -> tuple[str | None, list[Item], list[str]]:
-    """The instructions, the items, and what was left out of them.
+    """The instructions, the items, and what was changed for them.
 
     The system prompt is the instructions: every backend takes it there, ChatGPT's wants it there, and it stands in
     front of the prompt in either place. Only where cache marks are taken it is the first item, since instructions
@@ -41,21 +42,22 @@ def render(conversation: Conversation, target: Target, names: Names) -> tuple[st
             writer.assistant(turn)
         else:
             writer.told(turn)
-    items, left_out = writer.items, list(writer.left_out)
+    items, changes = writer.items, list(writer.changes.told())
     if not items or not writer.takes_marks:
-        return "\n\n".join(part.text for part in conversation.system), items, left_out
-    return None, [*writer.system(conversation.system), *items], left_out
+        return "\n\n".join(part.text for part in conversation.system), items, changes
+    return None, [*writer.system(conversation.system), *items], changes
 
 
 class _Writer:
     def __init__(self, target: Target, names: Names) -> None:
         self.items: list[Item] = []
-        self.left_out: dict[str, None] = {}
+        self.changes = Changes()
+        self._note = self.changes.note
         self._quirks = target.provider.preset.quirks
         self._maker = (target.provider.name, target.model)
         self._names = names
         self._ids = Ids(self._quirks.call_ids)
-        self._shown = Shown(target, Shapes(_text, _image, _file, _link), self.left_out)
+        self._shown = Shown(target, Shapes(_text, _image, _file, _link), self.changes)
 
     @property
     def takes_marks(self) -> bool:
@@ -79,9 +81,12 @@ class _Writer:
         if role == "system":
             role = self._quirks.later_system
             if role == "user":
+                if content:
+                    self._note("system: a later message told as the user's")
                 content = [reminder(part) for part in content]
             elif any(part["type"] != "input_text" for part in content):
                 role = "user"  # nobody else can show anything
+                self._note("system: a later message told as the user's")
         self._message(role, content)
 
     def _message(self, role: str, content: list[Item]) -> None:
@@ -91,6 +96,7 @@ class _Writer:
     def _result(self, result: Result) -> None:
         content = self._shown.chunks(result.parts)
         if result.is_error:
+            self._note("tool_result: that it failed told as text")
             content = [_text("[error]"), *content]
         output: Any = content
         if not self.takes_marks and all(part["type"] == "input_text" for part in content):
@@ -112,27 +118,25 @@ class _Writer:
                     case {"f": "phase", "p": str(phase)}:
                         pass
                     case _:
-                        self.left_out["thinking: that of another model left out"] = None
+                        self._note(ANOTHERS_THINKING)
                 continue
             self.items += waiting
             waiting = []
             if isinstance(part, Call):
+                name, call_id = self._names.there(part.name), self._ids.there(part.id)
+                note_renamed(part, name, call_id, self._note)
                 self.items.append(
-                    {
-                        "type": "function_call",
-                        "call_id": self._ids.there(part.id),
-                        "name": self._names.there(part.name),
-                        "arguments": compact(part.input),
-                    }
+                    {"type": "function_call", "call_id": call_id, "name": name, "arguments": compact(part.input)}
                 )
             elif isinstance(part, Text):
                 said = {"type": "message", "role": "assistant", "content": part.text}
                 self.items.append(said if phase is None else {**said, "phase": phase})
                 phase = None
             else:  # a model has no way to show anything itself
+                self._note("assistant: an image or a file of its own told as the user's")
                 self._message("user", self._shown.chunks([part]))
-        if waiting:
-            self.left_out["thinking: without anything that followed it left out"] = None
+        for _ in waiting:
+            self._note("thinking: without anything that followed it left out")
 
     def _own(self, thinking: Thinking) -> object:
         origin = thinking.origin

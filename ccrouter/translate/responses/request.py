@@ -58,10 +58,10 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     changes += said.changes
     changes += foreign.dropped(fields)
     names = Names(said)
-    instructions, items, left_out = responses_input.render(said, target, names)
+    instructions, items, told = responses_input.render(said, target, names)
     if not items:
         raise foreign.refused("messages: at least one message with content is required")
-    changes += left_out
+    changes += told
     body: dict[str, Any] = {
         "model": target.model,
         **({} if instructions is None else {"instructions": instructions}),
@@ -191,6 +191,7 @@ def _tools(
     if wanted == "required" and "required" not in taken:
         changes.append(f"tool_choice: {kind} -> auto, the backend forces no calls")
         wanted = "auto"
+    changes += names.of_tools(tools)
     found: dict[str, Any] = {"tools": [*(_tool(tool, quirks, names) for tool in tools), *searches]}
     if not found["tools"]:
         return found  # ChatGPT's backend wants the list to be there

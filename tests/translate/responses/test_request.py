@@ -241,7 +241,7 @@ def test_reasoning_goes_back_to_nobody_but_its_maker(provider, model):
     block = {"type": "thinking", "thinking": "", "signature": signature}
     body, changes = render(messages=[user(text("q")), assistant(block, text("a"))])
     assert "SECRET" not in json.dumps(body)
-    assert "thinking: that of another model left out" in changes
+    assert "thinking: of another model, left out" in changes
 
 
 def test_a_summary_that_is_not_what_was_cut_stays_in_one_piece():
