@@ -250,7 +250,7 @@ class _Exchange:
         )
         async with self.backends.dials[target.provider.preset.transport](call) as came:
             answer: Answer = came
-            if not (200 <= answer.status < 300 and _is_stream(answer.headers)):
+            if not (200 <= answer.status < 300 and _is_stream(answer.headers, dialect)):
                 whole = _redacted(await _whole(answer), grant)
                 if not (dialect.unroll and inbound.endpoint == "messages" and 200 <= whole.status < 300):
                     return whole
@@ -394,5 +394,5 @@ def _redacted(whole: Whole, grant: Grant) -> Whole:
     return evolve(whole, body=redact_bytes(whole.body, grant.headers))
 
 
-def _is_stream(headers: Headers) -> bool:
-    return (http.get(headers, b"content-type") or b"").strip().lower().startswith(b"text/event-stream")
+def _is_stream(headers: Headers, dialect: Dialect) -> bool:
+    return (http.get(headers, b"content-type") or b"").strip().lower().startswith(dialect.media_type)

@@ -8,7 +8,7 @@ lets every event pass the grammar on its way out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from attrs import field, frozen
 
@@ -19,9 +19,13 @@ from ccrouter.wire.events import Event
 from ccrouter.wire.grammar import ENDED, Grammar
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
-from ccrouter.wire.sse import Decoder, Frame
 
 Endpoint = Literal["messages", "count_tokens"]
+
+#: What the bytes of a stream are cut into: an event of SSE, a line of JSON.
+FrameT = TypeVar("FrameT")
+Frame_co = TypeVar("Frame_co", covariant=True)
+Frame_contra = TypeVar("Frame_contra", contravariant=True)
 
 
 @frozen(kw_only=True)
@@ -73,7 +77,19 @@ class Kept(NamedTuple):
     raw: bytes
 
 
-class Reply(Protocol):
+class Decoder(Protocol[Frame_co]):
+    """The framing of one stream. Pure; `feed` bytes as they come, then `close`."""
+
+    def feed(self, chunk: bytes) -> Sequence[Frame_co]:
+        """The frames that are whole now. Raises FrameError."""
+        ...
+
+    def close(self) -> Sequence[Frame_co]:
+        """What only the end of the bytes completes. Raises TruncatedStream inside a frame."""
+        ...
+
+
+class Reply(Protocol[Frame_contra]):
     """The meaning of one stream. Pure; `feed` frames in their order, then `close`.
 
     ``failure`` is what an ``error`` event told, with the status and headers that it would have had before one.
@@ -83,7 +99,7 @@ class Reply(Protocol):
     failure: ApiError | None
     notes: tuple[str, ...]
 
-    def feed(self, frame: Frame) -> Sequence[Event | Kept]:
+    def feed(self, frame: Frame_contra) -> Sequence[Event | Kept]:
         """The Messages events that follow from a frame. An ``error`` event is the last. Raises WireError."""
         ...
 
@@ -96,7 +112,8 @@ class Reply(Protocol):
 class Dialect:
     """How one wire is spoken.
 
-    ``stream`` makes the reader of one reply: (request, target, message id). ``translates``: what comes back is not
+    ``stream`` makes the reader of one reply: (request, target, message id). ``media_type``: what a reply is called
+    that is a stream of this wire. ``translates``: what comes back is not
     the backend's own reply. Then the backend is asked for a stream even when the client wants none, so that there
     is one way of reading it, and the events are folded; and none of its headers goes to the client.
 
@@ -107,15 +124,16 @@ class Dialect:
     render: Callable[[MessagesRequest, Target, Headers, str, Endpoint], Outbound]
     stream: Callable[[MessagesRequest, Target, str], Stream]
     translates: bool
+    media_type: bytes = b"text/event-stream"
     unroll: Callable[[bytes], bytes] | None = None
 
 
-class Bridge:
-    """A `Stream` over a `Reply`: frames in, Messages frames out, each event checked."""
+class Bridge(Generic[FrameT]):
+    """A `Stream` over a `Reply`: the backend's bytes in, Messages frames out, each event checked."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply[FrameT], decoder: Decoder[FrameT]) -> None:
         self._reply = reply
-        self._decoder = Decoder()
+        self._decoder = decoder
         self._grammar = Grammar()
         self._fault: WireError | None = None
         self.first: str | None = None

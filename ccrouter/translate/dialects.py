@@ -18,6 +18,7 @@ from ccrouter.translate.messages import lane
 from ccrouter.translate.messages.reply import MessagesReply
 from ccrouter.translate.responses import count as responses_count
 from ccrouter.translate.responses.reply import ResponsesReply
+from ccrouter.wire import sse
 from ccrouter.wire.messages import MessagesRequest
 
 
@@ -27,15 +28,15 @@ def _untouched(request: MessagesRequest, target: Target, message_id: str) -> Str
 
 
 def _messages(request: MessagesRequest, target: Target, message_id: str) -> Stream:
-    return Bridge(MessagesReply(request, target, message_id))
+    return Bridge(MessagesReply(request, target, message_id), sse.Decoder())
 
 
 def _chat(request: MessagesRequest, target: Target, message_id: str) -> Stream:
-    return Bridge(ChatReply(request, target, message_id))
+    return Bridge(ChatReply(request, target, message_id), sse.Decoder())
 
 
 def _responses(request: MessagesRequest, target: Target, message_id: str) -> Stream:
-    return Bridge(ResponsesReply(request, target, message_id))
+    return Bridge(ResponsesReply(request, target, message_id), sse.Decoder())
 
 
 DIALECTS: Mapping[Wire, Dialect] = MappingProxyType(

@@ -2,6 +2,7 @@
 
 ``headers``    lists of HTTP headers: look-ups, hop-by-hop ones
 ``sse``        server-sent events: bytes to frames that keep their bytes
+``ndjson``     newline-delimited JSON: bytes to lines
 ``spans``      a JSON text with the places of its members: edits that leave all other bytes as they are
 ``messages``   a Messages request as ccrouter looks at it
 ``events``     events of a Messages stream: makers, bytes

@@ -110,7 +110,7 @@ def encode(events, *, named=True):
 
 def bridge(chunks, *, asked=None, to=None, message_id="msg_1"):
     """What the client gets of a reply that comes in ``chunks``, and what is left to say at its end."""
-    stream = Bridge(ResponsesReply(asked or request(), to or target(), message_id))
+    stream = Bridge(ResponsesReply(asked or request(), to or target(), message_id), Decoder())
     running = b"".join([stream.feed(chunk) for chunk in chunks])
     return running, stream.close()
 

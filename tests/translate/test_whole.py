@@ -43,7 +43,7 @@ def request(**fields: Any) -> MessagesRequest:
 
 def events_of(body: bytes, reply: Reply) -> list[dict[str, Any]]:
     """The Messages events of a stream."""
-    bridge = Bridge(reply)
+    bridge = Bridge(reply, Decoder())
     return [json.loads(frame.data or b"") for frame in Decoder().feed(bridge.feed(body) + bridge.close())]
 
 
@@ -239,7 +239,7 @@ def test_a_whole_response_means_what_its_stream_means(items: list[Any], status: 
     streamed = [event for index, item in enumerate(items) for event in responses_wire.told(item, index)]
     listed = responses_wire.ended([], status, incomplete_details={"reason": "max_output_tokens"})
     expected = meaning(responses_wire.encode([*responses_wire.created(), *streamed, *listed]), responses())
-    bridge = Bridge(responses())
+    bridge = Bridge(responses(), Decoder())
     unrolled = unroll_response(json.dumps(end[0]["response"]).encode())
     out = b"".join(map(bridge.feed, data.draw(cuts(unrolled)))) + bridge.close()
     assert fold(json.loads(frame.data or b"") for frame in Decoder().feed(out)) == expected
@@ -411,7 +411,7 @@ _bodies = st.one_of(
 @given(_bodies.flatmap(mutated) | json_values.map(str.encode) | st.binary())
 def test_anything_else_raises_our_own_errors_only(body: bytes) -> None:
     for unroll, reply in ((unroll_completion, chat()), (unroll_response, responses())):
-        bridge = Bridge(reply)
+        bridge = Bridge(reply, Decoder())
         try:
             out = bridge.feed(unroll(body)) + bridge.close()
         except WireError as error:

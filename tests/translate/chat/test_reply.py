@@ -35,7 +35,7 @@ REQUEST = {"model": "claude-sonnet-4-5", "messages": [{"role": "user", "content"
 
 
 def bridge(to, request=None):
-    return Bridge(ChatReply(read_request(json.dumps(request or REQUEST).encode()), to, "msg_1"))
+    return Bridge(ChatReply(read_request(json.dumps(request or REQUEST).encode()), to, "msg_1"), Decoder())
 
 
 def answer(chunks, to, request=None):
@@ -513,7 +513,7 @@ def test_tags_in_the_text_are_text_where_reasoning_has_its_own_field():
 
 def notes(*chunks):
     reply = ChatReply(read_request(json.dumps(REQUEST).encode()), target(), "msg_1")
-    Bridge(reply).feed(spelled(*chunks))
+    Bridge(reply, Decoder()).feed(spelled(*chunks))
     return reply.notes
 
 

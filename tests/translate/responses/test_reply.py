@@ -18,6 +18,7 @@ from ccrouter.translate.provenance import Origin, read, sign
 from ccrouter.translate.responses.reply import ResponsesReply
 from ccrouter.translate.tools import Names
 from ccrouter.wire.fold import fold
+from ccrouter.wire.sse import Decoder
 from tests import golden
 from tests.golden import Message
 from tests.strategies import cuts, mutated
@@ -481,7 +482,7 @@ def test_reasoning_that_the_backend_dropped_is_noted():
 
     def notes(transformations):
         reply = ResponsesReply(request(), target(), "msg_1")
-        bridged = Bridge(reply)
+        bridged = Bridge(reply, Decoder())
         bridged.feed(encode(whole(message("hi"), input_transformations=transformations)))
         return reply.notes
 
