@@ -10,13 +10,16 @@ The packages, lowest layer first; each imports only those above it in this list 
 ``translate``         what a target gets of a request, and what the client gets of its reply; pure
 ``demo``              the mind of the built-in demo model; pure
 ``routing``           policy: configuration, model names, the plan of a request; pure
+``file_lock``         a lock between processes
 ``server``            the edge to the client: h11 over trio
 ``upstream``          the edge to the backends: connections, credentials, the demo model
-``observe``           log lines
+``observe``           log lines, and what happened to the last requests
 ``config_file``       the configuration's file, read again when it changes
-``pump``              one call to a backend, as parts down a channel
+``remembered``        what is remembered beside it: choices, sessions, budgets; a project's own file
+``attempt``           one call to one target, as parts down a channel
 ``count``             how many tokens a request has: the backend's word, else an estimate
 ``relay``             one request from its plan to its last byte, the only module with both ends in hand
+``dispatch``          from a request to its targets, and what is learned from how it went
 ``endpoints``         the routes of the port
 ``service``           one running router: configuration kept fresh, port, stop
 ``cli``               arguments, printing, exit codes; ``trio.run`` lives here only

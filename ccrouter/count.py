@@ -12,11 +12,13 @@ from typing import Any
 import trio
 from attrs import evolve
 
+from ccrouter.attempt.backends import Backends, Inbound
+from ccrouter.attempt.checks import LONG
+from ccrouter.attempt.pump import ask
 from ccrouter.errors import ApiError, UpstreamError
 from ccrouter.providers.provider import Target
-from ccrouter.pump import LONG, Backends, Inbound, ask
 from ccrouter.translate.messages import lane
-from ccrouter.translate.tokens import estimate
+from ccrouter.translate.tokens import of as estimate
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 
@@ -52,11 +54,11 @@ async def count(inbound: Inbound, target: Target, backends: Backends) -> tuple[H
 
 async def estimated(inbound: Inbound) -> tuple[Headers, bytes]:
     """An estimate, told as one in a header."""
-    fields = inbound.request.fields
-    if len(inbound.request.text) > LONG:
-        tokens = await trio.to_thread.run_sync(estimate, fields)
+    request = inbound.request
+    if len(request.text) > LONG:
+        tokens = await trio.to_thread.run_sync(estimate, request)
     else:
-        tokens = estimate(fields)
+        tokens = estimate(request)
     return [*_JSON, (b"x-ccrouter-estimate", b"1")], _body(tokens)
 
 

@@ -24,16 +24,17 @@ from typing import Any, Protocol, TypeVar
 import trio
 
 import ccrouter
+from ccrouter.attempt.backends import Backends, Inbound
 from ccrouter.count import count, estimated
+from ccrouter.dispatch import Chosen, Dispatcher, placed
 from ccrouter.errors import ApiError, CcrouterError, ClientGone, FrameError
 from ccrouter.observe.log import Done
 from ccrouter.observe.mistake import described, leaves
 from ccrouter.providers.provider import Model, Target
-from ccrouter.pump import Backends, Inbound
 from ccrouter.relay import Pacing, relay
 from ccrouter.routing.credentials import ClientCredentials, of_client
-from ccrouter.routing.names import Directory, discovery_id, resolve
-from ccrouter.routing.plan import Outcome, Plan
+from ccrouter.routing.names import Directory, discovery_id
+from ccrouter.routing.plan import Outcome
 from ccrouter.server.connection import Client, Request
 from ccrouter.server.gate import Gate
 from ccrouter.translate.dialect import Endpoint
@@ -61,6 +62,7 @@ class Router(Protocol):
     backends: Backends
     lists: ModelLists
     ending: trio.Event
+    dispatch: Dispatcher
 
     def log(self, line: str, /) -> None:
         """Say one line to whoever reads along."""
@@ -70,8 +72,8 @@ class Router(Protocol):
         """The providers of this moment, configuration changes included."""
         ...
 
-    def pacing(self) -> Pacing:
-        """How patient streams are."""
+    async def looked(self) -> None:
+        """Wait until somebody has looked around for what there is, which takes under a second."""
         ...
 
     def status(self) -> dict[str, Any]:
@@ -155,15 +157,22 @@ class Endpoints:
         inbound = await self._read(request, client, "messages", request_id)
         outcome = Outcome(result="failed")
         target: Target | None = None
+        chosen: Chosen | None = None
         try:
-            directory = await router.directory()
-            targets = resolve(inbound.request.model, directory, client_login=bool(inbound.credentials))
-            plan = Plan(await router.backends.facts.inform(targets, inbound.credentials))
-            target, outcome = await relay(inbound, client, plan, router.backends, router.pacing(), router.ending)
+            await router.looked()
+            chosen = await router.dispatch.choose(inbound)
+            sent = placed(inbound, chosen)
+            pacing = Pacing.of(chosen.in_force.config.server)
+            target, outcome = await relay(sent, client, chosen.plan, router.backends, pacing, router.ending)
         except ApiError as error:
             outcome = Outcome(result="failed", failure=error)
+            if chosen is None:
+                router.dispatch.refused(inbound, error)
             raise
         finally:
+            if chosen is not None:
+                target = target or next((each.target for each in chosen.plan.tries), None)
+                router.dispatch.settle(inbound, chosen, target, outcome)
             router.log(
                 Done(
                     request_id=request_id,
@@ -203,11 +212,11 @@ class Endpoints:
 
     async def _counted(self, inbound: Inbound) -> tuple[Headers, bytes]:
         try:
-            directory = await self._router.directory()
-            target = resolve(inbound.request.model, directory, client_login=bool(inbound.credentials))[0]
+            await self._router.looked()
+            chosen = await self._router.dispatch.choose(inbound)
         except ApiError:
             return await estimated(inbound)
-        return await count(inbound, target, self._router.backends)
+        return await count(inbound, chosen.plan.targets[0], self._router.backends)
 
     async def _models(self, request: Request, client: Client, request_id: str) -> None:
         await client.body()

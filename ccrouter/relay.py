@@ -2,11 +2,11 @@
 
 Theory of operation
 -------------------
-`relay` tries the plan's targets in turn. An attempt is one nursery: `pump` sends the backend's reply down a
-channel without a buffer, so that the backend is read no faster than the client is written; the attempt itself
-writes. Between the client and the first bytes stands the commit point: before it a failure has a status of
-its own or goes to the next target, after it it is an ``error`` event in the stream. While the backend is
-quiet, the client gets pings.
+`relay` does what the plan says next: it tries a target, or waits for a moment. An attempt is one nursery: `pump`
+sends the backend's reply down a channel without a buffer, so that the backend is read no faster than the client is
+written; the attempt itself writes. Between the client and the first bytes stands the commit point: before it a
+failure has a status of its own or goes to the next target, after it it is an ``error`` event in the stream. While
+the backend is quiet, the client gets pings.
 
 Two more tasks end an attempt: one waits for the client to hang up and cancels it, which closes the backend's
 connection; one waits for the router to be stopped and sends that down the channel as a failure.
@@ -15,15 +15,22 @@ connection; one waits for the router to be stopped and sends that down the chann
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Literal
 
 import trio
 from attrs import evolve, frozen
 
+from ccrouter.attempt.backends import Backends, Inbound
+from ccrouter.attempt.parts import End, Failed, Head, Part, Piece, Whole
+from ccrouter.attempt.pump import pump
+from ccrouter.attempt.whole import STREAM_HEADERS
 from ccrouter.errors import ApiError, ClientGone, UpstreamBroken, UpstreamError
 from ccrouter.providers.provider import Target
-from ccrouter.pump import STREAM_HEADERS, Backends, End, Failed, Head, Inbound, Part, Piece, Whole, pump
-from ccrouter.routing.plan import Outcome, Plan, Refusal, api_error
+from ccrouter.routing.config import Server
+from ccrouter.routing.failure import Refusal
+from ccrouter.routing.plan import Outcome, Plan, Wait, api_error
 from ccrouter.server.connection import Client
 from ccrouter.translate import tokens
 from ccrouter.translate.messages import lane
@@ -44,6 +51,11 @@ class Pacing:
     ping: float
     commit_after: float
 
+    @classmethod
+    def of(cls, server: Server) -> Pacing:
+        """As a configuration has it."""
+        return cls(ping=server.ping, commit_after=server.commit_after)
+
 
 async def relay(
     inbound: Inbound, client: Client, plan: Plan, backends: Backends, pacing: Pacing, ending: trio.Event
@@ -54,17 +66,48 @@ async def relay(
     """
     target: Target | None = None
     outcome = Outcome(result="failed")
-    while following := plan.next_target():
-        target = following
+    while (following := plan.following(trio.current_time())) is not None:
+        if isinstance(following, Wait):
+            if (ended := await _pause(following.seconds, client, ending)) is not None:
+                return target, ended
+            continue
+        [target] = await backends.facts.inform([following], inbound.credentials)
         attempt = _Attempt(inbound, client, target, pacing, more=plan.more)
         outcome = await attempt.run(backends, ending)
-        plan.record(outcome)
+        plan.record(outcome, trio.current_time())
     if outcome.result == "failed":
         verdict = plan.verdict()
         if isinstance(verdict, ApiError):
             raise verdict
-        await client.respond(verdict.status, attempt.identified(verdict.headers), verdict.body)
+        await client.respond(verdict.status, identified(verdict.headers, inbound), verdict.body)
+        outcome = evolve(outcome, failure=verdict)
     return target, outcome
+
+
+async def _pause(seconds: float, client: Client, ending: trio.Event) -> Outcome | None:
+    """Sit out a pause before the next try. The outcome, if the request is over before."""
+    found: list[Outcome] = []
+
+    async def watch(wait: Callable[[], Awaitable[None]], outcome: Outcome) -> None:
+        await wait()
+        found.append(outcome)
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch, client.hang_up, Outcome(result="hung_up"))
+        nursery.start_soon(watch, ending.wait, Outcome(result="failed", failure=STOPPING))
+        await trio.sleep(seconds)
+        nursery.cancel_scope.cancel()
+    if found and found[0].failure is STOPPING:
+        raise STOPPING
+    return found[0] if found else None
+
+
+def identified(headers: Headers, inbound: Inbound) -> Headers:
+    """With a ``request-id``: the backend's own where it gave one."""
+    if http.get(headers, b"request-id") is not None:
+        return headers
+    return [*headers, (b"request-id", inbound.request_id.encode())]
 
 
 class _Attempt:
@@ -139,9 +182,10 @@ class _Attempt:
                     await self._client.send(data)
                 case Head():
                     self._changes = part.changes
-                case End(failure, notes):
+                case End(failure, notes, usage):
                     await self._client.finish()
-                    return Outcome(result="done" if failure is None else "broken", failure=failure, notes=notes)
+                    result: Literal["done", "broken"] = "done" if failure is None else "broken"
+                    return Outcome(result=result, failure=failure, notes=notes, usage=usage)
                 case Failed(error):
                     return await self._break(error)
                 case Whole() if is_refusal(part.status, part.headers, part.body):
@@ -169,15 +213,13 @@ class _Attempt:
         if is_refusal(whole.status, whole.headers, whole.body):
             return Outcome(result="failed", failure=self._refusal(whole))
         headers = lane.reply_headers(whole.headers, self._target.provider.preset, decoded=False)
-        await self._client.respond(whole.status, self.identified(headers), whole.body)
-        return Outcome(result="done", notes=whole.notes)
+        await self._client.respond(whole.status, identified(headers, self._inbound), whole.body)
+        return Outcome(result="done", notes=whole.notes, usage=whole.usage)
 
     def _refusal(self, whole: Whole) -> Refusal:
         provider = self._target.provider
-        fields = self._inbound.request.fields
-        error = reword(
-            self._target, whole.status, whole.headers, whole.body, count=lambda: tokens.estimate(fields)
-        )
+        request = self._inbound.request
+        error = reword(self._target, whole.status, whole.headers, whole.body, count=lambda: tokens.of(request))
         if error is None:
             headers = lane.reply_headers(whole.headers, provider.preset, decoded=False)
             return Refusal(whole.status, headers, whole.body)
@@ -187,13 +229,7 @@ class _Attempt:
         return Refusal(error.status, [(b"content-type", b"application/json"), *advice], body, said)
 
     def _stream_head(self, head: Head | None) -> Headers:
-        return self.identified(STREAM_HEADERS if head is None else head.headers)
-
-    def identified(self, headers: Headers) -> Headers:
-        """With a ``request-id``: the backend's own where it gave one."""
-        if http.get(headers, b"request-id") is not None:
-            return headers
-        return [*headers, (b"request-id", self._inbound.request_id.encode())]
+        return identified(STREAM_HEADERS if head is None else head.headers, self._inbound)
 
 
 async def _await_stop(ending: trio.Event, send: trio.MemorySendChannel[Part]) -> None:

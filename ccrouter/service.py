@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,19 @@ import trio
 from attrs import evolve, frozen
 
 import ccrouter
-from ccrouter.config_file import ConfigFile, choose
+from ccrouter.attempt.backends import Backends
+from ccrouter.config_file import ConfigFile, choose, home
+from ccrouter.dispatch import Dispatcher
 from ccrouter.endpoints import Endpoints, describe
 from ccrouter.errors import StartError
 from ccrouter.observe.log import Log, silent
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Auth
-from ccrouter.pump import Backends
-from ccrouter.relay import Pacing
+from ccrouter.remembered import place
+from ccrouter.remembered.choice import ChoiceFile
+from ccrouter.remembered.notebook import Notebook
+from ccrouter.remembered.project import ProjectFiles
+from ccrouter.routing.caller import Caller
 from ccrouter.routing.config import Config
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.routing.directory import DEMO, build, preset_provider
@@ -49,6 +55,9 @@ LOOK_AGAIN = 15.0
 
 #: Put together, what was found and listed is used for this long without being put together again, in seconds.
 _SETTLED = 1.0
+
+#: How many configurations are kept put together: profiles times projects.
+_MOST_SETTLED = 64
 
 
 @frozen(kw_only=True)
@@ -146,6 +155,7 @@ async def serve(
                 options.log(f"warning: {warning}")
             background.start_soon(service.look)
             background.start_soon(service.facts.keep_fresh)
+            background.start_soon(service.notebook.keep, time.time)
             task_status.started(running)
             await serve_port(
                 listeners,
@@ -157,6 +167,8 @@ async def serve(
                 drain_seconds=lambda: file.current().server.drain,
             )
             background.cancel_scope.cancel()
+            with trio.CancelScope(shield=True), trio.move_on_after(1):
+                await service.notebook.write(time.time())
     finally:
         for listener in listeners:
             await trio.aclose_forcefully(listener)
@@ -192,7 +204,7 @@ class _Service:
         self._look_due = 0.0
         self._looking = False
         self._told = ""
-        self._settled: tuple[Config, float, Directory] | None = None
+        self._settled: dict[Any, tuple[Config, float, Directory]] = {}
         self._http = http
         self.log = options.log
         self.url = ""
@@ -205,6 +217,19 @@ class _Service:
         self.lists = ModelLists(dials, credentials)
         self.facts = Facts(self.lists)
         self.backends = Backends(dials=dials, credentials=credentials, facts=self.facts)
+        folder = place.find(environ, platform)
+        self.notebook = Notebook(folder)
+        self.notebook.open(time.time())
+        self.dispatch = Dispatcher(
+            config=self._config,
+            build=self._built,
+            backends=self.backends,
+            notebook=self.notebook,
+            choice=ChoiceFile(folder),
+            # Of other machines' clients the directories are not here.
+            projects=ProjectFiles() if is_loopback(host) else None,
+            home=str(home(environ)),
+        )
 
     def _config(self) -> Config:
         config = self._file.current()
@@ -216,24 +241,34 @@ class _Service:
                 self.log(f"the last good configuration stays in force: {self._problem}")
         return config
 
-    def pacing(self) -> Pacing:
-        """How patient streams are, by the configuration of this moment."""
-        server = self._file.current().server
-        return Pacing(ping=server.ping, commit_after=server.commit_after)
-
-    async def directory(self) -> Directory:
-        """The providers of this moment. Waits for the first look around, which takes under a second."""
-        config = self._config()
-        now = trio.current_time()
+    async def looked(self) -> None:
+        """Wait for the first look around, which takes under a second; see to it that there is another in time."""
         if not self._looked.is_set():
             with trio.move_on_after(PROBE + 0.3):
                 await self._looked.wait()
-        elif now > self._look_due and not self._looking:
+        elif trio.current_time() > self._look_due and not self._looking:
             self._background.start_soon(self.look)
-        if self._settled is not None and self._settled[0] is config and now < self._settled[1]:
-            return self._settled[2]
+
+    async def directory(self) -> Directory:
+        """The providers of this moment, by the profile that is in force for everybody."""
+        await self.looked()
+        holds, _ = self.dispatch.in_force(Caller())
+        return self._built(holds.config)
+
+    def _built(self, config: Config) -> Directory:
+        """The directory of a configuration, made anew `_SETTLED` so often.
+
+        What profiles and projects make of a file are configurations of their own, equal from request to request.
+        """
+        now = trio.current_time()
+        key = (id(config.providers), config.default, config.off, tuple(config.aliases.items()))
+        known = self._settled.get(key)
+        if known is not None and known[0].providers is config.providers and now < known[1]:
+            return known[2]
         directory = self._build(config)
-        self._settled = (config, now + _SETTLED, directory)
+        if len(self._settled) >= _MOST_SETTLED:
+            self._settled.clear()
+        self._settled[key] = (config, now + _SETTLED, directory)
         return directory
 
     def _build(self, config: Config) -> Directory:
@@ -274,7 +309,7 @@ class _Service:
             self._looking = False
         self._running = frozenset(found)
         self._look_due = trio.current_time() + LOOK_AGAIN
-        self._settled = None
+        self._settled.clear()
         self._looked.set()
         self._tell(self._build(config))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import h11
@@ -16,11 +17,14 @@ import trio
 from attrs import define, evolve, field, frozen
 from trio.testing import memory_stream_pair
 
+from ccrouter.attempt.backends import Backends
+from ccrouter.dispatch import Dispatcher
 from ccrouter.endpoints import Endpoints
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider
-from ccrouter.pump import Backends
-from ccrouter.relay import Pacing
+from ccrouter.remembered.choice import ChoiceFile
+from ccrouter.remembered.notebook import Notebook
+from ccrouter.routing.config import Config
 from ccrouter.routing.names import Directory
 from ccrouter.server.connection import Limits, serve_connection
 from ccrouter.server.gate import Gate
@@ -124,7 +128,8 @@ class Rig:
     environ: Mapping[str, str] = field(
         factory=lambda: {"HOME": "/nonexistent", "ANTHROPIC_API_KEY": "sk-router-key"}
     )
-    pace: Pacing = field(factory=lambda: Pacing(ping=15.0, commit_after=15.0))
+    config: Config = field(factory=Config)
+    """What there is beside providers, aliases and default, which stand above."""
     gate: Gate = field(factory=lambda: Gate(host="127.0.0.1"))
     token: str = TOKEN
     ending: trio.Event = field(factory=trio.Event)
@@ -133,6 +138,7 @@ class Rig:
     """Whether a mistake of ccrouter's own is what the test is about; in all others it is a failure."""
     backends: Backends = field(init=False)
     lists: ModelLists = field(init=False)
+    dispatch: Dispatcher = field(init=False)
     questions: ScriptedDial = field(factory=lambda: ScriptedDial([Script(status=404)]))
     """Who is asked what the models can do. By itself it knows nothing, so that ``dial`` has requests alone."""
 
@@ -142,21 +148,35 @@ class Rig:
         facts = Facts(ModelLists({"http": self.questions, "demo": self.questions}, credentials))
         self.backends = Backends(dials=dials, credentials=credentials, facts=facts)
         self.lists = ModelLists(dials, credentials)
+        nowhere = Path("/nonexistent/ccrouter")
+        self.dispatch = Dispatcher(
+            config=lambda: self.config,
+            build=self.built,
+            backends=self.backends,
+            notebook=Notebook(nowhere),
+            choice=ChoiceFile(nowhere),
+            projects=None,
+            home="/home/user",
+        )
 
     def log(self, line: str) -> None:
         self.lines.append(line)
         assert self.makes_mistakes or not line.startswith("a mistake in ccrouter"), line
 
-    async def directory(self) -> Directory:
-        return Directory(
-            providers=self.providers,
-            addressable=self.providers,
-            aliases=self.aliases,
-            default=self.default,
-        )
+    async def looked(self) -> None:
+        await trio.lowlevel.checkpoint()
 
-    def pacing(self) -> Pacing:
-        return self.pace
+    async def directory(self) -> Directory:
+        return self.built(self.config)
+
+    def built(self, config: Config) -> Directory:
+        providers = {name: each for name, each in self.providers.items() if name not in config.off}
+        return Directory(
+            providers=providers,
+            addressable=providers,
+            aliases={**self.aliases, **config.aliases},
+            default=config.default or self.default,
+        )
 
     def status(self) -> dict[str, Any]:
         return {}

@@ -10,10 +10,10 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
+from ccrouter.attempt.backends import Inbound
 from ccrouter.count import COUNT_WITHIN, count, estimated
 from ccrouter.errors import ConnectFailed
 from ccrouter.providers.provider import Target
-from ccrouter.pump import Inbound
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.translate.tokens import estimate
 from ccrouter.wire.messages import read_request

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import trio
-from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, lockstep_stream_pair
@@ -19,7 +18,7 @@ from trio.testing import MockClock, lockstep_stream_pair
 from ccrouter.errors import ConnectFailed, UpstreamBroken, UpstreamTimeout
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Timeouts
-from ccrouter.relay import Pacing
+from ccrouter.routing.config import Config, Server
 from ccrouter.wire import events
 from ccrouter.wire.fold import fold
 from tests.rig import JSON, SSE, Script, Sleep, Step, event_types, message, provider, request, rig, talk
@@ -710,8 +709,11 @@ async def test_a_field_that_only_anthropic_can_serve_is_refused_by_name() -> Non
     assert not it.dial.calls
 
 
+SLOW = Config(server=Server(ping=1.0, commit_after=3.0))
+
+
 async def test_pacing_follows_the_configuration(autojump_clock: MockClock) -> None:
-    it = rig(Script(before=[Sleep(5)], body=message()), pace=Pacing(ping=1.0, commit_after=3.0))
+    it = rig(Script(before=[Sleep(5)], body=message()), config=SLOW)
     async with talk(it) as client:
         await client.send(request())
         assert event_types(await client.reply())[:3] == ["ping"] * 3
@@ -726,4 +728,3 @@ async def test_two_requests_on_one_connection_are_apart() -> None:
             await client.send(request())
             assert await client.reply() == expected
     assert it.dial.opened == it.dial.closed == 3
-    assert evolve(it.pace) == it.pace

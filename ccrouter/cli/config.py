@@ -22,10 +22,12 @@ from ccrouter.errors import ConfigError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Timeouts
 from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal, Secret
-from ccrouter.routing.config import Config
+from ccrouter.routing.config import Config, Profile
 from ccrouter.routing.load import examine
-from ccrouter.routing.schema import ModelTable, json_schema, keys
+from ccrouter.routing.rules import Rule
+from ccrouter.routing.schema import json_schema, keys
 from ccrouter.routing.spelling import spell_duration, spell_path
+from ccrouter.routing.tables import ModelTable
 
 #: What ``init`` writes. A line that begins with ``#`` and no space is configuration, switched off.
 STARTER = """\
@@ -205,17 +207,65 @@ def shown(config: Config) -> dict[str, Any]:
         "commit_after": spell_duration(config.server.commit_after),
         "max_connections": config.server.max_connections,
         "timeouts": _timeouts(config.server.timeouts),
+        "tries": config.server.tries,
+        "patience": spell_duration(config.server.patience),
     }
     tree = {
         "default": config.default,
         "server": _given(server),
         "providers": {name: _provider(each) for name, each in config.providers.items()},
-        "aliases": {
-            alias: list(targets) if len(targets) > 1 else targets[0] for alias, targets in config.aliases.items()
-        },
+        "aliases": {alias: _names(targets) for alias, targets in config.aliases.items()},
+        "routes": [rule_shown(each) for each in config.routes],
+        "subagent": _names(config.subagent),
+        "classifier": _names(config.classifier),
+        "profile": config.profile,
+        "profiles": {name: _profile(each) for name, each in config.profiles.items()},
+        "slots": config.slots,
+        "explain": asdict(config.explain),
         "demo": {"pace": spell_duration(config.demo.pace)},
     }
     return _given(tree)
+
+
+def _names(names: tuple[str, ...]) -> str | list[str] | None:
+    return (list(names) if len(names) > 1 else names[0]) if names else None
+
+
+def _profile(profile: Profile) -> dict[str, Any]:
+    return _given(
+        {
+            "default": profile.default,
+            "subagent": _names(profile.subagent),
+            "classifier": _names(profile.classifier),
+            "aliases": {alias: _names(targets) for alias, targets in profile.aliases.items()},
+            "routes": [rule_shown(each) for each in profile.routes],
+            "providers": dict.fromkeys(sorted(profile.off), False),
+        }
+    )
+
+
+def rule_shown(rule: Rule) -> dict[str, Any]:
+    """A rule as its table in the file."""
+    when = rule.when
+    conditions = {
+        "class": _names(when.classes),
+        "agent": _names(when.agent),
+        "model": _names(when.model),
+        "tokens_over": when.tokens_over,
+        "tokens_under": when.tokens_under,
+        "has": _names(when.has),
+        "server_tool": _names(when.server_tool),
+        "effort": when.effort,
+        "headers": dict(when.headers) or None,
+        "project": _names(when.project),
+        "hours": None
+        if when.hours is None
+        else "-".join(f"{each // 60:02}:{each % 60:02}" for each in when.hours),
+        "days": _names(when.days),
+        "profile": _names(when.profile),
+        "quota_over": dict(when.quota_over) or None,
+    }
+    return {"name": rule.name, "when": _given(conditions), "use": _names(rule.use)}
 
 
 def _given(table: dict[str, Any]) -> dict[str, Any]:
@@ -232,12 +282,16 @@ def _provider(provider: Provider) -> dict[str, Any]:
             "models": [_model(each) for each in provider.models],
             "headers": {name: _secret(value) for name, value in provider.headers},
             "timeouts": _timeouts(provider.timeouts),
+            "max_concurrent": provider.max_concurrent,
+            "budget": _given(asdict(provider.budget)) or None,
         }
     )
 
 
 def _model(model: Model) -> str | dict[str, Any]:
     table = _given({name: getattr(model, name) for name in keys(ModelTable)})
+    if model.price is not None:
+        table["price"] = _given(asdict(model.price))
     return model.id if len(table) == 1 else table
 
 
@@ -266,9 +320,9 @@ def as_toml(tree: Mapping[str, Any]) -> str:
     """TOML of a configuration's tables: ``[headers]`` for its tables and providers, the rest in line."""
     lines = [f"{_key(key)} = {_value(value)}" for key, value in tree.items() if not isinstance(value, dict)]
     for name, table in tree.items():
-        if name == "providers":
-            for provider, settings in table.items():
-                lines += _table((name, provider), settings)
+        if name in {"providers", "profiles"}:
+            for each, settings in table.items():
+                lines += _table((name, each), settings)
         elif isinstance(table, dict):
             lines += _table((name,), table)
     return "\n".join(lines).lstrip("\n") + "\n"

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from attrs import frozen
 
 from ccrouter.providers.provider import Target
-from ccrouter.routing.plan import Outcome, Refusal
+from ccrouter.routing.failure import Refusal
+from ccrouter.routing.plan import Outcome
 
 #: Takes one line without its end.
 Log = Callable[[str], None]

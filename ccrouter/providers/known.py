@@ -15,7 +15,7 @@ from attrs import evolve
 
 from ccrouter.providers.provider import Model, Provider, Source
 
-_FACTS = ("name", "window", "vision", "max_output", "tools", "thinking", "loaded")
+_FACTS = ("name", "window", "vision", "max_output", "tools", "thinking", "loaded", "price")
 
 _gpt5 = partial(Model, window=400_000, max_output=128_000, vision=True, tools=True, thinking=True)
 _glm5 = partial(Model, max_output=131_072, vision=False, tools=True, thinking=True)

@@ -69,6 +69,7 @@ OPENAI_FORMAT = (
         title="ChatGPT subscription (Codex login)",
         base_url="https://chatgpt.com/backend-api/codex",
         auth="codex",
+        plan="codex",
         log_in="the Codex login was refused: run `codex login`",
         wire="responses",
         messages_path=None,

@@ -50,6 +50,7 @@ _ROWS = (
         name="anthropic",
         title="Anthropic",
         base_url="https://api.anthropic.com",
+        plan="unified",
         auth="client",
         key_env=("ANTHROPIC_API_KEY",),
         key_required=True,

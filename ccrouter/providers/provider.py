@@ -28,6 +28,9 @@ Overflow = Literal["tells", "truncates", "fails"]
 #: Where a fact about a model comes from, best first: a guess is from the model's name alone.
 Source = Literal["configuration", "backend", "table", "guess"]
 
+#: In whose headers a backend says how much of the user's plan is used up (`ccrouter.routing.quota`).
+PlanHeaders = Literal["none", "unified", "codex"]
+
 #: The wire that a backend is spoken to in.
 Wire = Literal["messages", "chat", "responses"]
 
@@ -79,6 +82,7 @@ class Preset:
     probe: bool = False
     """Looked for on its default port without being configured."""
     facts: FactsFrom = "none"
+    plan: PlanHeaders = "none"
     overflow: Overflow = "tells"
     widen: str = ""
     """How a model gets a larger window there, where it was loaded with a smaller one than its own; a clause."""
@@ -130,6 +134,29 @@ class Timeouts:
 
 
 @frozen
+class Price:
+    """US dollars for a million tokens; what a cache costs is as the prompt where it isn't known."""
+
+    input: float
+    output: float
+    cache_read: float | None = None
+    cache_write: float | None = None
+
+
+@frozen
+class Budget:
+    """What a provider may use up; None: without end. A day and a month are those of this machine's calendar."""
+
+    tokens_per_day: int | None = None
+    tokens_per_month: int | None = None
+    dollars_per_day: float | None = None
+    dollars_per_month: float | None = None
+
+    def __bool__(self) -> bool:
+        return self != Budget()
+
+
+@frozen
 class Model:
     """One model of a provider: its name, and what is known of it. None: not known. Sizes are in tokens."""
 
@@ -146,6 +173,7 @@ class Model:
     """The window that it is loaded with at this moment, where a server loads models with windows of its choice."""
     local: bool | None = None
     """Whether it runs on this machine."""
+    price: Price | None = None
     sources: Mapping[str, Source] = field(factory=dict, eq=False, repr=False)
     """Where the facts come from, by their names; only of a model that was put together from several."""
 
@@ -169,6 +197,9 @@ class Provider:
     headers: tuple[tuple[str, Secret], ...] = ()
     models: tuple[Model, ...] = ()
     timeouts: Timeouts = field(factory=Timeouts)
+    max_concurrent: int | None = None
+    """How many requests it gets at one time; further ones wait."""
+    budget: Budget = field(factory=Budget)
     configured: bool = False
     """Named in the configuration, not found by itself."""
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from attrs import field, frozen
 
 from ccrouter.providers.provider import Provider, Timeouts
 from ccrouter.providers.secret import Secret
+from ccrouter.routing.rules import Rule
 
 DEFAULT_PORT = 11436
+
+#: Which of the client's own names are given to other models: none; the one for a model of the user's choice; also
+#: those of the two larger Claude models. That of the smallest never is: it serves the safety checks.
+Slots = Literal["none", "conservative", "aggressive"]
 
 
 @frozen(kw_only=True)
@@ -28,6 +35,30 @@ class Server:
     event."""
     max_connections: int = 512
     timeouts: Timeouts = field(factory=Timeouts)
+    tries: int = 5
+    """How often one request is tried in all, before anything of a reply came."""
+    patience: float = 120.0
+    """No further try begins when a request has taken this long. The client itself gives up after 300 s."""
+
+
+@frozen(kw_only=True)
+class Explain:
+    """The ``[explain]`` table: what is remembered of the last requests, in memory only."""
+
+    keep: int = 200
+    prompts: bool = False
+
+
+@frozen(kw_only=True)
+class Profile:
+    """A ``[profiles.NAME]`` table: what differs while it is in force. ``off`` are providers switched off."""
+
+    default: str | None = None
+    subagent: tuple[str, ...] = ()
+    classifier: tuple[str, ...] = ()
+    aliases: dict[str, tuple[str, ...]] = field(factory=dict)
+    routes: tuple[Rule, ...] = ()
+    off: frozenset[str] = frozenset()
 
 
 @frozen(kw_only=True)
@@ -46,4 +77,16 @@ class Config:
     providers: dict[str, Provider] = field(factory=dict)
     aliases: dict[str, tuple[str, ...]] = field(factory=dict)
     """Short name -> model names in fallback order."""
+    routes: tuple[Rule, ...] = ()
+    """The first that fits decides."""
+    subagent: tuple[str, ...] = ()
+    """The models for subagents that no rule speaks of; empty: as they ask."""
+    classifier: tuple[str, ...] = ()
+    """The same for the client's safety checks."""
+    off: frozenset[str] = frozenset()
+    """Providers that are switched off, by the profile in force."""
+    profile: str | None = None
+    profiles: dict[str, Profile] = field(factory=dict)
+    slots: Slots = "none"
+    explain: Explain = field(factory=Explain)
     demo: Demo = field(factory=Demo)

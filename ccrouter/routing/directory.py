@@ -1,8 +1,9 @@
 """Which providers there are at one moment: the configured ones, and those that were found. Pure.
 
-Without any configuration a router still finds what its user has: logins of other programs on this machine, keys
-of the presets in the environment, and local servers on their default ports. What is found never takes the place of
-what is configured. The demo model stands in only when there is nothing else.
+Without any configuration a router still finds what its user has: logins of other programs on this machine, keys of
+the presets in the environment, and local servers on their default ports. What is found never takes the place of
+what is configured, nor is it there when the profile in force switches it off. The demo model stands in only when
+there is nothing else.
 """
 
 from __future__ import annotations
@@ -36,19 +37,22 @@ def build(
     ``logins``: those of other programs on this machine, as presets name them. ``environ``: names of variables that
     are set. ``running``: presets whose server answered on its default port.
     """
-    addressable = dict(config.providers)
+    configured = {name: each for name, each in config.providers.items() if name not in config.off}
+    addressable = dict(configured)
     found: dict[str, Provider] = {}
     for preset in presets.values():
         provider = preset_provider(preset, config.server.timeouts)
-        if provider is None or preset.name in config.providers:
+        if provider is None or preset.name in config.providers or preset.name in config.off:
             continue
         addressable[preset.name] = provider
         has_key = any(name in environ for name in preset.key_env) and preset.key_required
         if has_key or preset.name in running or preset.auth in logins:
             found[preset.name] = provider
-    providers = config.providers | found
+    providers = configured | found
     if not providers:
-        providers = {DEMO: addressable[DEMO]}
+        demo = preset_provider(presets[DEMO], config.server.timeouts)
+        providers = {} if demo is None else {DEMO: demo}
+        addressable |= providers
     return Directory(
         providers=providers,
         addressable=addressable,

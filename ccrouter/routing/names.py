@@ -3,7 +3,8 @@
 The rules, first match wins (the contract with users, "Model names"):
 
 1. a discovery id is decoded: ``anthropic-via-ollama:qwen3:8b`` is ``ollama:qwen3:8b``;
-2. an alias of the configuration, which may name several models in fallback order;
+2. an alias of the configuration, which may name several models in fallback order; ``haiku`` and its like are
+   aliases of every model of that family;
 3. ``PROVIDER:MODEL``, the longest provider name first; ``PROVIDER,MODEL`` and ``PROVIDER/MODEL`` too;
 4. a Claude name goes to the provider for Claude models, when there is one;
 5. a model that exactly one provider lists;
@@ -14,7 +15,7 @@ The rules, first match wins (the contract with users, "Model names"):
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from attrs import field, frozen
 
@@ -26,6 +27,7 @@ from ccrouter.providers.provider import Provider, Target
 DISCOVERY_PREFIX = "anthropic-via-"
 
 _SEPARATORS = (":", ",", "/")
+_FAMILIES = ("opus", "sonnet", "haiku", "fable")
 _CLAUDE_WORDS = frozenset({"opus", "sonnet", "haiku", "fable", "best", "default", "opusplan"})
 _LONG_CONTEXT = "[1m]"
 
@@ -78,6 +80,27 @@ def resolve(name: str, directory: Directory, *, client_login: bool = False) -> t
     return tuple(targets)
 
 
+def is_plain(name: str, directory: Directory) -> bool:
+    """Whether what a name means depends on what there is just now: nobody explains it, no provider is named."""
+    if name.startswith(DISCOVERY_PREFIX) or _split(name, directory):
+        return False
+    if alias_of(name, directory.aliases) is not None:
+        return False
+    return not (is_claude(name) and directory.claude is not None)
+
+
+def alias_of(name: str, aliases: Container[str]) -> str | None:
+    """The alias that a name means, if it means one.
+
+    An alias by the name of one of Claude's families (``haiku``) stands for every model of it: the client says
+    ``claude-haiku-5-5`` where its user says ``haiku``.
+    """
+    short = name.removesuffix(_LONG_CONTEXT)
+    family = next((each for each in _FAMILIES if f"-{each}-" in f"{short}-"), None)
+    candidates = (name, short, family if short.startswith("claude-") else None)
+    return next((each for each in candidates if each is not None and each in aliases), None)
+
+
 def _unalias(name: str, aliases: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """Aliases may name aliases; a loop ends at the name that closes it."""
     found: dict[str, None] = {}
@@ -88,7 +111,7 @@ def _unalias(name: str, aliases: Mapping[str, tuple[str, ...]]) -> tuple[str, ..
         if done:
             unfolding[each] = False
             continue
-        short = each if each in aliases else each.removesuffix(_LONG_CONTEXT)
+        short = alias_of(each, aliases) or each
         if not aliases.get(short) or unfolding.get(short):
             found.setdefault(each)
         elif short not in unfolding:
@@ -155,5 +178,5 @@ def _split(name: str, directory: Directory) -> tuple[Provider, str] | None:
 
 
 def _fit(provider: Provider, model: str) -> Target:
-    """``[1m]`` is a word between the user and the client; no backend knows it."""
-    return Target(provider, model.removesuffix(_LONG_CONTEXT) if provider.preset.first_party else model)
+    """``[1m]`` is a word between the user and the client, which sends it along at times; no backend knows it."""
+    return Target(provider, model.removesuffix(_LONG_CONTEXT))

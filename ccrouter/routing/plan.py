@@ -1,32 +1,39 @@
-"""The plan of one request: which target is tried next, and what the client hears when none is left. Pure.
+"""The plan of one request: who is tried next, and what the client hears when nobody is left. Pure.
 
-A target may be given up for the next one only as long as the client has seen nothing of a reply (before the
-commit point), and only when the backend is at fault. What the request itself got wrong stays wrong elsewhere.
+Theory of operation
+-------------------
+A plan has its targets in the order in which they are wanted, and is asked `following` again and again: a target to
+try now, a `Wait` to sit out first, or None when it is at its end. After each try it is told how that went.
+
+* A target is given up for the next one only as long as the client has seen nothing of a reply (before the commit
+  point), and only for a failure that may be another's luck (`failure.TREATMENTS`).
+* Passed over, at no cost, is who rests after failures (`health`), who has used up its budget, and who is known not
+  to have what just failed: after an overflow only a larger window helps.
+* Nobody is refused for the sake of health: when all rest, the first of them is tried all the same.
+* Where no other target is left, the last one is tried once more if that may help; and before any other, if it
+  says itself that it wants but a moment.
+* All that is bounded by a number of tries and by time, well inside the client's own patience.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Literal
 
 from attrs import define, field, frozen
 
 from ccrouter.errors import ApiError, UpstreamError, UpstreamTimeout
 from ccrouter.providers.provider import Target
-from ccrouter.wire.headers import Headers
+from ccrouter.routing.failure import TREATMENTS, Failure, Kind, Refusal, kind_of, rest_of
+from ccrouter.routing.health import Health
+from ccrouter.wire import envelope
+from ccrouter.wire import headers as http
 
-#: Refusals that speak of the backend, not of the request: unknown model there, timeout, conflict, rate limit.
-_ELSEWHERE = frozenset({404, 408, 409, 429})
+#: A backend that wants to be left alone for longer is not waited for, in seconds: the client waits, and shows it.
+SHORT = 2.0
 
-
-@frozen
-class Refusal:
-    """A backend's reply that is no success, whole; goes to the client as it is unless it must be reworded."""
-
-    status: int
-    headers: Headers = field(repr=False)
-    body: bytes = field(repr=False)
-    original: str = field(default="", repr=False)
-    """The backend's own words for the log, where ``body`` has others; without credentials."""
+_TOO_LONG = re.compile(r"prompt is too long: (\d+) tokens > \d+ maximum")
 
 
 @frozen(kw_only=True)
@@ -36,61 +43,215 @@ class Outcome:
     ``done``: the reply is whole. ``failed``: nothing of it reached the client; ``failure`` says why.
     ``broken``: it failed after the commit point; the client was told in the stream. ``hung_up``: the client
     went away. ``ended``: the router was stopped. ``notes`` are for the log: what the client can't be told;
-    ``changes`` were made to the request.
+    ``changes`` were made to the request. ``usage`` is what the reply says of its tokens.
     """
 
     result: Literal["done", "failed", "broken", "hung_up", "ended"]
-    failure: Refusal | ApiError | UpstreamError | None = None
+    failure: Failure | None = None
     notes: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+    usage: dict[str, int] = field(factory=dict)
 
 
-@define
+@frozen
+class Wait:
+    """Nobody is to be tried for so many seconds."""
+
+    seconds: float
+
+
+@frozen(kw_only=True)
+class Try:
+    """One try, for who wants to know. Times are in seconds since the plan began."""
+
+    target: Target
+    began: float
+    ended: float
+    outcome: Outcome
+
+
+@frozen(kw_only=True)
+class Passed:
+    """A target that was passed over, and why, as a clause."""
+
+    target: Target
+    why: str
+
+
+@frozen(kw_only=True)
+class Patience:
+    """How much one request may cost before anything of a reply came. ``seconds``: no try begins later."""
+
+    tries: int = 5
+    seconds: float = 120.0
+
+
+def _no_objection(_: Target) -> ApiError | None:
+    return None
+
+
+@define(eq=False)
 class Plan:
-    """Targets in the order in which they are tried."""
+    """See above. ``began`` and every ``now`` are seconds of one clock.
+
+    ``budget`` says for a target whether its provider's budget is used up, as the refusal that the client would
+    get.
+    """
 
     targets: tuple[Target, ...]
-    _next: int = 0
-    _last: Outcome | None = None
-    _last_target: Target | None = None
+    health: Health = field(factory=Health)
+    patience: Patience = field(factory=Patience)
+    began: float = 0.0
+    budget: Callable[[Target], ApiError | None] = _no_objection
+    tries: list[Try] = field(factory=list, init=False)
+    passed: list[Passed] = field(factory=list, init=False)
+    _left: list[Target] = field(init=False)
+    _trying: tuple[Target, float] | None = field(default=None, init=False)
+    _waited: bool = field(default=False, init=False)
+    _refused: ApiError | None = field(default=None, init=False)
 
-    def next_target(self) -> Target | None:
-        """The target to try now, or None when no further one should be."""
-        if self._last is not None and not _goes_on(self._last):
+    def __attrs_post_init__(self) -> None:
+        self._left = list(self.targets)
+
+    def following(self, now: float) -> Target | Wait | None:
+        """What to do now."""
+        if self.tries and (self.tries[-1].outcome.result != "failed" or not self._may_go_on(now)):
             return None
-        if self._next >= len(self.targets):
-            return None
-        self._last_target = self.targets[self._next]
-        self._next += 1
-        return self._last_target
+        again = self._again(now) if self.tries and _kind(self.tries[-1]) == "rate_limit" else None
+        target = again or self._next(now) or self._again(now)
+        if target is None or isinstance(target, Wait):
+            return target
+        self._trying = (target, now)
+        self._waited = False
+        self.health.begin(target, now)
+        return target
 
     @property
     def more(self) -> bool:
-        """Whether another target stands behind the present one."""
-        return self._next < len(self.targets)
+        """Whether another try may follow the present one."""
+        return len(self.tries) + 1 < self.patience.tries and bool(self._left)
 
-    def record(self, outcome: Outcome) -> None:
-        """Take note of how the attempt at the last target went."""
-        self._last = outcome
+    def record(self, outcome: Outcome, now: float) -> None:
+        """Take note of how the present try went."""
+        if self._trying is None:
+            raise ValueError("nothing is being tried")
+        target, began = self._trying
+        self._trying = None
+        self.tries.append(Try(target=target, began=began - self.began, ended=now - self.began, outcome=outcome))
+        match outcome:
+            case Outcome(result="done") | Outcome(result="ended"):
+                self.health.well(target)
+            case Outcome(result="failed", failure=failure) if failure is not None:
+                self.health.failed(target, failure, now)
+            case _:  # it answered, whatever came of that
+                self.health.gave_up(target)
 
     def verdict(self) -> Refusal | ApiError:
-        """What the client is told when the plan is at its end without a reply."""
-        if self._last is None or self._last_target is None:
+        """What the client is told when the plan is at its end without a reply: the most useful of all failures."""
+        failures = [each for each in self.tries if each.outcome.failure is not None]
+        if not failures:
+            if self._refused is not None:
+                return self._refused
             raise ValueError("nothing was tried")
-        failure = self._last.failure
+        best = max(failures, key=lambda each: TREATMENTS[_kind(each)].rank)  # of equals the first, the one wanted
+        failure = best.outcome.failure
         if isinstance(failure, Refusal | ApiError):
             return failure
-        return api_error(failure, self._last_target)
+        return api_error(failure, best.target)
+
+    def _may_go_on(self, now: float) -> bool:
+        if len(self.tries) >= self.patience.tries or now - self.began >= self.patience.seconds:
+            return False
+        return TREATMENTS[_kind(self.tries[-1])].elsewhere
+
+    def _next(self, now: float) -> Target | None:
+        """The first of those left that has a chance; for the first try, the first that may be tried at all."""
+        resting: list[Target] = []
+        while self._left:
+            target = self._left.pop(0)
+            if (refusal := self.budget(target)) is not None:
+                self._refused = self._refused or refusal
+                self._pass(target, refusal.message)
+            elif (why := self._hopeless(target)) is not None:
+                self._pass(target, why)
+            elif (down := self.health.down(target, now)) is not None:
+                resting.append(target)
+                self._pass(target, f"left alone for {down.seconds:.3g} s more after failures ({down.why})")
+            else:
+                return target
+        if self.tries or not resting:
+            return None
+        self._left = resting[1:]
+        return resting[0]
+
+    def _pass(self, target: Target, why: str) -> None:
+        self.passed.append(Passed(target=target, why=why))
+
+    def _hopeless(self, target: Target) -> str | None:
+        """Why a target can't do better than those that were tried, as far as that is known."""
+        for each in self.tries:
+            match _kind(each):
+                case "overflow":
+                    room, needed = target.known.room, _needed(each)
+                    if room is None and target.provider.preset.overflow != "tells":
+                        return "its window is not known, and it would cut the prompt in silence"
+                    if room is not None and needed is not None and room < needed:
+                        return f"its window of {room} tokens is no larger"
+                case "capability" if target.known.tools is False:
+                    return "it can't call tools either"
+                case _:
+                    pass
+        return None
+
+    def _again(self, now: float) -> Target | Wait | None:
+        """The last target once more, where that may help; after a pause."""
+        if not self.tries or self.tries[-1].outcome.result != "failed":
+            return None
+        last = self.tries[-1]
+        treatment = TREATMENTS[_kind(last)]
+        failure = last.outcome.failure
+        if failure is None or treatment.again < sum(each.target == last.target for each in self.tries):
+            return None
+        if _is_final(failure):
+            return None
+        told = rest_of(failure)
+        pause = treatment.pause if told is None else told
+        if pause > SHORT or now + pause - self.began >= self.patience.seconds:
+            return None
+        if pause > 0 and not self._waited:
+            self._waited = True
+            return Wait(pause)
+        return last.target
 
 
-def _goes_on(outcome: Outcome) -> bool:
-    if outcome.result != "failed":
-        return False
-    match outcome.failure:
-        case Refusal(status) | ApiError(status=status):  # as it came, or reworded
-            return status >= 500 or status in _ELSEWHERE
+def _kind(one: Try) -> Kind:
+    failure = one.outcome.failure
+    return "broken" if failure is None else kind_of(failure)
+
+
+def _is_final(failure: Failure) -> bool:
+    """Whether the backend says that to ask again is of no use."""
+    match failure:
+        case ApiError():
+            return dict(failure.headers).get("x-should-retry") == "false"
+        case Refusal():
+            return http.get_text(failure.headers, b"x-should-retry") == "false"
         case _:
-            return True
+            return False
+
+
+def _needed(one: Try) -> int | None:
+    """How large a window must be after an overflow: what the prompt has, else more than the one that failed."""
+    failure = one.outcome.failure
+    words = ""
+    if isinstance(failure, ApiError):
+        words = failure.message
+    elif isinstance(failure, Refusal):
+        words = envelope.message_in(failure.body)
+    if (found := _TOO_LONG.search(words)) is not None:
+        return int(found[1])
+    room = one.target.known.room
+    return None if room is None else room + 1
 
 
 def api_error(failure: UpstreamError | None, target: Target) -> ApiError:

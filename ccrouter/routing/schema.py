@@ -1,8 +1,7 @@
-"""The shape of the configuration file: its tables and their keys.
+"""The shape of the configuration file, from its tables (`routing.tables`).
 
 Two readers share it: `structure` makes tables of what TOML gave (cattrs, every mistake with its path), and
-`json_schema` tells editors. A key that a file leaves out is None here, so that the defaults stay in one place
-(`routing.config`) and a provider's timeouts can take over the router's.
+`json_schema` tells editors.
 """
 
 from __future__ import annotations
@@ -12,170 +11,59 @@ from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import or_
 from types import NoneType
-from typing import Any, NewType, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from attrs import AttrsInstance, field, fields, frozen, has
+from attrs import AttrsInstance, fields, has
 from cattrs import Converter
 from cattrs.cols import homogenous_tuple_structure_factory, is_mapping, mapping_structure_factory
-from cattrs.gen import make_dict_structure_fn
+from cattrs.gen import make_dict_structure_fn, override
 
-from ccrouter.providers.provider import Model, Preset, Timeouts
+from ccrouter.providers.provider import Model, Preset, Price, Timeouts
 from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal, Secret
 from ccrouter.routing import values
-from ccrouter.routing.config import Config, Demo, Server
+from ccrouter.routing.config import Config, Demo, Explain, Server
 from ccrouter.routing.spelling import spell_duration
-from ccrouter.routing.values import (
-    Argument,
-    BaseUrl,
-    Count,
-    Deadline,
-    EnvName,
-    HeaderName,
-    HostName,
-    Kind,
-    Name,
-    Pause,
-    Port,
-    ProviderName,
-    WireName,
+from ccrouter.routing.tables import (
+    Classes,
+    Command,
+    Days,
+    DemoTable,
+    ExplainTable,
+    Fallbacks,
+    FileTable,
+    ModelTable,
+    Parts,
+    Patterns,
+    PriceTable,
+    ProjectTable,
+    SecretTable,
+    ServerTable,
+    TimeoutsTable,
 )
+from ccrouter.routing.values import Argument, ClassName, DayName, Kind, Name, Part
 
-#: The models of an alias: one name, or several in fallback order.
-Fallbacks = NewType("Fallbacks", tuple[str, ...])
-#: A program and its arguments.
-Command = NewType("Command", tuple[str, ...])
-
-
-def _for(meaning: str) -> dict[str, str]:
-    """The metadata of a key: what editors show."""
-    return {"meaning": meaning}
-
-
-@frozen(kw_only=True)
-class TimeoutsTable:
-    """``timeouts`` of ``[server]`` and of a provider."""
-
-    connect: Deadline | None = field(default=None, metadata=_for("Until a connection to the backend stands."))
-    first_byte: Deadline | None = field(default=None, metadata=_for("Until the backend begins to answer."))
-    idle: Deadline | None = field(default=None, metadata=_for("Silence in mid-stream."))
-    total: Deadline | None = field(default=None, metadata=_for("The whole request."))
-
-
-@frozen(kw_only=True)
-class ServerTable:
-    """``[server]``."""
-
-    host: HostName | None = field(
-        default=None, metadata=_for("The address to listen on. Beyond loopback a token is needed.")
-    )
-    port: Port | None = field(default=None, metadata=_for("The port to listen on; 0 takes a free one."))
-    token: Secret | None = field(
-        default=None, metadata=_for("What clients must show. Without it: a random one for each start.")
-    )
-    hosts: tuple[HostName, ...] = field(
-        default=(), metadata=_for("Further names under which clients reach the router.")
-    )
-    drain: Pause | None = field(default=None, metadata=_for("How long a stop waits for running streams."))
-    ping: Deadline | None = field(default=None, metadata=_for("A ping whenever a stream was silent for so long."))
-    commit_after: Pause | None = field(
-        default=None, metadata=_for("How long a slow backend may still be answered for with an error status.")
-    )
-    max_connections: Count | None = field(
-        default=None, metadata=_for("Connections at one time; a further one is answered with 529.")
-    )
-    timeouts: TimeoutsTable = field(
-        default=TimeoutsTable(), metadata=_for("Deadlines of a request, for every provider.")
-    )
-
-
-@frozen(kw_only=True)
-class SecretTable:
-    """A secret that is not written in the file; exactly one of the first three keys."""
-
-    env: EnvName | None = field(default=None, metadata=_for("The environment variable that holds it."))
-    file: Argument | None = field(default=None, metadata=_for("The file that holds it; ~ is the home directory."))
-    command: Command | None = field(
-        default=None, metadata=_for("The program that prints it, with its arguments; no shell.")
-    )
-    ttl: Deadline | None = field(
-        default=None, metadata=_for("How long what the command printed is kept; without it until the end.")
-    )
-
-
-@frozen(kw_only=True)
-class ModelTable:
-    """A model of a provider; ``id`` must be there."""
-
-    id: Name | None = field(default=None, metadata=_for("The name that the provider knows it by."))
-    name: Name | None = field(default=None, metadata=_for("The name to show."))
-    window: Count | None = field(default=None, metadata=_for("Tokens of context, prompt and answer together."))
-    vision: bool | None = field(default=None, metadata=_for("Whether it sees images."))
-    tools: bool | None = field(default=None, metadata=_for("Whether it can call tools."))
-    thinking: bool | None = field(default=None, metadata=_for("Whether it can be asked to think."))
-    max_output: Count | None = field(
-        default=None, metadata=_for("The most tokens of one answer; a request for more is cut to it.")
-    )
-
-
-@frozen(kw_only=True)
-class ProviderTable:
-    """``[providers.NAME]``."""
-
-    preset: Name | None = field(
-        default=None, metadata=_for("The kind of backend; not needed where the provider's name says it.")
-    )
-    base_url: BaseUrl | None = field(
-        default=None, metadata=_for("Where it is: http(s)://…, without /v1/messages.")
-    )
-    wire: WireName | None = field(
-        default=None, metadata=_for("The wire to speak to it, where it has several: messages, chat or responses.")
-    )
-    api_key: Secret | None = field(default=None, metadata=_for("The key that is sent to it."))
-    models: tuple[Model, ...] = field(
-        default=(), metadata=_for("Its models; without them it is asked for its list.")
-    )
-    headers: dict[HeaderName, Secret] = field(factory=dict, metadata=_for("Headers to send along."))
-    timeouts: TimeoutsTable = field(
-        default=TimeoutsTable(), metadata=_for("Deadlines, where they differ from [server].")
-    )
-
-
-@frozen(kw_only=True)
-class DemoTable:
-    """``[demo]``."""
-
-    pace: Pause | None = field(
-        default=None, metadata=_for("The pause between two pieces of an answer; 0 for none.")
-    )
-
-
-@frozen(kw_only=True)
-class FileTable:
-    """The whole file."""
-
-    default: Name | None = field(default=None, metadata=_for("The provider for names that nothing else claims."))
-    server: ServerTable = field(default=ServerTable(), metadata=_for("The router itself."))
-    providers: dict[ProviderName, ProviderTable] = field(factory=dict, metadata=_for("Backends, by name."))
-    aliases: dict[Name, Fallbacks] = field(
-        factory=dict, metadata=_for("Short names for models, or for several in fallback order.")
-    )
-    demo: DemoTable = field(default=DemoTable(), metadata=_for("The built-in demo model."))
+T = TypeVar("T", FileTable, ProjectTable)
 
 
 def said(table: AttrsInstance) -> dict[str, Any]:
     """The keys that a file gave, without those it left out."""
-    found = {name: getattr(table, name) for name in keys(type(table))}
+    found = {key(each.name): getattr(table, each.name) for each in fields(type(table))}
     return {name: value for name, value in found.items() if value is not None}
 
 
 def keys(table: type[AttrsInstance]) -> list[str]:
     """The keys that a table knows."""
-    return [each.name for each in fields(table)]
+    return [key(each.name) for each in fields(table)]
 
 
-def structure(table: Mapping[str, object]) -> FileTable:
+def key(attribute: str) -> str:
+    """A table's key, by the name of its attribute."""
+    return attribute.removesuffix("_")
+
+
+def structure(table: Mapping[str, object], shape: type[T]) -> T:
     """The tables of what ``tomllib`` gave; raises cattrs' ClassValidationError, a group of every mistake."""
-    return _CONVERTER.structure(table, FileTable)
+    return _CONVERTER.structure(table, shape)
 
 
 # ------------------------------------------------------------------- values that are spelled in several ways
@@ -224,6 +112,28 @@ def _fallbacks(value: object) -> tuple[str, ...]:
     raise ValueError('must be a model such as "ollama:qwen3:8b", or a list of them in fallback order')
 
 
+def _price(value: object) -> Price:
+    if isinstance(value, dict):
+        found = said(_CONVERTER.structure(value, PriceTable))
+        if {"input", "output"} <= found.keys():
+            return Price(**found)
+    raise ValueError("must be a table such as { input = 3, output = 15 }: US dollars for a million tokens")
+
+
+def _one_or_more(kind: Any, words: str) -> Kind:
+    """One value, or a list of them that is not empty."""
+    each = values.KINDS[kind]
+
+    def read(value: object) -> tuple[str, ...]:
+        if isinstance(value, list):
+            if value:
+                return _CONVERTER.structure(value, tuple[kind, ...])
+            raise ValueError(words)
+        return (each.read(value),)
+
+    return Kind(read, {"anyOf": [each.schema, {"type": "array", "items": each.schema, "minItems": 1}]})
+
+
 _NAME = values.KINDS[Name]
 _KINDS: dict[Any, Kind] = values.KINDS | {
     Secret: Kind(
@@ -245,6 +155,13 @@ _KINDS: dict[Any, Kind] = values.KINDS | {
         {"anyOf": [_NAME.schema, {"allOf": [{"$ref": "#/definitions/Model"}], "required": ["id"]}]},
         (ModelTable,),
     ),
+    Price: Kind(
+        _price, {"allOf": [{"$ref": "#/definitions/Price"}], "required": ["input", "output"]}, (PriceTable,)
+    ),
+    Patterns: _one_or_more(Name, "must be a name, or a list of them"),
+    Classes: _one_or_more(ClassName, 'must be a class such as "subagent", or a list of them'),
+    Parts: _one_or_more(Part, 'must be a part such as "images", or a list of them'),
+    Days: _one_or_more(DayName, 'must be a day such as "mon", or a list of them'),
     Command: Kind(_command, {"type": "array", "items": values.KINDS[Argument].schema, "minItems": 1}),
     Fallbacks: Kind(
         _fallbacks, {"anyOf": [_NAME.schema, {"type": "array", "items": _NAME.schema, "minItems": 1}]}
@@ -274,6 +191,11 @@ def _make_converter() -> Converter:
 
         return factory
 
+    def make_table(cls: Any, converter: Converter) -> _Hook:
+        renamed: dict[str, Any] = {each.name: override(rename=key(each.name)) for each in fields(cls)}
+        made: _Hook = make_dict_structure_fn(cls, converter, **renamed)
+        return made
+
     def is_tuple(cls: Any) -> bool:
         return get_origin(cls) is tuple
 
@@ -286,7 +208,7 @@ def _make_converter() -> Converter:
     register = converter.register_structure_hook_factory
     register(is_tuple, only(list, "must be a list, in [ ]", homogenous_tuple_structure_factory))
     register(is_mapping, only(dict, "must be a table", mapping_structure_factory))
-    register(has, only(dict, "must be a table", make_dict_structure_fn))
+    register(has, only(dict, "must be a table", make_table))
     for cls, kind in _KINDS.items():
         converter.register_structure_hook_func(is_of(cls), reads(kind))
     return converter
@@ -307,6 +229,7 @@ _DEFAULTS: Mapping[type, object] = {
     ServerTable: Server(),
     TimeoutsTable: Timeouts(),
     DemoTable: Demo(),
+    ExplainTable: Explain(),
 }
 
 
@@ -338,15 +261,15 @@ def _properties(table: type[AttrsInstance], definitions: dict[str, Any]) -> dict
     kinds = get_type_hints(table)
     found: dict[str, Any] = {}
     for each in fields(table):
-        found[each.name] = {
+        found[key(each.name)] = described = {
             "description": each.metadata["meaning"],
             **_schema_of(kinds[each.name], definitions),
         }
         default = getattr(_DEFAULTS.get(table), each.name, None)
         if isinstance(default, float):
-            found[each.name]["default"] = spell_duration(default)
+            described["default"] = spell_duration(default)
         elif isinstance(default, int | str):
-            found[each.name]["default"] = default
+            described["default"] = default
     return found
 
 

@@ -1,7 +1,7 @@
 """What a single value of the configuration may be: how it is read, what an editor is told of it.
 
-A `Kind` is both in one row, so that the two cannot drift apart. No message repeats the value that it refuses:
-it may be a secret in the wrong place.
+A `Kind` is both in one row, so that the two cannot drift apart. No message repeats the value that it refuses: it
+may be a secret in the wrong place.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from attrs import frozen
 
 from ccrouter.providers.provider import Wire
 from ccrouter.routing.spelling import DURATION_PATTERN, duration
-from ccrouter.wire.headers import HOP_BY_HOP
+from ccrouter.wire.headers import CREDENTIALS, HOP_BY_HOP
 
 Name = NewType("Name", str)
 ProviderName = NewType("ProviderName", str)
@@ -25,10 +25,19 @@ BaseUrl = NewType("BaseUrl", str)
 EnvName = NewType("EnvName", str)
 WireName = NewType("WireName", str)
 Argument = NewType("Argument", str)
+ClassName = NewType("ClassName", str)
+EffortName = NewType("EffortName", str)
+Part = NewType("Part", str)
+DayName = NewType("DayName", str)
+HintName = NewType("HintName", str)
+SlotsName = NewType("SlotsName", str)
+Hours = NewType("Hours", tuple[int, int])
 Deadline = NewType("Deadline", float)
 Pause = NewType("Pause", float)
 Port = NewType("Port", int)
 Count = NewType("Count", int)
+Percent = NewType("Percent", int)
+Dollars = NewType("Dollars", float)
 
 WIRES: tuple[str, ...] = get_args(Wire)
 
@@ -36,8 +45,22 @@ WIRES: tuple[str, ...] = get_args(Wire)
 _LONGEST = 365 * 24 * 3600.0
 _LARGEST = 2**31 - 1
 
+#: The classes of requests: the client's own words, and two that the router tells apart among the auxiliary ones.
+CLASSES = ("main", "subagent", "workflow", "compaction", "auxiliary", "side_reply", "classifier", "title")
+#: The words for effort, weakest first.
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
+#: What a request can have.
+PARTS = ("images", "documents", "tools", "thinking")
+#: In the order of `datetime.date.weekday`.
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+#: Which of the client's own names are given to other models, where its list can't be added to.
+SLOTS = ("none", "conservative", "aggressive")
+
 #: Headers that belong to the connection or to the router itself.
 _OWN_HEADERS = {"host", "content-length", "x-ccrouter-token"} | {name.decode() for name in HOP_BY_HOP}
+
+#: Headers that carry credentials: no rule looks at them, nor tells of them.
+_GUARDED_HEADERS = {each.decode() for each in CREDENTIALS} | {"cookie"}
 
 _ONE_LINE = r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?"
 #: What a header's value can carry, so also what a credential can be.
@@ -100,6 +123,44 @@ def _flag(value: object) -> bool:
     raise ValueError("must be true or false, without quotes")
 
 
+def _word(words: tuple[str, ...], what: str) -> Kind:
+    """One of a few words."""
+    return Kind(text("|".join(words), f"is no {what}; there are: {', '.join(words)}").read, {"enum": list(words)})
+
+
+def _dollars(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LARGEST:
+        return float(value)
+    raise ValueError("must be an amount of US dollars, 0 or more, without quotes")
+
+
+def _hours(value: object) -> tuple[int, int]:
+    """Minutes of the day, the second exclusive; it may be before the first: then the night is meant."""
+    found = _HOURS.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError('must be a span of the day such as "09:00-17:30" or "22:00-06:00"')
+    first, second, third, fourth = (int(each) for each in found.groups())
+    begin, end = first * 60 + second, third * 60 + fourth
+    if begin == end:
+        raise ValueError("begins when it ends; leave it out to mean the whole day")
+    return begin, end
+
+
+_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]|24(?=:00)):([0-5]\d)")
+
+
+def _hint_name() -> Kind:
+    plain = text(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "is no name for a header", str.lower)
+
+    def read(value: object) -> str:
+        name: str = plain.read(value)
+        if name in _GUARDED_HEADERS:
+            raise ValueError("carries a credential, at which no rule may look; leave it out")
+        return name
+
+    return Kind(read, plain.schema)
+
+
 def _header_name() -> Kind:
     plain = text(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "is no name for a header")
 
@@ -150,5 +211,14 @@ KINDS: dict[Any, Kind] = {
     Pause: _seconds(zero=True),
     Port: _whole(0, 65535),
     Count: _whole(1, _LARGEST),
+    Percent: _whole(1, 100),
+    Dollars: Kind(_dollars, {"type": "number", "minimum": 0, "maximum": _LARGEST}),
+    ClassName: _word(CLASSES, "class of requests"),
+    EffortName: _word(EFFORTS, "effort"),
+    Part: _word(PARTS, "part of a request"),
+    DayName: _word(DAYS, "day"),
+    SlotsName: _word(SLOTS, "choice of slots"),
+    HintName: _hint_name(),
+    Hours: Kind(_hours, {"type": "string", "pattern": f"^{_HOURS.pattern}$"}),
     bool: Kind(_flag, {"type": "boolean"}),
 }

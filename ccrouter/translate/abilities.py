@@ -7,7 +7,7 @@ of files that it never read. So a request with tools is refused, in words that t
 
 from __future__ import annotations
 
-from ccrouter.errors import ApiError
+from ccrouter.errors import ApiError, CapabilityRefused
 from ccrouter.providers.provider import Target
 from ccrouter.wire.messages import MessagesRequest
 
@@ -21,7 +21,7 @@ def check(request: MessagesRequest, target: Target) -> None:
     says = {"configuration": "the configuration", "table": "ccrouter"}.get(
         target.known.sources.get("tools", ""), target.provider.name
     )
-    raise ApiError(
+    raise CapabilityRefused(
         400,
         "invalid_request_error",
         f"{target} can't call tools, as {says} says; choose another model, or say "

@@ -22,6 +22,8 @@ from ccrouter.wire.messages import MessagesRequest
 
 Endpoint = Literal["messages", "count_tokens"]
 
+_TELLS_USAGE = frozenset({"message_start", "message_delta"})
+
 #: What the bytes of a stream are cut into: an event of SSE, a line of JSON.
 FrameT = TypeVar("FrameT")
 Frame_co = TypeVar("Frame_co", covariant=True)
@@ -59,6 +61,11 @@ class Stream(Protocol):
     @property
     def failure(self) -> ApiError | None:
         """What the stream told as its error, as it would be told before a stream; None where it is not known."""
+        ...
+
+    @property
+    def usage(self) -> events.Usage:
+        """The tokens that the stream told of so far."""
         ...
 
     def feed(self, chunk: bytes) -> bytes:
@@ -138,6 +145,7 @@ class Bridge(Generic[FrameT]):
         self._fault: WireError | None = None
         self.first: str | None = None
         self.ended = False
+        self.usage: events.Usage = {}
 
     def feed(self, chunk: bytes) -> bytes:
         """See `Stream`. What stands before a fault is given first, and the fault is raised by the next call."""
@@ -197,4 +205,6 @@ class Bridge(Generic[FrameT]):
             raise GrammarError(f"the translation of the reply went wrong: {error}") from None
         if self.first is None and event["type"] != "ping":
             self.first = event["type"]
+        if event["type"] in _TELLS_USAGE:
+            self.usage |= events.usage_of(event)
         self.ended = self._grammar.state in ENDED

@@ -28,5 +28,5 @@ def output(request: MessagesRequest, target: Target) -> int | None:
     most = min([asked, *(each for each in known if each is not None)])
     if model.room is None or window.surely_fits(request, model.room, more=most):
         return most
-    left = model.room - tokens.estimate(request.fields)
+    left = model.room - tokens.of(request)
     return min(most, left) if left >= _LEAST else most

@@ -40,6 +40,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+from ccrouter.wire.messages import MessagesRequest
+
 #: Marks of a chat template around a message, a tool's definition, a call and a result, as ChatML with tools
 #: in JSON has them: counted with ``o200k_base``, without the role, names and values, which are texts.
 _PER_MESSAGE = 4
@@ -156,6 +158,14 @@ _SCRIPT_COSTS: tuple[tuple[bytes, float], ...] = (
     (b"k", 0.92),
     (b"e", 2.93),
 )
+
+
+def of(request: MessagesRequest) -> int:
+    """The estimate for a request, made once."""
+    if "tokens" not in request.computed:
+        request.computed["tokens"] = estimate(request.fields)
+    count: int = request.computed["tokens"]
+    return count
 
 
 def estimate(fields: Mapping[str, Any]) -> int:

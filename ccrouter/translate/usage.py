@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ccrouter.translate import tokens
+from ccrouter.wire.messages import MessagesRequest
 
 PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "prompt": (
@@ -51,13 +52,12 @@ _IN_CHUNK = (
 class Counting:
     """The usage of one reply: what the backend tells, and estimates where it tells nothing."""
 
-    def __init__(self, fields: Mapping[str, Any], *, reasoning_apart: bool = False) -> None:
-        """``fields`` of the request; ``reasoning_apart`` as in `read`."""
-        self._fields = fields
+    def __init__(self, request: MessagesRequest, *, reasoning_apart: bool = False) -> None:
+        """``reasoning_apart`` as in `read`."""
+        self._request = request
         self._apart = reasoning_apart
         self._told: dict[str, Any] = {}
         self._said: list[str] = []
-        self._prompt: int | None = None
 
     def tell(self, usage: object) -> None:
         """What the backend counted; the last word of it stands."""
@@ -85,9 +85,7 @@ class Counting:
     @property
     def prompt(self) -> int:
         """An estimate of the prompt's tokens, made once."""
-        if self._prompt is None:
-            self._prompt = tokens.estimate(self._fields)
-        return self._prompt
+        return tokens.of(self._request)
 
     @property
     def output(self) -> int:

@@ -32,7 +32,7 @@ def too_long(request: MessagesRequest, target: Target) -> ApiError | None:
     preset, room = target.provider.preset, target.known.room
     if preset.overflow == "tells" or room is None or surely_fits(request, room):
         return None
-    count = tokens.estimate(request.fields)
+    count = tokens.of(request)
     counted = math.ceil(count * (1 + MARGIN if preset.overflow == "truncates" else 1 - MARGIN))
     if counted <= room:
         return None
@@ -53,7 +53,7 @@ def wants_loading(request: MessagesRequest, target: Target) -> bool:
         and known.loaded is None
         and known.local is True
         and not surely_fits(request, _SMALLEST)
-        and tokens.estimate(request.fields) * (1 + MARGIN) > _SMALLEST
+        and tokens.of(request) * (1 + MARGIN) > _SMALLEST
     )
 
 

@@ -32,12 +32,12 @@ from attrs import frozen
 
 import ccrouter
 from ccrouter.errors import UpstreamError
+from ccrouter.file_lock import locked
 from ccrouter.providers.provider import Timeouts
 from ccrouter.routing.credentials import is_guarded
 from ccrouter.translate.overflow import codes
 from ccrouter.upstream.codex_file import Login, NoLogin, Replacement, is_token, parse_login, renewed
 from ccrouter.upstream.dial import Call, Dial
-from ccrouter.upstream.file_lock import locked
 from ccrouter.upstream.secrets import SingleFlight, expand_home, read_small
 from ccrouter.wire.headers import Headers
 

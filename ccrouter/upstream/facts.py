@@ -88,7 +88,7 @@ class Facts:
                     elif age > OLD / 2:
                         self._stale_lists[provider.name] = provider
                         self._wake.set()
-        return tuple(self._informed(target) for target in targets)
+        return tuple(self.informed(target) for target in targets)
 
     async def renew(self, target: Target, client: ClientCredentials) -> Target:
         """The target with what its backend says of it at this moment, or said last if that takes too long."""
@@ -96,7 +96,7 @@ class Facts:
         async with trio.open_nursery() as nursery:
             for question in questions(target.provider.preset.facts, target.model):
                 nursery.start_soon(self._ask, target.provider, question, client, now)
-        return self._informed(target)
+        return self.informed(target)
 
     async def load(self, target: Target, client: ClientCredentials) -> Target:
         """The target once its backend has loaded the model, which takes as long as it takes; renewed.
@@ -133,7 +133,8 @@ class Facts:
                     nursery.start_soon(self._ask, provider, question, nobody, since)
                 nursery.start_soon(self._lists.refresh, lists.values(), nobody, WITHIN)
 
-    def _informed(self, target: Target) -> Target:
+    def informed(self, target: Target) -> Target:
+        """The target with what is known of its model now; asks nobody."""
         if (
             target.provider.preset.first_party
         ):  # its requests pass as they are, and it says itself what it can't do

@@ -100,6 +100,11 @@ class Discreet:
         """See `Stream`."""
         return self._stream.notes
 
+    @property
+    def usage(self) -> events.Usage:
+        """See `Stream`."""
+        return self._stream.usage
+
     def feed(self, chunk: bytes) -> bytes:
         """See `Stream`."""
         return self._clean(self._stream.feed(chunk))

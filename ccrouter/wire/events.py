@@ -7,7 +7,7 @@ here are for the events that ccrouter produces itself; events of a backend keep 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeAlias
 
 Event = dict[str, Any]
 
@@ -77,3 +77,24 @@ def message_delta(
 def message_stop() -> Event:
     """The message is whole."""
     return {"type": "message_stop"}
+
+
+#: Counts of tokens by Anthropic's names.
+Usage: TypeAlias = dict[str, int]
+
+_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+
+
+def usage_in(value: object) -> Usage:
+    """The counts of a ``usage``, whatever else it is."""
+    if not isinstance(value, dict):
+        return {}
+    return {name: value[name] for name in _COUNTS if type(value.get(name)) is int and value[name] >= 0}
+
+
+def usage_of(event: Event) -> Usage:
+    """What an event tells of the usage; later events overwrite what earlier ones said."""
+    if event["type"] == "message_start":
+        message = event.get("message")
+        return usage_in(message.get("usage") if isinstance(message, dict) else None)
+    return usage_in(event.get("usage")) if event["type"] == "message_delta" else {}

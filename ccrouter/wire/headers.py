@@ -35,6 +35,10 @@ CREDENTIALS = frozenset(
 )
 
 
+#: What is said to the router and to nobody else, beside credentials: the directory of a client that we started.
+PROJECT = b"x-ccrouter-project"
+
+
 def get(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     """The first value of ``name`` (lower case), or None."""
     for key, value in headers:

@@ -28,6 +28,8 @@ class MessagesRequest:
     fields: Mapping[str, Any] = field(repr=False)
     """Decoded top-level members. A repeated key has its last value, as in every common JSON parser."""
     model: str
+    computed: dict[str, Any] = field(factory=dict, eq=False, repr=False, init=False)
+    """What was found out about it at some cost, by who found it out; everybody else takes it from here."""
 
     @property
     def stream(self) -> bool:

@@ -18,7 +18,7 @@ from attrs import define, evolve, field, frozen
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Preset, Provider, Target, Wire
 from ccrouter.providers.secret import FromEnv
-from ccrouter.relay import Pacing
+from ccrouter.routing.config import Config, Server
 from ccrouter.translate.dialects import DIALECTS
 from ccrouter.upstream.demo import DemoDial
 from ccrouter.upstream.dial import Answer, Call, Dial
@@ -260,8 +260,8 @@ class Lab:
         to = self._provider(facts)
         environ = dict.fromkeys(("HOME", *self.preset.key_env, "KEY"), "/nonexistent/key")
         # The clock jumps to the next deadline whenever all wait, so only the backend may set any.
-        pace = Pacing(ping=float("inf"), commit_after=float("inf"))
-        it = rig(script, providers=[to], environ=environ, pace=pace)
+        config = Config(server=Server(ping=float("inf"), commit_after=float("inf")))
+        it = rig(script, providers=[to], environ=environ, config=config)
         tap = _Tap(DemoDial(float) if self.wire == "demo" else it.dial)
         it.backends = evolve(it.backends, dials={"http": tap, "demo": tap})
         body = json.dumps(given).encode()

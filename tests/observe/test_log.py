@@ -9,7 +9,8 @@ from ccrouter.observe.log import Done, printable
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.providers.secret import Literal
-from ccrouter.routing.plan import Outcome, Refusal
+from ccrouter.routing.failure import Refusal
+from ccrouter.routing.plan import Outcome
 
 ANTHROPIC = Provider(
     name="anthropic",

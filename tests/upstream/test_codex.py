@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrouter.errors import ApiError, ConnectFailed
+from ccrouter.file_lock import locked
 from ccrouter.providers.provider import Preset, Provider
 from ccrouter.providers.secret import Literal
 from ccrouter.routing.credentials import ClientCredentials
@@ -24,7 +25,6 @@ from ccrouter.upstream import codex
 from ccrouter.upstream.codex import CodexLogin, has_login, headers_of, read_answer, user_agent
 from ccrouter.upstream.codex_file import Login, NoLogin, Replacement, parse_login, renewed
 from ccrouter.upstream.credentials import Credentials
-from ccrouter.upstream.file_lock import locked
 from ccrouter.upstream.pool import HttpDial
 from ccrouter.upstream.secrets import Secrets
 from tests.backend import Reply, Seen, backend
@@ -679,7 +679,7 @@ _PROCESS = """
 import sys, time, trio
 from ccrouter.upstream.codex import CodexLogin
 from ccrouter.upstream.codex_file import Login
-from ccrouter.upstream.file_lock import locked
+from ccrouter.file_lock import locked
 from ccrouter.upstream.pool import HttpDial
 
 async def main():

@@ -124,6 +124,10 @@ class Told:
         self.notes: tuple[str, ...] = ()
         self._failure = failure
 
+    @property
+    def usage(self) -> dict[str, int]:
+        return {}
+
     def feed(self, chunk: bytes) -> bytes:
         self.ended = b"event: error" in chunk
         self.failure = self._failure if self.ended else None

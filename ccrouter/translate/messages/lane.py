@@ -29,7 +29,7 @@ from ccrouter.providers.provider import Preset, Provider, Target
 from ccrouter.translate import abilities, limits
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.messages import history
-from ccrouter.wire import envelope, spans
+from ccrouter.wire import envelope, events, spans
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import ATTRIBUTION, MessagesRequest
@@ -40,7 +40,9 @@ from ccrouter.wire.sse import Decoder, Frame
 OAUTH_BETA = "oauth-2025-04-20"
 
 #: Headers of the client that are never copied: they speak of its connection to the router, or open doors.
-_KEPT_BACK = frozenset({b"host", b"content-length", b"expect", b"accept-encoding"}) | http.CREDENTIALS
+_KEPT_BACK = (
+    frozenset({b"host", b"content-length", b"expect", b"accept-encoding", http.PROJECT}) | http.CREDENTIALS
+)
 
 #: Headers of a reply that speak of the user's plan at Anthropic; anybody else's would be shown as that.
 _PLAN = b"anthropic-ratelimit-"
@@ -179,6 +181,7 @@ class StreamWatch:
         self.ended = False
         self.failure: ApiError | None = None
         self.notes: tuple[str, ...] = ()
+        self.usage: events.Usage = {}
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes of all frames that are whole now. Raises FrameError for what can't be a stream."""
@@ -210,6 +213,8 @@ class StreamWatch:
             self.first = kind
         if kind in {"message_stop", "error"}:
             self.ended = True
+        elif kind in {"message_start", "message_delta"}:
+            self.usage |= _usage_in(frame)
         return frame.raw
 
 
@@ -221,6 +226,14 @@ def error_in(data: bytes) -> tuple[int, bytes]:
             return envelope.status_of(json.loads(payload)["error"]["type"]), payload
     error = ApiError(502, "api_error", "the backend's stream began with an error that cannot be read")
     return error.status, envelope.write(error, "")
+
+
+def _usage_in(frame: Frame) -> events.Usage:
+    try:
+        value = json.loads(frame.data or b"")
+    except (ValueError, RecursionError):
+        return {}
+    return events.usage_of(value) if isinstance(value, dict) and isinstance(value.get("type"), str) else {}
 
 
 def _type_in(frame: Frame) -> str | None:

@@ -178,7 +178,7 @@ class MessagesReply:
         return [Kept(value, frame.raw) if frame.event == "error" else value]
 
     def _prompt(self) -> int:
-        return tokens.estimate(self._request.fields)
+        return tokens.of(self._request)
 
 
 def _decoded(data: bytes) -> Any:

@@ -15,23 +15,13 @@ import pytest
 import trio
 from attrs import evolve
 
+from ccrouter.attempt.backends import Backends, Inbound
+from ccrouter.attempt.parts import End, Failed, Head, Part, Piece, Whole
+from ccrouter.attempt.pump import ask, pump
+from ccrouter.attempt.whole import MAX_WHOLE, STREAM_HEADERS
 from ccrouter.errors import ApiError, ConnectFailed, UpstreamBroken, UpstreamTimeout
 from ccrouter.providers.provider import Model, Target, Timeouts
 from ccrouter.providers.secret import FromCommand, FromFile, Literal
-from ccrouter.pump import (
-    MAX_WHOLE,
-    STREAM_HEADERS,
-    Backends,
-    End,
-    Failed,
-    Head,
-    Inbound,
-    Part,
-    Piece,
-    Whole,
-    ask,
-    pump,
-)
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.upstream import codex
 from ccrouter.upstream.credentials import Credentials
@@ -542,7 +532,7 @@ async def test_a_very_long_prompt_is_measured_the_same_in_a_thread(monkeypatch: 
     target = Target(provider("lmstudio", models=(Model("m", window=2_000),)), "m")
     wanted = inbound(messages=LONG_PROMPT)
     said = await failure(it, target, wanted)
-    monkeypatch.setattr("ccrouter.pump.LONG", 10)
+    monkeypatch.setattr("ccrouter.attempt.checks.LONG", 10)
     assert await failure(it, target, wanted) == said
 
 

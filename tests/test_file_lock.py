@@ -10,12 +10,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from ccrouter.upstream.file_lock import locked
+from ccrouter.file_lock import locked
 
 HOLDER = """
 import sys, trio
 from pathlib import Path
-from ccrouter.upstream.file_lock import locked
+from ccrouter.file_lock import locked
 
 async def main():
     async with locked(Path(sys.argv[1]), 10):

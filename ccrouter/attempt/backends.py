@@ -1,0 +1,75 @@
+"""What a client asked for, and the ways to the backends that may have it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from attrs import field, frozen
+
+from ccrouter.attempt.places import Places
+from ccrouter.providers.provider import Provider, Wire
+from ccrouter.routing.credentials import ClientCredentials
+from ccrouter.routing.quota import Quotas
+from ccrouter.translate.dialect import Endpoint
+from ccrouter.upstream.credentials import Credentials
+from ccrouter.upstream.dial import Dial
+from ccrouter.upstream.facts import Facts
+from ccrouter.upstream.models import ModelLists
+from ccrouter.wire.headers import Headers
+from ccrouter.wire.messages import MessagesRequest
+
+
+@frozen(kw_only=True)
+class Inbound:
+    """What the client asked for."""
+
+    request: MessagesRequest
+    headers: Headers = field(repr=False)
+    query: str
+    endpoint: Endpoint
+    credentials: ClientCredentials = field(repr=False)
+    request_id: str
+    session: str | None = None
+    """Whose turn it is where requests wait for a place; None: nobody's in particular."""
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the client waits for a stream."""
+        return self.request.stream and self.endpoint == "messages"
+
+
+@frozen(kw_only=True)
+class Backends:
+    """The ways to the backends. ``dials`` by the transport of a preset.
+
+    ``fallen`` remembers backends that turned out not to have their preset's wire, and the one that they have.
+    ``facts`` knows what their models can do, ``quotas`` how much of their plans is used up, ``places`` who waits
+    for one. ``clock`` gives seconds since 1970.
+    """
+
+    dials: Mapping[str, Dial]
+    credentials: Credentials
+    fallen: dict[str, Wire] = field(factory=dict)
+    quotas: Quotas = field(factory=Quotas, repr=False)
+    places: Places = field(factory=Places, repr=False)
+    clock: Callable[[], float] = time.time
+    facts: Facts = field(repr=False)
+
+    @facts.default
+    def _facts(self) -> Facts:
+        return Facts(ModelLists(self.dials, self.credentials))
+
+    def wire(self, provider: Provider, endpoint: Endpoint = "messages") -> Wire:
+        """The wire that is spoken to a provider now. Who can count a Messages request is asked in that form."""
+        if endpoint == "count_tokens" and provider.preset.count_path is not None:
+            return "messages"
+        return self.fallen.get(_place(provider), provider.spoken)
+
+    def fall(self, provider: Provider, wire: Wire) -> None:
+        """Remember that a backend has this wire only."""
+        self.fallen[_place(provider)] = wire
+
+
+def _place(provider: Provider) -> str:
+    return f"{provider.name} {provider.base_url}"

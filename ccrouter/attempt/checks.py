@@ -1,0 +1,41 @@
+"""Whether a target can take a request, as far as one can know before it is sent."""
+
+from __future__ import annotations
+
+import trio
+
+from ccrouter.attempt.backends import Inbound
+from ccrouter.errors import ApiError
+from ccrouter.providers.provider import Target
+from ccrouter.translate import abilities, window
+from ccrouter.upstream.facts import Facts
+
+#: Beyond this size, in characters, an estimate would hold all other streams up (36 ms for a megabyte); a thread
+#: does it then.
+LONG = 500_000
+
+
+async def checked(inbound: Inbound, target: Target, facts: Facts) -> Target:
+    """The target, which can take the request as far as one can know. Raises ApiError where it can't.
+
+    A window is not what it was a minute ago when somebody has loaded the model anew: no request is refused for one
+    that was not asked for just now.
+    """
+    request = inbound.request
+    abilities.check(request, target)
+    refusal = await measured(inbound, target)
+    if refusal is None and window.wants_loading(request, target):
+        target = await facts.load(target, inbound.credentials)
+        refusal = await measured(inbound, target)
+    elif refusal is not None:
+        target = await facts.renew(target, inbound.credentials)
+        refusal = await measured(inbound, target)
+    if refusal is not None:
+        raise refusal
+    return target
+
+
+async def measured(inbound: Inbound, target: Target) -> ApiError | None:
+    if len(inbound.request.text) > LONG:
+        return await trio.to_thread.run_sync(window.too_long, inbound.request, target)
+    return window.too_long(inbound.request, target)

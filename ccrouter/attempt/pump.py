@@ -1,0 +1,82 @@
+"""Calls a target, and sends what comes of it down a channel.
+
+The channel has no buffer, so a reader that stops reading stops the backend. An exception that gets out of here is
+a bug, but for Cancelled.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from ccrouter.attempt.backends import Backends, Inbound
+from ccrouter.attempt.checks import checked
+from ccrouter.attempt.exchange import Exchange
+from ccrouter.attempt.parts import Failed, Part, Whole
+from ccrouter.errors import ApiError, UpstreamBroken, UpstreamError, UpstreamTimeout, WireError
+from ccrouter.providers.provider import Provider, Target
+from ccrouter.translate.dialects import spoken
+from ccrouter.wire import envelope
+
+
+async def pump(inbound: Inbound, target: Target, backends: Backends, send: trio.MemorySendChannel[Part]) -> None:
+    """Call ``target`` and send the parts of its reply; closes ``send``."""
+    async with send:
+        try:
+            await _call(inbound, target, backends, send)
+        except WireError as error:
+            await send.send(Failed(UpstreamBroken(str(error))))
+        except (ApiError, UpstreamError) as error:
+            await send.send(Failed(error))
+
+
+async def ask(inbound: Inbound, target: Target, backends: Backends) -> Whole:
+    """One call whose whole reply is wanted. Raises ApiError and UpstreamError."""
+    send, receive = trio.open_memory_channel[Part](0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump, inbound, target, backends, send)
+        part = await receive.receive()
+        nursery.cancel_scope.cancel()
+    match part:
+        case Whole():
+            return part
+        case Failed(error):
+            raise error
+        case _:
+            raise UpstreamBroken("the reply is a stream, which was not asked for")
+
+
+async def _call(inbound: Inbound, target: Target, backends: Backends, send: trio.MemorySendChannel[Part]) -> None:
+    total = target.provider.timeouts.total
+    with trio.move_on_after(total) as limit:
+        if inbound.endpoint == "count_tokens":
+            whole = await _exchanged(inbound, target, backends, send)
+        else:
+            target = await checked(inbound, target, backends.facts)
+            async with backends.places.place(target.provider, inbound.session):
+                whole = await _exchanged(inbound, target, backends, send)
+        if whole is not None:
+            await send.send(whole)
+    if limit.cancelled_caught:
+        raise UpstreamTimeout(f"the request took over {total:g} s", "total")
+
+
+async def _exchanged(
+    inbound: Inbound, target: Target, backends: Backends, send: trio.MemorySendChannel[Part]
+) -> Whole | None:
+    wire = backends.wire(target.provider, inbound.endpoint)
+    whole = await Exchange(inbound, target, backends, spoken(wire, target), send).run()
+    if whole is not None and wire == "responses" and _has_no_responses(whole, inbound, target.provider):
+        backends.fall(target.provider, "chat")
+        whole = await Exchange(inbound, target, backends, spoken("chat", target), send).run()
+    return whole
+
+
+def _has_no_responses(whole: Whole, inbound: Inbound, provider: Provider) -> bool:
+    """Whether a refusal says that the endpoint is missing, and not that the model is."""
+    return (
+        whole.status in {404, 405}
+        and inbound.endpoint == "messages"
+        and provider.wire is None
+        and provider.preset.falls_back
+        and "model" not in envelope.message_in(whole.body).lower()
+    )

@@ -1,0 +1,218 @@
+"""From a request to its targets, and what is learned from how it went.
+
+`Dispatcher.choose` puts together what holds for one request at one moment (the configuration, a profile, a
+project's file, what the plans of providers have left) and asks `ccrouter.routing.route`. All of it is taken once:
+a request is served wholly by one version of the configuration. `Dispatcher.settle` takes note of the end: who
+answered whom, what it cost, and what `explain` can tell of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import trio
+from attrs import evolve, frozen
+
+from ccrouter.attempt.backends import Backends, Inbound
+from ccrouter.attempt.checks import LONG
+from ccrouter.errors import ApiError
+from ccrouter.observe.trail import Trail, Trails
+from ccrouter.providers.provider import Target
+from ccrouter.remembered.choice import ChoiceFile
+from ccrouter.remembered.notebook import Notebook
+from ccrouter.remembered.project import ProjectFiles
+from ccrouter.routing import budget
+from ccrouter.routing.caller import Caller, caller, texts_of
+from ccrouter.routing.config import Config
+from ccrouter.routing.health import Health
+from ccrouter.routing.names import Directory
+from ccrouter.routing.pins import key
+from ccrouter.routing.plan import Outcome, Patience, Plan
+from ccrouter.routing.profiles import InForce, Project, in_force
+from ccrouter.routing.route import Route, route
+from ccrouter.routing.rules import counts_tokens
+from ccrouter.routing.traits import Moment, Traits
+from ccrouter.translate import tokens
+
+
+@frozen(kw_only=True)
+class Chosen:
+    """What was decided for one request."""
+
+    caller: Caller
+    in_force: InForce
+    route: Route
+    plan: Plan
+    problems: tuple[str, ...] = ()
+
+
+class Dispatcher:
+    """The router's policy with its memory. ``build`` makes the directory of a configuration, quickly."""
+
+    def __init__(
+        self,
+        *,
+        config: Callable[[], Config],
+        build: Callable[[Config], Directory],
+        backends: Backends,
+        notebook: Notebook,
+        choice: ChoiceFile,
+        projects: ProjectFiles | None,
+        home: str,
+        now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+    ) -> None:
+        self._config = config
+        self._build = build
+        self._backends = backends
+        self._choice = choice
+        self._projects = projects
+        self._home = home
+        self._now = now
+        self.health = Health()
+        self.notebook = notebook
+        self.trails = Trails()
+
+    def in_force(self, who: Caller) -> tuple[InForce, tuple[str, ...]]:
+        """The configuration for who asks, and what is wrong with parts of it.
+
+        A project's file has no say in background requests: a repository must not choose who judges its commands.
+        """
+        problems = []
+        project: Project | None = None
+        if self._projects is not None and who.project is not None and not who.background:
+            found = self._projects.of(who.project)
+            if found is not None:
+                project = found.project
+                problems += [found.problem] if found.problem is not None else []
+        holds = in_force(self._config(), self._choice.current(), project, who.project)
+        problems += [holds.problem] if holds.problem is not None else []
+        return holds, tuple(problems)
+
+    async def choose(self, inbound: Inbound) -> Chosen:
+        """Decide. Raises ApiError where the request's model leads nowhere."""
+        who = caller(inbound.headers, inbound.request.fields)
+        holds, problems = self.in_force(who)
+        config = holds.config
+        directory = self._build(config)
+        traits = Traits(inbound.request, inbound.headers, who, self._moment(holds, directory))
+        if counts_tokens(config.routes) and len(inbound.request.text) > LONG:
+            await trio.to_thread.run_sync(tokens.of, inbound.request)
+        made = route(traits, config, directory, self.notebook.pins, client_login=bool(inbound.credentials))
+        facts = self._backends.facts
+        targets = tuple(facts.informed(each) for each in made.targets)
+        plan = Plan(
+            targets,
+            health=self.health,
+            patience=Patience(tries=config.server.tries, seconds=config.server.patience),
+            began=trio.current_time(),
+            budget=self._refusal,
+        )
+        return Chosen(caller=who, in_force=holds, route=made, plan=plan, problems=problems)
+
+    def settle(self, inbound: Inbound, chosen: Chosen, target: Target | None, outcome: Outcome) -> None:
+        """Take note of how it went."""
+        now = self._backends.clock()
+        if target is not None and outcome.result in {"done", "broken", "hung_up"}:
+            session = chosen.route.session
+            if session is not None and (outcome.result == "done" or outcome.usage):
+                self.notebook.pins.hold(session, chosen.route.intent, target, now)
+                self.notebook.pinned()
+        if target is not None and outcome.usage:
+            spent = budget.amount(outcome.usage, target.known.price)
+            if target.provider.budget:
+                self.notebook.spend(target.provider.name, self._day(), spent)
+        self._remember(inbound, chosen, outcome)
+
+    def refused(self, inbound: Inbound, error: ApiError) -> None:
+        """Take note of a request that no target was found for."""
+        self._keep(
+            Trail(
+                at=self._backends.clock(),
+                request_id=inbound.request_id,
+                caller=caller(inbound.headers, inbound.request.fields),
+                model=inbound.request.model,
+                result="failed",
+                failure=str(error),
+            )
+        )
+
+    def _moment(self, holds: InForce, directory: Directory) -> Moment:
+        now = self._now()
+        clock = self._backends.clock
+
+        def fullness(name: str) -> int | None:
+            provider = directory.addressable.get(name)
+            return None if provider is None else self._backends.quotas.fullness(provider, clock())
+
+        return Moment(
+            minute=now.hour * 60 + now.minute,
+            weekday=now.weekday(),
+            profile=holds.profile,
+            home=self._home,
+            fullness=fullness,
+        )
+
+    def _day(self) -> str:
+        return self._now().date().isoformat()
+
+    def _refusal(self, target: Target) -> ApiError | None:
+        if not target.provider.budget:
+            return None
+        now = self._now()
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        day = midnight + timedelta(days=1)
+        month = (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+        until = {"day": round((day - now).total_seconds()), "month": round((month - now).total_seconds())}
+        return budget.refusal(target.provider, self.notebook.ledger, self._day(), until)
+
+    def _remember(self, inbound: Inbound, chosen: Chosen, outcome: Outcome) -> None:
+        made, plan = chosen.route, chosen.plan
+        price = next((each.target.known.price for each in reversed(plan.tries)), None)
+        self._keep(
+            Trail(
+                at=self._backends.clock(),
+                request_id=inbound.request_id,
+                caller=chosen.caller,
+                model=inbound.request.model,
+                profile=chosen.in_force.profile,
+                problems=chosen.problems,
+                considered=made.considered,
+                because=made.because,
+                names=made.names,
+                targets=tuple(str(each) for each in plan.targets),
+                pinned=made.pinned,
+                passed=tuple((str(each.target), each.why) for each in plan.passed),
+                tries=tuple(plan.tries),
+                result=outcome.result,
+                changes=(*made.changes, *outcome.changes),
+                notes=outcome.notes,
+                usage=outcome.usage,
+                dollars=budget.amount(outcome.usage, price).dollars if price is not None else None,
+                seconds=trio.current_time() - plan.began,
+                prompt=_prompt(inbound) if chosen.in_force.config.explain.prompts else None,
+            ),
+            chosen.in_force.config,
+        )
+
+    def _keep(self, trail: Trail, config: Config | None = None) -> None:
+        self.trails.keep(trail, (config or self._config()).explain.keep)
+
+
+def placed(inbound: Inbound, chosen: Chosen) -> Inbound:
+    """The request as it is sent on: without a marker, and with whose turn it is."""
+    who = chosen.caller
+    session = who.session or inbound.request_id
+    return evolve(inbound, request=chosen.route.request, session=key(session, who.agent_id))
+
+
+_PROMPT = 400
+
+
+def _prompt(inbound: Inbound) -> str | None:
+    """The beginning of what the user's side said last."""
+    messages = inbound.request.fields.get("messages")
+    for message in reversed(messages) if isinstance(messages, list) else ():
+        if isinstance(message, dict) and message.get("role") == "user":
+            return " ".join(texts_of(message.get("content")))[-_PROMPT:]
+    return None

@@ -1,0 +1,59 @@
+"""A private file of JSON: read as far as it can be, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+#: A file that is larger is something else.
+_LARGEST = 8 * 1024 * 1024
+
+
+@frozen
+class Stamp:
+    """What tells one version of a file from another."""
+
+    inode: int
+    size: int
+    changed: int
+
+
+def stamp(path: Path) -> Stamp | None:
+    """The stamp of a file; None: there is none that can be read."""
+    try:
+        seen = path.stat()
+    except (OSError, ValueError):  # ValueError: a NUL in a path that a client named
+        return None
+    return Stamp(seen.st_ino, seen.st_size, seen.st_mtime_ns)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What stands in the file; empty where it is not there, or no JSON object."""
+    try:
+        with path.open("rb") as file:
+            value = json.loads(file.read(_LARGEST))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def write(path: Path, value: dict[str, Any]) -> None:
+    """Put ``value`` in the file's place; raises OSError. Readers see the old version or the new one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1)
+            file.write("\n")
+        draft.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,89 @@
+"""A project's own ``.ccrouter.toml``: found in the client's directory or above it, read again when it changes.
+
+A repository that somebody else wrote may hold one, so it can do little: it names models and has rules
+(`ccrouter.routing.profiles.Project`). It is read only where it is an ordinary file of this user's. One with a
+mistake counts for nothing, and the mistake is told.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from attrs import frozen
+
+from ccrouter.remembered import json_file
+from ccrouter.routing.load import project
+from ccrouter.routing.profiles import Project
+
+NAME = ".ccrouter.toml"
+
+_LARGEST = 64 * 1024
+
+#: How many directories up it is looked for, and how many projects are kept.
+_DEEPEST = 32
+_MOST = 256
+
+
+@frozen
+class Found:
+    """What stands in a project's file; ``problem`` is what is wrong with it."""
+
+    path: Path
+    project: Project | None = None
+    problem: str | None = None
+
+
+class ProjectFiles:
+    """The files of all projects."""
+
+    def __init__(self) -> None:
+        self._found: dict[Path, tuple[json_file.Stamp, Found]] = {}
+
+    def of(self, directory: str) -> Found | None:
+        """The nearest file at or above a directory; None where there is none. A `stat` for each directory."""
+        place = Path(directory)
+        if not place.is_absolute():
+            return None
+        for folder in [place, *place.parents][:_DEEPEST]:
+            path = folder / NAME
+            stamp = json_file.stamp(path)
+            if stamp is not None:
+                return self._read(path, stamp)
+        return None
+
+    def _read(self, path: Path, stamp: json_file.Stamp) -> Found:
+        known = self._found.get(path)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        found = _read(path)
+        self._found[path] = stamp, found
+        if len(self._found) > _MOST:
+            del self._found[next(iter(self._found))]
+        return found
+
+
+def _read(path: Path) -> Found:
+    try:
+        # A pipe in its place must not hold the router up.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            seen = os.fstat(file.fileno())
+            if not stat.S_ISREG(seen.st_mode):
+                return Found(path, problem=f"{path}: is not a file")
+            if os.name == "posix" and seen.st_uid not in {os.getuid(), 0}:
+                return Found(path, problem=f"{path}: belongs to another user of this machine, so it is not read")
+            content = file.read(_LARGEST + 1)
+    except OSError as error:
+        return Found(path, problem=f"{path}: cannot be read: {error.strerror or error}")
+    if len(content) > _LARGEST:
+        return Found(path, problem=f"{path}: is larger than it can be ({_LARGEST // 1024} KiB)")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return Found(path, problem=f"{path}: is not UTF-8 text; save it as UTF-8")
+    made = project(text)
+    if isinstance(made, Project):
+        return Found(path, project=made)
+    return Found(path, problem="; ".join(mistake.told(str(path)) for mistake in made))

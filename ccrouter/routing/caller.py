@@ -1,0 +1,184 @@
+"""What the client says of a request: what it is for, which agent asks, in which session, in which directory. Pure.
+
+Newer clients say it in headers, when they are asked to (``CLAUDE_CODE_GATEWAY_HINT_HEADERS``, which `ccrouter`
+sets wherever it starts or points one). For the others there are signs: what such requests have looked like in
+every version that was measured. A sign that fails makes a main request of a request, never another model's of the
+safety checks'. Sources: the client's gateway guide, and requests of 2.1.329 and 2.1.197, 2026-11.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, cast, get_args
+from urllib.parse import unquote
+
+from attrs import frozen
+
+from ccrouter.wire import headers as http
+from ccrouter.wire.headers import Headers
+
+RequestClass = Literal["main", "subagent", "workflow", "compaction", "auxiliary", "side_reply"]
+
+#: Two kinds of auxiliary requests that the client doesn't tell apart, and its user may want to.
+Task = Literal["classifier", "title"]
+
+_CLASSES = frozenset(get_args(RequestClass))
+_HINT = b"x-claude-code-request-class"
+_AGENT_TYPE = b"x-claude-code-agent-type"
+_AGENT_ID = b"x-claude-code-agent-id"
+_SESSION = b"x-claude-code-session-id"
+
+_COMPACTION = "CRITICAL: Respond with TEXT ONLY"
+
+#: How the system prompts of the client's own agents begin, alike in both versions. The prompt of an agent that its
+#: user made is the text of its file, and no version says its name: all of those are ``custom``, as newer clients
+#: call them.
+AGENTS = (
+    ("Explore", "You are a file search specialist for Claude Code"),
+    ("Plan", "You are a software architect and planning specialist for Claude Code"),
+    ("general-purpose", "You are an agent for Claude Code, Anthropic's official CLI for Claude."),
+    ("statusline-setup", "You are a status line setup agent for Claude Code."),
+)
+CUSTOM = "custom"
+
+_DIRECTORY = re.compile(r"^(?: - )?(?:Primary working|Working) directory: (.+)$", re.MULTILINE)
+
+#: What names a session or an agent is kept in memory and on disk; no id of the client's is longer.
+_LONGEST = 128
+
+
+@frozen(kw_only=True)
+class Caller:
+    """Who asks, and how that is known. ``sign`` is a clause for people."""
+
+    kind: RequestClass = "main"
+    sign: str = "nothing says otherwise"
+    agent: str | None = None
+    """The type of the agent, such as ``Explore``."""
+    task: Task | None = None
+    session: str | None = None
+    agent_id: str | None = None
+    project: str | None = None
+    """The client's directory."""
+
+    @property
+    def classes(self) -> frozenset[str]:
+        """The words of `routing.values.CLASSES` that fit."""
+        return frozenset({self.kind} if self.task is None else {self.kind, self.task})
+
+    @property
+    def background(self) -> bool:
+        """Whether nobody reads the answer: titles, summaries, safety checks."""
+        return self.kind == "auxiliary"
+
+
+def caller(headers: Headers, fields: Mapping[str, Any]) -> Caller:
+    """Who asks. ``fields`` are the request's, of any shape."""
+    task = _task(fields)
+    kind, sign = _kind(headers, fields, task)
+    return Caller(
+        kind=kind,
+        sign=sign,
+        agent=_agent(headers, fields) if kind == "subagent" else None,
+        task=task if kind == "auxiliary" else None,
+        session=_id(headers, _SESSION),
+        agent_id=_id(headers, _AGENT_ID),
+        project=_project(headers, fields),
+    )
+
+
+def _kind(headers: Headers, fields: Mapping[str, Any], task: Task | None) -> tuple[RequestClass, str]:
+    hint = (http.get_text(headers, _HINT) or "").strip()
+    if hint in _CLASSES:
+        return cast("RequestClass", hint), f"the client says so ({_HINT.decode()})"
+    if http.get(headers, _AGENT_ID) is not None:
+        return "subagent", f"it has the header {_AGENT_ID.decode()}"
+    if any("cc_is_subagent=true" in text for text in _first(texts_of(fields.get("system")))):
+        return "subagent", "its attribution says cc_is_subagent"
+    if task is not None:
+        return "auxiliary", {
+            "classifier": "it looks like a safety check (a short answer that stops at </block>)",
+            "title": "it looks like the question for a title (a schema with nothing but `title`)",
+        }[task]
+    if _last_words(fields).startswith(_COMPACTION):
+        return "compaction", f"its last text begins with {_COMPACTION!r}"
+    return "main", Caller().sign
+
+
+def _task(fields: Mapping[str, Any]) -> Task | None:
+    if fields.get("tools"):
+        return None
+    stops = fields.get("stop_sequences")
+    if isinstance(stops, list) and "</block>" in stops and not fields.get("stream"):
+        return "classifier"
+    config = fields.get("output_config")
+    form = config.get("format") if isinstance(config, dict) else None
+    schema = form.get("schema") if isinstance(form, dict) else None
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if isinstance(properties, dict) and list(properties) == ["title"]:
+        return "title"
+    return None
+
+
+def _agent(headers: Headers, fields: Mapping[str, Any]) -> str:
+    said = (http.get_text(headers, _AGENT_TYPE) or "").strip()
+    if said:
+        return said[:_LONGEST]
+    for text in texts_of(fields.get("system")):
+        for name, beginning in AGENTS:
+            if text.lstrip().startswith(beginning):
+                return name
+    return CUSTOM
+
+
+def _id(headers: Headers, name: bytes) -> str | None:
+    said = (http.get_text(headers, name) or "").strip()
+    return said if said and len(said) <= _LONGEST and said.isprintable() else None
+
+
+def _project(headers: Headers, fields: Mapping[str, Any]) -> str | None:
+    said = http.get_text(headers, http.PROJECT)
+    if said:
+        return unquote(said.strip()) or None
+    for text in _surroundings(fields):
+        if (found := _DIRECTORY.search(text)) is not None:
+            return found[1].strip() or None
+    return None
+
+
+def _surroundings(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Where the client describes its surroundings: the system prompt, or an early message with that role."""
+    yield from texts_of(fields.get("system"))
+    messages = fields.get("messages")
+    for message in messages[:3] if isinstance(messages, list) else ():
+        if isinstance(message, dict) and message.get("role") == "system":
+            yield from texts_of(message.get("content"))
+
+
+def texts_of(content: object) -> Iterator[str]:
+    """The texts of a string or of a list of blocks."""
+    if isinstance(content, str):
+        yield content
+    for block in content if isinstance(content, list) else ():
+        text = block.get("text") if isinstance(block, dict) else None
+        if isinstance(text, str):
+            yield text
+
+
+def _first(texts: Iterator[str]) -> Iterator[str]:
+    for text in texts:
+        yield text
+        return
+
+
+def _last_words(fields: Mapping[str, Any]) -> str:
+    """The last text that the user's side said."""
+    messages = fields.get("messages")
+    for message in reversed(messages) if isinstance(messages, list) else ():
+        if isinstance(message, dict) and message.get("role") == "user":
+            words = ""
+            for words in texts_of(message.get("content")):  # noqa: B007  the last one counts
+                pass
+            return words.lstrip()
+    return ""

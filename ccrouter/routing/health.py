@@ -1,0 +1,122 @@
+"""Who is to be left alone for a while, since it keeps failing. Pure; time is an argument, in seconds of any clock.
+
+Theory of operation
+-------------------
+Each provider and each target has a *state*: failures in a row, and until when it rests. After as many failures in
+a row as `failure.TREATMENTS` allows it rests, each time twice as long, `LONGEST` at most; a backend that says
+itself for how long is taken at its word. When the rest is over, one request is let through: a *probe*. Until it is
+known how that went, everybody else goes on leaving the backend alone. If it went well, all is forgotten.
+
+Nobody is refused for what stands here: who has no other target tries the one it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attrs import define, frozen
+
+from ccrouter.providers.provider import Target
+from ccrouter.routing.failure import TREATMENTS, Failure, Kind, kind_of, rest_of
+
+#: The longest rest that isn't the backend's own word, in seconds.
+LONGEST = 60.0
+
+#: The longest that is, in seconds: a weekly plan.
+LONGEST_TOLD = 7 * 24 * 3600.0
+
+#: How long a probe may be under way before another one is let through, in seconds.
+PROBE = 30.0
+
+#: How many states are kept. Clients choose the models' names, and so how many there are.
+MOST = 1_000
+
+_Key = tuple[str, str, str]
+
+
+@frozen
+class Down:
+    """Somebody rests. ``seconds`` from now; ``why`` is the kind of its last failure."""
+
+    seconds: float
+    why: Kind
+
+
+@define
+class _State:
+    failures: int = 0
+    until: float = float("-inf")
+    why: Kind = "broken"
+    probing: float = float("-inf")
+    """Until when a probe counts as under way."""
+
+
+class Health:
+    """What is known of all providers and targets."""
+
+    def __init__(self) -> None:
+        self._states: dict[_Key, _State] = {}
+
+    def down(self, target: Target, now: float) -> Down | None:
+        """Whether a target rests at this moment, or is being probed by somebody else."""
+        for key in _keys(target):
+            state = self._states.get(key)
+            if state is None:
+                continue
+            seconds = max(state.until, state.probing) - now
+            if seconds > 0:
+                return Down(seconds, state.why)
+        return None
+
+    def begin(self, target: Target, now: float) -> None:
+        """An attempt begins; where the target rested, it is the probe."""
+        for key in _keys(target):
+            state = self._states.get(key)
+            if state is not None and state.until > float("-inf"):
+                state.probing = now + PROBE
+
+    def well(self, target: Target) -> None:
+        """The target answered."""
+        for key in _keys(target):
+            self._states.pop(key, None)
+
+    def failed(self, target: Target, failure: Failure, now: float) -> None:
+        """An attempt failed before anything of a reply came."""
+        kind = kind_of(failure)
+        treatment = TREATMENTS[kind]
+        provider, own = _keys(target)
+        for key in (provider, own):
+            if (state := self._states.get(key)) is not None:
+                state.probing = float("-inf")
+        if treatment.scope == "nobody":
+            return
+        key = provider if treatment.scope == "provider" else own
+        state = self._states.setdefault(key, _State())
+        state.failures = state.failures + 1 if state.why == kind else 1
+        state.why = kind
+        beyond = state.failures - treatment.patience
+        told = rest_of(failure)
+        if told is not None:
+            state.until = now + min(told, LONGEST_TOLD)
+        elif beyond >= 0:
+            state.until = now + min(treatment.rest * 2 ** min(beyond, 10), LONGEST)
+        if len(self._states) > MOST:
+            del self._states[next(iter(self._states))]
+
+    def gave_up(self, target: Target) -> None:
+        """An attempt ended without a word on how the target is: its client went away."""
+        for key in _keys(target):
+            if (state := self._states.get(key)) is not None:
+                state.probing = float("-inf")
+
+    def resting(self, now: float) -> Iterator[tuple[str, Down]]:
+        """Everybody who rests: the provider's name, with the model's where only that does."""
+        for (name, _, model), state in self._states.items():
+            if state.until > now:
+                yield f"{name}:{model}" if model else name, Down(state.until - now, state.why)
+
+
+def _keys(target: Target) -> tuple[_Key, _Key]:
+    """Those of the provider and of the target itself. The same name with another address is another provider."""
+    provider = target.provider
+    return (provider.name, provider.base_url, ""), (provider.name, provider.base_url, target.model)

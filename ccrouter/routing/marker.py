@@ -1,0 +1,75 @@
+"""A subagent's definition may name the model that it wants: a marker on a line of its own, in its prompt. Pure.
+
+::
+
+    <ccrouter-model>ollama:qwen3-coder:30b</ccrouter-model>
+
+``<CCR-SUBAGENT-MODEL>PROVIDER,MODEL</CCR-SUBAGENT-MODEL>`` is read too, as claude-code-router has it. Only the
+system prompt of a subagent is searched, which is the text of its file (seen with 2.1.329 and 2.1.197, 2026-11):
+what was read or said in the conversation chooses no model. The marker is taken out of what is sent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from attrs import frozen
+
+from ccrouter.wire import spans
+from ccrouter.wire.messages import MessagesRequest, read_request
+
+_MARKER = re.compile(
+    r"^[ \t]*<(ccrouter-model|CCR-SUBAGENT-MODEL)>[ \t]*([^<>\n]{1,256}?)[ \t]*</\1>[ \t]*(?:\n|$)",
+    re.MULTILINE,
+)
+
+_BEGINNINGS = ("<ccrouter-model>", "<CCR-SUBAGENT-MODEL>")
+
+
+@frozen
+class Marked:
+    """The model that a request's prompt names, and the request without the marker."""
+
+    model: str
+    request: MessagesRequest
+
+
+def marked(request: MessagesRequest) -> Marked | None:
+    """The first marker in the system prompt; None where there is none."""
+    if not any(beginning in request.text for beginning in _BEGINNINGS):  # nearly always
+        return None
+    top = list(request.items)
+    for position, item in enumerate(top):
+        if item.key != "system":
+            continue
+        if isinstance(item.value, str) and (found := _MARKER.search(item.value)) is not None:
+            return _without(request, found, [(top, position, item)])
+        if not isinstance(item.value, list):
+            continue
+        blocks = spans.elements(request.text, item.start)
+        for number, block in enumerate(blocks):
+            if not isinstance(block.value, dict):
+                continue
+            for member in spans.members(request.text, block.start):
+                if member.key != "text" or not isinstance(member.value, str):
+                    continue
+                if (found := _MARKER.search(member.value)) is not None:
+                    return _without(request, found, [(blocks, number, member), (top, position, item)])
+    return None
+
+
+_Place = tuple[list[spans.Item], int, spans.Item]
+
+
+def _without(request: MessagesRequest, found: re.Match[str], places: list[_Place]) -> Marked:
+    """The request without a marker. A block that was nothing else goes with it: empty texts are refused."""
+    around, position, text = places[0]
+    left = found.string[: found.start()] + found.string[found.end() :]
+    if left.strip():
+        edits = [spans.replace(text, json.dumps(left))]
+    elif len(around) == 1 and len(places) > 1:
+        edits = spans.remove(places[1][0], [places[1][1]])
+    else:
+        edits = spans.remove(around, [position])
+    return Marked(found[2], read_request(spans.apply(request.text, edits).encode()))

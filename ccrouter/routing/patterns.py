@@ -1,0 +1,57 @@
+"""Patterns of rules: ``*`` stands for anything, everything else for itself. Pure.
+
+No regular expressions: a project's file may hold patterns too, and no pattern may take long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+
+def fits(pattern: str, text: str) -> bool:
+    """Whether a text is what a pattern says, in any case of its letters."""
+    pattern, text = pattern.lower(), text.lower()
+    first, *rest = pattern.split("*")
+    if not rest:
+        return pattern == text
+    *inner, last = rest
+    if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
+        return False
+    place, end = len(first), len(text) - len(last)
+    for part in inner:
+        found = text.find(part, place, end)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return True
+
+
+def covers(pattern: str, directory: str, home: str) -> bool:
+    """Whether a directory is one that a pattern says, or lies below it. ``~`` is ``home``.
+
+    ``*`` stays within one name, ``**`` stands for any number of them. Both kinds of slashes are one.
+    """
+    if pattern == "~" or pattern.startswith(("~/", "~\\")):
+        pattern = home + pattern[1:]
+    return _walk([*_names(pattern), "**"], _names(directory), fits)
+
+
+def _names(path: str) -> list[str]:
+    return path.replace("\\", "/").rstrip("/").split("/")
+
+
+def _walk(wanted: Sequence[str], there: Sequence[str], same: Callable[[str, str], bool]) -> bool:
+    """Names against names; where it goes wrong, the last ``**`` takes one name more."""
+    w = t = 0
+    star, taken = -1, 0
+    while t < len(there):
+        if w < len(wanted) and wanted[w] == "**":
+            star, taken, w = w, t, w + 1
+        elif w < len(wanted) and same(wanted[w], there[t]):
+            w, t = w + 1, t + 1
+        elif star >= 0:
+            taken += 1
+            w, t = star + 1, taken
+        else:
+            return False
+    return all(each == "**" for each in wanted[w:])

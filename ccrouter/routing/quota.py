@@ -1,0 +1,115 @@
+"""How much of a plan is used up, as its backend says with every reply. Pure.
+
+Two vendors tell it, each in headers of its own (`providers.provider.PlanHeaders` says which of the two a preset
+has):
+
+* ``anthropic-ratelimit-unified-WINDOW-utilization`` (a part of 1) and ``-reset`` (seconds since 1970), for the
+  windows ``5h`` and ``7d`` and others; ``-status`` without a window says when all is used up. Seen in several
+  clients' logs, 2026-04 to 2026-09.
+* ``x-codex-primary-used-percent`` and ``-reset-at`` (seconds since 1970), and the same for ``secondary``.
+
+What stands here is of one account for each provider: whoever lends the router several logins at once has their
+numbers mixed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+
+from attrs import frozen
+
+from ccrouter.providers.provider import PlanHeaders, Provider
+from ccrouter.wire.headers import Headers
+
+_UNIFIED = re.compile(rb"anthropic-ratelimit-unified-([0-9a-z_]{1,24})-utilization")
+_CODEX = re.compile(rb"x-codex-(primary|secondary)-used-percent")
+
+#: A number that nobody renewed says nothing any more after so long without a reset, in seconds.
+_STALE = 6 * 3600.0
+
+
+@frozen
+class Window:
+    """One of a plan's windows. ``resets`` and ``seen`` are seconds since 1970."""
+
+    name: str
+    percent: int
+    resets: float | None
+    seen: float
+
+    def holds(self, now: float) -> bool:
+        """Whether what it says is still so."""
+        return now < (self.resets if self.resets is not None else self.seen + _STALE)
+
+
+class Quotas:
+    """The plans of all providers."""
+
+    def __init__(self) -> None:
+        self._windows: dict[tuple[str, str], dict[str, Window]] = {}
+
+    def hear(self, provider: Provider, headers: Headers, now: float) -> None:
+        """Take note of what a reply's headers say."""
+        found = list(_READERS[provider.preset.plan](dict(headers), now))
+        if found:
+            known = self._windows.setdefault(_key(provider), {})
+            known.update((each.name, each) for each in found)
+
+    def fullness(self, provider: Provider, now: float) -> int | None:
+        """How many per cent are used up in the fullest of its windows; 0 after a reset; None: never told."""
+        windows = self._windows.get(_key(provider))
+        if not windows:
+            return None
+        return max((each.percent for each in windows.values() if each.holds(now)), default=0)
+
+    def windows(self, provider: Provider, now: float) -> list[Window]:
+        """What is known of a provider's plan, by the names of its windows."""
+        windows = self._windows.get(_key(provider), {})
+        return [windows[name] for name in sorted(windows) if windows[name].holds(now)]
+
+
+def _key(provider: Provider) -> tuple[str, str]:
+    return provider.name, provider.base_url
+
+
+def _none(headers: Mapping[bytes, bytes], now: float) -> Iterator[Window]:
+    del headers, now
+    return iter(())
+
+
+def _unified(headers: Mapping[bytes, bytes], now: float) -> Iterator[Window]:
+    for name, value in headers.items():
+        if (found := _UNIFIED.fullmatch(name)) is None or (part := _number(value)) is None:
+            continue
+        resets = _number(headers.get(b"anthropic-ratelimit-unified-" + found[1] + b"-reset"))
+        yield Window(found[1].decode(), _percent(part * 100), resets, now)
+    if headers.get(b"anthropic-ratelimit-unified-status") == b"rejected":
+        resets = _number(headers.get(b"anthropic-ratelimit-unified-reset"))
+        yield Window("all", 100, resets, now)
+
+
+def _codex(headers: Mapping[bytes, bytes], now: float) -> Iterator[Window]:
+    for name, value in headers.items():
+        if (found := _CODEX.fullmatch(name)) is None or (percent := _number(value)) is None:
+            continue
+        resets = _number(headers.get(b"x-codex-" + found[1] + b"-reset-at"))
+        yield Window(found[1].decode(), _percent(percent), resets, now)
+
+
+_READERS: Mapping[PlanHeaders, Callable[[Mapping[bytes, bytes], float], Iterator[Window]]] = MappingProxyType(
+    {"none": _none, "unified": _unified, "codex": _codex}
+)
+
+
+def _percent(value: float) -> int:
+    return round(min(max(value, 0.0), 100.0))
+
+
+def _number(value: bytes | None) -> float | None:
+    try:
+        number = float(value) if value is not None and len(value) <= 32 else None
+    except ValueError:
+        return None
+    return number if number is not None and 0 <= number < 1e12 else None

@@ -1,0 +1,115 @@
+"""Which targets a request goes to, and why. Pure.
+
+In this order, the first that has a word on it decides:
+
+1. a marker in the definition of the subagent that asks (`routing.marker`); 2. the rules, in their order
+(`routing.rules`); 3. the settings ``classifier`` and ``subagent``; 4. the model's name (`routing.names`), which is
+where nearly all requests get.
+
+Of several targets a session stays with the one that it had (`routing.pins`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from attrs import evolve, field, frozen
+
+from ccrouter.providers.provider import Target
+from ccrouter.routing.config import Config
+from ccrouter.routing.marker import marked
+from ccrouter.routing.names import Directory, is_plain, resolve
+from ccrouter.routing.pins import Pins, key
+from ccrouter.routing.traits import Traits
+from ccrouter.wire.messages import MessagesRequest
+
+
+@frozen(kw_only=True)
+class Considered:
+    """One rule that was looked at; ``objection`` says why it did not fit, None: it did."""
+
+    rule: str
+    objection: str | None
+
+
+@frozen(kw_only=True)
+class Route:
+    """Where a request goes. ``request`` is what is sent on: without its marker."""
+
+    request: MessagesRequest
+    targets: tuple[Target, ...]
+    names: tuple[str, ...]
+    because: str
+    intent: str
+    considered: tuple[Considered, ...] = ()
+    changes: tuple[str, ...] = ()
+    pinned: str | None = None
+    session: str | None = field(default=None)
+    """The key of its pin, where it has or is to have one."""
+
+
+def route(
+    traits: Traits, config: Config, directory: Directory, pins: Pins, *, client_login: bool = False
+) -> Route:
+    """Choose. Raises ApiError 404 where a name leads nowhere."""
+    request, caller = traits.request, traits.caller
+    changes: tuple[str, ...] = ()
+    considered: list[Considered] = []
+    names: tuple[str, ...] = ()
+    because = ""
+    if caller.kind == "subagent" and (found := marked(request)) is not None:
+        request, names, because = found.request, (found.model,), "the marker in the subagent's definition"
+        changes = ("system: the marker of a model taken out",)
+    if not names:
+        for rule in config.routes:
+            objection = rule.objection(traits)
+            considered.append(Considered(rule=rule.name, objection=objection))
+            if objection is None:
+                names, because = rule.names(request.model), f"the rule {rule.name}"
+                break
+    if not names and caller.task == "classifier" and config.classifier:
+        names, because = config.classifier, "the setting `classifier`"
+    if not names and caller.kind == "subagent" and config.subagent:
+        names, because = config.subagent, "the setting `subagent`"
+    plain = False
+    if not names:
+        names, because = (request.model,), "the model's name"
+        plain = is_plain(request.model, directory)
+    targets: list[Target] = []
+    for name in names:
+        found_ = resolve(name, directory, client_login=client_login)
+        targets += [each for each in found_ if each not in targets]
+    made = Route(
+        request=request,
+        targets=tuple(targets),
+        names=names,
+        because=because,
+        intent=_intent(because, names, config.default),
+        considered=tuple(considered),
+        changes=changes,
+    )
+    if caller.session is None or not (plain or len(targets) > 1):
+        return made
+    session = key(caller.session, caller.agent_id)
+    return _pinned(evolve(made, session=session), session, directory, pins, plain=plain)
+
+
+def _pinned(made: Route, session: str, directory: Directory, pins: Pins, *, plain: bool) -> Route:
+    """The target that the session stays with stands first."""
+    held = pins.of(session, made.intent)
+    if held is None:
+        return made
+    target = next((each for each in made.targets if str(each) == held), None)
+    if target is None and plain:
+        provider, _, model = held.partition(":")
+        known = directory.providers.get(provider)
+        target = None if known is None or not model else Target(known, model)
+    if target is None:
+        return made
+    others = tuple(each for each in made.targets if each != target)
+    return evolve(made, targets=(target, *others), pinned=held)
+
+
+def _intent(because: str, names: tuple[str, ...], default: str | None) -> str:
+    text = "\n".join([because, *names, default or ""])
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
