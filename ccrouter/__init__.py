@@ -19,7 +19,9 @@ The packages, lowest layer first; each imports only those above it in this list 
 ``attempt``           one call to one target, as parts down a channel
 ``count``             how many tokens a request has: the backend's word, else an estimate
 ``relay``             one request from its plan to its last byte, the only module with both ends in hand
+``menu``              the models that can be had, as the lists of clients show them
 ``dispatch``          from a request to its targets, and what is learned from how it went
+``explain``           what would happen to a request, without sending it
 ``endpoints``         the routes of the port
 ``service``           one running router: configuration kept fresh, port, stop
 ``cli``               arguments, printing, exit codes; ``trio.run`` lives here only

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import trio
 from attrs import evolve, frozen
@@ -136,6 +137,52 @@ class Dispatcher:
                 failure=str(error),
             )
         )
+
+    def summary(self, directory: Directory) -> dict[str, Any]:
+        """What ``GET /status`` tells of all this."""
+        now, clock = trio.current_time(), self._backends.clock()
+        holds, problems = self.in_force(Caller())
+        choice = self._choice.current()
+        plans = {
+            name: [{"window": each.name, "percent": each.percent, "resets": each.resets} for each in windows]
+            for name, provider in directory.providers.items()
+            if (windows := self._backends.quotas.windows(provider, clock))
+        }
+        day = self._day()
+        ledger = self.notebook.ledger
+        spent = {
+            name: {
+                "tokens_today": ledger.of_day(name, day).tokens,
+                "tokens_this_month": ledger.of_month(name, day).tokens,
+                "dollars_today": round(ledger.of_day(name, day).dollars, 4),
+                "dollars_this_month": round(ledger.of_month(name, day).dollars, 4),
+            }
+            for name, provider in directory.providers.items()
+            if provider.budget
+        }
+        lines = {
+            name: dict(zip(("inside", "waiting"), self._backends.places.waiting(provider), strict=True))
+            for name, provider in directory.providers.items()
+            if provider.max_concurrent is not None
+        }
+        config = holds.config
+        return {
+            "profile": holds.profile,
+            "projects": dict(choice.projects),
+            "subagent": list(config.subagent),
+            "classifier": list(config.classifier),
+            "rules": [each.name for each in config.routes],
+            "problems": list(problems),
+            "resting": {
+                name: {"seconds": round(down.seconds, 1), "why": down.why}
+                for name, down in self.health.resting(now)
+            },
+            "plans": plans,
+            "budgets": spent,
+            "lines": lines,
+            "sessions": len(self.notebook.pins),
+            "remembered": len(self.trails),
+        }
 
     def _moment(self, holds: InForce, directory: Directory) -> Moment:
         now = self._now()

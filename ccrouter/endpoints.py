@@ -5,6 +5,8 @@
 ``POST /v1/messages/count_tokens``      to a backend that can count, else an estimate
 ``GET /v1/models``                      the models of all providers
 ``GET /status``                         what the router is at, as JSON
+``GET /explain``                        what happened to the last requests, and why
+``POST /explain``                       what would happen to this one, without sending it
 ``HEAD|GET /``, ``/api/hello``          says that a router is here; open, like the next
 ``GET /health``                         that it lives
 ======================================  =====================================================================
@@ -20,20 +22,23 @@ import secrets
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
+from urllib.parse import parse_qs
 
 import trio
 
 import ccrouter
+from ccrouter import menu
 from ccrouter.attempt.backends import Backends, Inbound
 from ccrouter.count import count, estimated
 from ccrouter.dispatch import Chosen, Dispatcher, placed
 from ccrouter.errors import ApiError, CcrouterError, ClientGone, FrameError
+from ccrouter.explain import explain
 from ccrouter.observe.log import Done
 from ccrouter.observe.mistake import described, leaves
-from ccrouter.providers.provider import Model, Target
+from ccrouter.providers.provider import Target
 from ccrouter.relay import Pacing, relay
-from ccrouter.routing.credentials import ClientCredentials, of_client
-from ccrouter.routing.names import Directory, discovery_id
+from ccrouter.routing.credentials import of_client
+from ccrouter.routing.names import Directory
 from ccrouter.routing.plan import Outcome
 from ccrouter.server.connection import Client, Request
 from ccrouter.server.gate import Gate
@@ -49,6 +54,8 @@ from ccrouter.wire.messages import read_request
 MODELS_WITHIN = 2.0
 
 T = TypeVar("T")
+
+_DIGITS = 6
 
 _OPEN = frozenset({"/", "/api/hello", "/health"})
 _JSON: Headers = [(b"content-type", b"application/json")]
@@ -91,6 +98,8 @@ class Endpoints:
             ("POST", "/v1/messages/count_tokens"): self._count,
             ("GET", "/v1/models"): self._models,
             ("GET", "/status"): self._status,
+            ("GET", "/explain"): self._explain,
+            ("POST", "/explain"): self._explain_one,
             ("GET", "/health"): self._health,
             ("HEAD", "/health"): self._health,
             ("GET", "/"): self._hello,
@@ -223,7 +232,17 @@ class Endpoints:
         credentials, _ = of_client(request.headers, self._router.token)
         agent = (http.get_text(request.headers, b"user-agent") or "").lower()
         discovery = agent.startswith("claude")
-        rows = await _unless_gone(client, partial(self._rows, credentials, discovery=discovery))
+        directory = await self._router.directory()
+        ask = partial(
+            menu.rows,
+            list(directory.providers.values()),
+            self._router.lists,
+            self._router.backends.facts,
+            credentials,
+            seconds=MODELS_WITHIN - 0.3,
+            discovery=discovery,
+        )
+        rows = await _unless_gone(client, ask)
         body = {
             "data": rows,
             "has_more": False,
@@ -231,34 +250,6 @@ class Endpoints:
             "last_id": rows[-1]["id"] if rows else None,
         }
         await _respond(client, body, request_id)
-
-    async def _rows(self, credentials: ClientCredentials, *, discovery: bool) -> list[dict[str, Any]]:
-        """All models in Anthropic's shape. ``discovery``: under ids that older clients accept."""
-        directory = await self._router.directory()
-        providers = list(directory.providers.values())
-        facts = self._router.backends.facts
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._router.lists.refresh, providers, credentials, MODELS_WITHIN - 0.3)
-            nursery.start_soon(facts.refresh, providers, credentials, MODELS_WITHIN - 0.3)
-        rows = []
-        for provider in providers:
-            for each in self._router.lists.of(provider).models:
-                model = facts.known(provider, each.id)
-                plain = model.id if provider.preset.first_party else f"{provider.name}:{model.id}"
-                foreign = discovery and not provider.preset.first_party
-                row = {
-                    "type": "model",
-                    "id": discovery_id(provider.name, model.id) if foreign else plain,
-                    "display_name": f"{model.name or model.id} ({provider.name})"
-                    if foreign
-                    else model.name or plain,
-                    "description": describe(provider.preset.title, model),
-                    "created_at": "1970-01-01T00:00:00Z",
-                    "max_input_tokens": model.room,
-                    "max_tokens": model.max_output,
-                }
-                rows.append(row)
-        return rows
 
     async def _status(self, request: Request, client: Client, request_id: str) -> None:
         await client.body()
@@ -285,7 +276,22 @@ class Endpoints:
             "default": directory.default,
             "aliases": aliases,
             "providers": providers,
+            **self._router.dispatch.summary(directory),
         }
+        await _respond(client, body, request_id)
+
+    async def _explain(self, request: Request, client: Client, request_id: str) -> None:
+        await client.body()
+        asked = parse_qs(request.query).get("last", ["1"])[-1]
+        if not asked.isdecimal() or len(asked) > _DIGITS:
+            raise ApiError(400, "invalid_request_error", "last: a number of requests is wanted, as in ?last=3")
+        found = self._router.dispatch.trails.last(int(asked))
+        await _respond(client, {"requests": [each.told() for each in found]}, request_id)
+
+    async def _explain_one(self, request: Request, client: Client, request_id: str) -> None:
+        inbound = await self._read(request, client, "messages", request_id)
+        await self._router.looked()
+        body = await _unless_gone(client, partial(explain, inbound, self._router.dispatch, self._router.backends))
         await _respond(client, body, request_id)
 
     async def _health(self, request: Request, client: Client, request_id: str) -> None:
@@ -297,31 +303,6 @@ class Endpoints:
         del request
         await client.body()
         await _respond(client, {"name": "ccrouter", "version": ccrouter.__version__}, request_id)
-
-
-def describe(title: str, model: Model) -> str:
-    """``Ollama · 32k of 256k · text only · local``: what a picker shows below a model's name."""
-    words = [title]
-    own, room = model.window, model.room
-    if room is not None:
-        words.append(f"{_short(room)} of {_short(own)}" if own is not None and own > room else _short(room))
-    elif own is not None:
-        words.append(f"~{_short(own)}")
-    if model.vision is not None:
-        words.append("images" if model.vision else "text only")
-    if model.tools is False:
-        words.append("no tools")
-    if model.local:
-        words.append("local")
-    return " · ".join(words)
-
-
-def _short(size: int) -> str:
-    """131072 as 128k, 200000 as 200k: as whoever chose the number would say it."""
-    if size >= 1_000_000:
-        millions = size / (1 << 20 if size % (1 << 20) == 0 else 1_000_000)
-        return f"{millions:.3g}M"
-    return f"{size // (1000 if size % 1000 == 0 else 1024)}k" if size >= 1000 else str(size)
 
 
 async def _respond(client: Client, body: dict[str, Any], request_id: str) -> None:

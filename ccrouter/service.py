@@ -22,8 +22,9 @@ import ccrouter
 from ccrouter.attempt.backends import Backends
 from ccrouter.config_file import ConfigFile, choose, home
 from ccrouter.dispatch import Dispatcher
-from ccrouter.endpoints import Endpoints, describe
+from ccrouter.endpoints import Endpoints
 from ccrouter.errors import StartError
+from ccrouter.menu import describe
 from ccrouter.observe.log import Log, silent
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Auth
@@ -91,6 +92,11 @@ class Running:
         self.port = port
         self.url = f"http://{_in_url(self.host)}:{port}"
         self.token = service.token
+
+    @property
+    def config(self) -> Config:
+        """The configuration of this moment."""
+        return self._service.config()
 
     @property
     def busy(self) -> int:
@@ -221,7 +227,7 @@ class _Service:
         self.notebook = Notebook(folder)
         self.notebook.open(time.time())
         self.dispatch = Dispatcher(
-            config=self._config,
+            config=self.config,
             build=self._built,
             backends=self.backends,
             notebook=self.notebook,
@@ -231,7 +237,8 @@ class _Service:
             home=str(home(environ)),
         )
 
-    def _config(self) -> Config:
+    def config(self) -> Config:
+        """The newest good version of the configuration; says so where that is not the newest."""
         config = self._file.current()
         if self._file.problem != self._problem:
             self._problem = self._file.problem
@@ -334,7 +341,7 @@ class _Service:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.lists.refresh, providers, ClientCredentials(), seconds * 0.8)
                 nursery.start_soon(self.facts.refresh, providers, ClientCredentials(), seconds * 0.8)
-        directory = self._build(self._config())
+        directory = self._build(self.config())
         return [
             Listed(
                 name=f"{provider.name}:{model.id}",

@@ -11,8 +11,8 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from ccrouter.endpoints import describe
 from ccrouter.errors import ConnectFailed
+from ccrouter.menu import describe
 from ccrouter.providers.provider import Model
 from ccrouter.translate.tokens import estimate
 from ccrouter.wire import envelope

@@ -31,7 +31,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Print them."""
-    found = chosen(runtime.running(os.environ), args.port)
+    serving = [each for each in runtime.running(os.environ) if each.purpose == "serve"]
+    found = chosen(serving, args.port)
     emit(variables(found.url, found.port, found.pid, found.token, args.format, os.environ))
     return 0
 

@@ -16,14 +16,17 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from attrs import frozen
 
 #: The header that carries the router's token beside a login.
 TOKEN_HEADER = "x-ccrouter-token"  # noqa: S105  the name of it
 
-_TOKEN_PREFIX = TOKEN_HEADER + ":"
+#: The header that says where a client was started.
+PROJECT_HEADER = "x-ccrouter-project"
+
+_OURS = (TOKEN_HEADER + ":", PROJECT_HEADER + ":")
 
 DISCOVERY = "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY"
 
@@ -124,18 +127,26 @@ def variables(
     *,
     login_kept: bool = False,
     discovery: bool = True,
+    folder: str | None = None,
     windows: bool = False,
 ) -> dict[str, str]:
-    """What to set on top of ``environ`` so that a client in it talks to the router at ``url``."""
+    """What to set on top of ``environ`` so that a client in it talks to the router at ``url``.
+
+    ``folder`` is where the client is started, for rules about projects; percent-encoded, since the versions of the
+    client disagree on how other letters travel in a header.
+    """
     env = {"ANTHROPIC_BASE_URL": url}
     headers = [line.strip() for line in environ.get("ANTHROPIC_CUSTOM_HEADERS", "").split("\n")]
-    own = [line for line in headers if line and not line.lower().startswith(_TOKEN_PREFIX)]
+    sent = [line for line in headers if line and not line.lower().startswith(_OURS)]
+    if folder is not None:
+        sent.append(f"{PROJECT_HEADER}: {quote(folder)}")
     if login_kept:
-        env["ANTHROPIC_CUSTOM_HEADERS"] = "\n".join([*own, f"{TOKEN_HEADER}: {token}"])
+        sent.append(f"{TOKEN_HEADER}: {token}")
     else:
         env["ANTHROPIC_AUTH_TOKEN"] = token
-        if any(line.lower().startswith(_TOKEN_PREFIX) for line in headers):  # of a router around us
-            env["ANTHROPIC_CUSTOM_HEADERS"] = "\n".join(own)
+    inherited = any(line.lower().startswith(_OURS) for line in headers)  # of a router around us
+    if login_kept or folder is not None or inherited:
+        env["ANTHROPIC_CUSTOM_HEADERS"] = "\n".join(sent)
     if discovery and not login_kept:  # a client with nothing but a login does not ask for models
         env[DISCOVERY] = "1"
     env |= {

@@ -104,12 +104,19 @@ def launch(
     *,
     model: str | None,
     picker: settings.Json | None,
+    folder: str | None = None,
     windows: bool = False,
 ) -> Launch:
     """Put together what `mode` chose. ``picker`` holds the rows for the client's list of models."""
     seen = _without({**client.environ, **client.found.env}, chosen.removed)
     env = environment.variables(
-        url, token, seen, login_kept=chosen.login_kept, discovery=chosen.discovery, windows=windows
+        url,
+        token,
+        seen,
+        login_kept=chosen.login_kept,
+        discovery=chosen.discovery,
+        folder=folder,
+        windows=windows,
     )
     if model is not None and not client.takes_settings:
         env["ANTHROPIC_MODEL"] = model

@@ -33,6 +33,10 @@ COMMANDS = {
     "run": "start a command (default: claude) behind a router of its own",
     "env": "print the variables that point a client at the running router",
     "ask": "send one prompt to one model and stream the answer",
+    "explain": "tell why a request went where it went, and what was changed on the way",
+    "use": "switch the active profile",
+    "subagent": "show or set the model for subagents",
+    "classifier": "show or set the model for safety checks",
     "config": "check, find, show, describe or begin the configuration file",
     "upgrade": "say how ccrouter was installed, and the command that brings a newer one",
 }
@@ -125,6 +129,18 @@ def _module(name: str) -> Command:
         from ccrouter.cli import ask
 
         return ask
+    if name == "explain":
+        from ccrouter.cli import explain
+
+        return explain
+    if name == "use":
+        from ccrouter.cli import use
+
+        return use
+    if name in {"subagent", "classifier"}:
+        from ccrouter.cli import background
+
+        return background.Command("subagent" if name == "subagent" else "classifier")
     if name == "config":
         from ccrouter.cli import config
 

@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -127,13 +128,14 @@ async def run_command(
         found=settings.find(environ, folder, own.settings if own else None),
         own=own,
     )
-    with _log(environ) as log:
+    with _log(environ) as log, contextlib.ExitStack() as announcing:
         options = Options(
             config=config, host="127.0.0.1", port=0, token=f"ccr-{secrets.token_urlsafe(24)}", log=log
         )
         async with trio.open_nursery() as nursery:
             router = _Router(serve, options)
             running = await router.start(nursery)
+            announcing.enter_context(_announced(running, environ))
             chosen = launch.mode(client, running.url, picker=picker, has_login=has_login)
             rows = None
             if chosen.picker and client.version is not None:
@@ -145,6 +147,7 @@ async def run_command(
                 running.token,
                 model=model,
                 picker=rows,
+                folder=str(folder),
                 windows=sys.platform == "win32",
             )
             for note in start.notes:
@@ -155,6 +158,27 @@ async def run_command(
     if router.failure is not None:
         raise router.failure
     return code
+
+
+@contextlib.contextmanager
+def _announced(running: Running, environ: Mapping[str, str]) -> Iterator[None]:
+    """While the block runs, ``ccrouter explain`` finds this router. Never fails: nothing else depends on it."""
+    import ccrouter
+    from ccrouter.cli import runtime
+
+    record = runtime.Record(
+        url=running.url,
+        port=running.port,
+        pid=os.getpid(),
+        token=running.token,
+        version=ccrouter.__version__,
+        purpose="run",
+        started=time.time(),
+    )
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(CcrouterError, OSError):
+            stack.enter_context(runtime.announced(record, environ))
+        yield
 
 
 class _Router:

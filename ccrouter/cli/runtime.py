@@ -23,13 +23,19 @@ from ccrouter.errors import CcrouterError
 
 @frozen(kw_only=True)
 class Record:
-    """A router that serves in the foreground for whoever asks; ``PORT.json`` in the folder."""
+    """A running router; ``PORT.json`` in the folder.
+
+    ``purpose``: ``serve`` is there for whoever asks, ``run`` for the one command that it was started with.
+    """
 
     url: str
     port: int
     pid: int
     token: str = field(repr=False)
     version: str
+    purpose: str = "serve"
+    started: float = 0.0
+    """When, in seconds since 1970."""
 
 
 def folder(environ: Mapping[str, str]) -> Path:
@@ -110,6 +116,8 @@ def _read(path: Path) -> Record | None:
             pid=int(value["pid"]),
             token=str(value["token"]),
             version=str(value["version"]),
+            purpose=str(value.get("purpose", "serve")),
+            started=float(value.get("started", 0)),
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -155,6 +156,7 @@ def _invite(running: Running, stack: contextlib.ExitStack, environ: Mapping[str,
         pid=os.getpid(),
         token=running.token,
         version=ccrouter.__version__,
+        started=time.time(),
     )
     say(f"ccrouter {ccrouter.__version__} serves on {running.url}; Ctrl-C stops it")
     try:

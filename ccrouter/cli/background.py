@@ -1,0 +1,144 @@
+"""``ccrouter subagent`` and ``ccrouter classifier``: the model for work that the client starts by itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from attrs import evolve, frozen
+
+from ccrouter.errors import CcrouterError, UsageError
+from ccrouter.remembered import place
+from ccrouter.remembered.choice import ChoiceFile
+
+if TYPE_CHECKING:
+    from ccrouter.service import Listed
+
+#: Seconds for all providers to say which models they have.
+_MODELS_WITHIN = 3.0
+
+Setting = Literal["subagent", "classifier"]
+
+_WHAT = {
+    "subagent": "the agents that Claude Code starts (Explore, Plan, your own)",
+    "classifier": "Claude Code's safety checks of commands",
+}
+
+WARNING = (
+    "warning: a model that fails, or is not up to it, lets through commands that it should have stopped, or makes "
+    "Bash and other tools stop with an error; `default` gives it back to Claude"
+)
+
+
+@frozen
+class Command:
+    """The command of one setting."""
+
+    setting: Setting
+
+    def add_parser(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+        """Declare it."""
+        _declare(subparsers, self.setting)
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Show the menu, or set."""
+        return _run(args, self.setting)
+
+
+def _declare(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], setting: Setting) -> None:
+    parser = subparsers.add_parser(
+        setting,
+        description=f"Show or set the model for {_WHAT[setting]}. Rules of the configuration come first. Running "
+        "routers follow with their next request.",
+        epilog=f"examples: ccrouter {setting}    ccrouter {setting} 2    ccrouter {setting} ollama:qwen3:8b    "
+        f"ccrouter {setting} default",
+    )
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL|N|default",
+        help="a model's name, its number in the menu, or `default`: what the configuration says",
+    )
+    parser.add_argument("--json", action="store_true", help="the menu as JSON")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="this configuration")
+
+
+def _run(args: argparse.Namespace, setting: Setting) -> int:
+    file = ChoiceFile(place.find(os.environ, sys.platform))
+    wanted = args.model
+    if wanted is None or wanted.isdecimal():
+        import trio  # what serves takes long to import
+
+        listed, configured = trio.run(partial(_models, args.config, setting))
+        names = [each.name for each in listed]
+        if wanted is None:
+            _menu(setting, listed, getattr(file.current(), setting), configured, as_json=args.json)
+            return 0
+        if not 0 <= int(wanted) <= len(names):
+            raise UsageError(
+                f"there is no number {wanted}: the menu has 0 to {len(names)}; see ccrouter {setting}"
+            )
+        wanted = names[int(wanted) - 1] if int(wanted) else "default"
+    try:
+        chosen = None if wanted == "default" else wanted
+        before = file.current()
+        file.write(evolve(before, subagent=chosen) if setting == "subagent" else evolve(before, classifier=chosen))
+    except OSError as error:
+        raise CcrouterError(f"{file.path}: cannot be written: {error.strerror or error}") from None
+    if wanted == "default":
+        print(f"{setting}: as the configuration says, from the next request on", file=sys.stderr)
+    else:
+        print(f"{setting}: {wanted}, from the next request on", file=sys.stderr)
+        if setting == "classifier":
+            print(WARNING, file=sys.stderr)
+    return 0
+
+
+async def _models(config: Path | None, setting: Setting) -> tuple[list[Listed], tuple[str, ...]]:
+    """The models that can be had, and what the configuration says."""
+    import trio  # see `_run`
+
+    from ccrouter.service import Options, serve
+
+    failure: CcrouterError | None = None
+    listed: list[Listed] = []
+    configured: tuple[str, ...] = ()
+    async with trio.open_nursery() as nursery:
+        try:
+            running = await nursery.start(serve, Options(config=config, host="127.0.0.1", port=0))
+            listed = await running.models(_MODELS_WITHIN)
+            configured = getattr(running.config, setting)
+            running.end()
+        except CcrouterError as error:  # raised here it would arrive in a group
+            failure = error
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return listed, configured
+
+
+def _menu(
+    setting: Setting, listed: list[Listed], chosen: str | None, configured: tuple[str, ...], *, as_json: bool
+) -> None:
+    if as_json:
+        told: dict[str, Any] = {
+            "setting": setting,
+            "chosen": chosen,
+            "configured": list(configured),
+            "models": [{"name": each.name, "description": each.description} for each in listed],
+        }
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    default = " or ".join(configured) or "as they are asked for"
+    rows = [("default", default), *((each.name, each.description) for each in listed)]
+    width = max(len(name) for name, _ in rows)
+    for number, (name, description) in enumerate(rows):
+        mark = "*" if name == (chosen or "default") else " "
+        print(f"{mark} {number:3}  {name:{width}}  {description}".rstrip())
+    if chosen is not None and chosen not in [name for name, _ in rows]:
+        print(f"*      {chosen}  (no provider lists it now)")

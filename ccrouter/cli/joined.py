@@ -1,0 +1,85 @@
+"""The router that runs already, asked over its port; or one of our own, for as long as the question takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ccrouter.cli import runtime
+from ccrouter.errors import CcrouterError
+from ccrouter.routing.config import DEFAULT_PORT
+from ccrouter.wire.envelope import message_in
+
+#: Seconds for an answer: the backends may be asked on the way, for three of them.
+_PATIENCE = 15.0
+
+
+def chosen(records: list[runtime.Record], port: int | None) -> runtime.Record | None:
+    """The router that is meant: on ``port``, else on the default port, else the one that was started last."""
+    if port is not None:
+        for record in records:
+            if record.port == port:
+                return record
+        ports = ", ".join(str(record.port) for record in records)
+        raise CcrouterError(
+            f"no router of yours serves on port {port}" + (f"; there is one on {ports}" if ports else "")
+        )
+    usual = next((record for record in records if record.port == DEFAULT_PORT), None)
+    return usual or max(records, key=lambda record: record.started, default=None)
+
+
+async def ask(
+    path: str,
+    *,
+    port: int | None = None,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    config: Path | None = None,
+    own: bool = False,
+) -> Any:
+    """The JSON at ``path``; with a ``body`` it is a POST. ``own``: without a running router, one is started.
+
+    Raises CcrouterError in words for the user.
+    """
+    record = None if config is not None else chosen(runtime.running(os.environ), port)
+    if record is not None:
+        return await _get(record.url, record.token, path, body, headers)
+    if not own:
+        raise CcrouterError("no router of yours is running; start one with `ccrouter` or `ccrouter run`")
+    import trio  # what serves takes long to import
+
+    from ccrouter.service import Options, serve
+
+    answer: Any = None
+    failure: CcrouterError | None = None
+    async with trio.open_nursery() as nursery:
+        try:
+            running = await nursery.start(serve, Options(config=config, host="127.0.0.1", port=0))
+            answer = await _get(running.url, running.token, path, body, headers)
+            running.end()
+        except CcrouterError as error:  # raised here it would arrive in a group
+            failure = error
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return answer
+
+
+async def _get(url: str, token: str, path: str, body: bytes | None, headers: Mapping[str, str] | None) -> Any:
+    import httpx  # see `ask`
+
+    sent = {**(headers or {}), "x-ccrouter-token": token}
+    try:
+        async with httpx.AsyncClient(timeout=_PATIENCE, trust_env=False) as client:
+            response = await client.request(
+                "GET" if body is None else "POST", url + path, headers=sent, content=body
+            )
+            if response.status_code != 200:
+                raise CcrouterError(message_in(response.content))
+            return response.json()
+    except httpx.HTTPError as error:
+        raise CcrouterError(f"the router at {url} does not answer: {str(error) or type(error).__name__}") from None
+    except ValueError:
+        raise CcrouterError(f"what answers at {url} is no router of this version") from None

@@ -1,0 +1,77 @@
+"""What would happen to a request, without sending it: ``ccrouter explain FILE``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import trio
+from attrs import evolve
+
+from ccrouter.attempt.backends import Backends, Inbound
+from ccrouter.dispatch import Chosen, Dispatcher
+from ccrouter.errors import ApiError, WireError
+from ccrouter.observe.log import printable
+from ccrouter.providers.provider import Target
+from ccrouter.translate import abilities, tokens, window
+from ccrouter.translate.dialects import spoken
+
+
+async def explain(inbound: Inbound, dispatch: Dispatcher, backends: Backends) -> dict[str, Any]:
+    """The route of a request, its candidates with all that is known of them, and what each would get of it.
+
+    The backends are asked what their models can do, as for a request; nothing of the request reaches them. Raises
+    ApiError where its model leads nowhere.
+    """
+    chosen = await dispatch.choose(inbound)
+    made, who = chosen.route, chosen.caller
+    targets = await backends.facts.inform(made.targets, inbound.credentials)
+    count = await trio.to_thread.run_sync(tokens.of, made.request)
+    return {
+        "class": who.kind,
+        "class_because": who.sign,
+        "task": who.task,
+        "agent": who.agent,
+        "session": who.session,
+        "project": who.project,
+        "model": printable(inbound.request.model),
+        "tokens_estimated": count,
+        "profile": chosen.in_force.profile,
+        "problems": list(chosen.problems),
+        "rules": [{"rule": each.rule, "objection": each.objection} for each in made.considered],
+        "because": made.because,
+        "names": [printable(each) for each in made.names],
+        "pinned": made.pinned,
+        "changes": list(made.changes),
+        "candidates": [_candidate(inbound, chosen, target, dispatch, backends) for target in targets],
+    }
+
+
+def _candidate(
+    inbound: Inbound, chosen: Chosen, target: Target, dispatch: Dispatcher, backends: Backends
+) -> dict[str, Any]:
+    down = dispatch.health.down(target, trio.current_time())
+    spent = chosen.plan.budget(target)
+    known = target.known
+    told: dict[str, Any] = {
+        "target": str(target),
+        "wire": backends.wire(target.provider),
+        "window": known.room if known.room is not None else known.window,
+        "vision": known.vision,
+        "tools": known.tools,
+        "rests": None if down is None else {"seconds": round(down.seconds, 1), "why": down.why},
+        "plan_used": backends.quotas.fullness(target.provider, backends.clock()),
+        "budget": None if spent is None else spent.message,
+        "refused": None,
+        "changes": [],
+    }
+    request = chosen.route.request
+    try:
+        abilities.check(request, target)
+        if (too_long := window.too_long(request, target)) is not None:
+            raise too_long
+        dialect = spoken(backends.wire(target.provider), target)
+        wanted = evolve(inbound, request=request)
+        outbound = dialect.render(wanted.request, target, wanted.headers, wanted.query, "messages")
+    except (ApiError, WireError) as error:
+        return told | {"refused": str(error)}
+    return told | {"changes": list(outbound.changes), "bytes": len(outbound.body)}
