@@ -4,7 +4,8 @@
 
     CcrouterError             its message is for the user: what, where, how to mend it
     ├── ApiError              what a client is answered with, in Anthropic's error envelope
-    │   └── CapabilityRefused the model can't do what the request is about; another one may
+    │   ├── CapabilityRefused the model can't do what the request is about; another one may
+    │   └── Stopping          the router is being stopped
     ├── UsageError            a flag or an argument is wrong (exit code 2)
     ├── ConfigError           the configuration is wrong: file, line, key (exit code 2)
     ├── StartError            the router cannot start: port taken, unsafe bind (exit code 1)
@@ -51,6 +52,10 @@ class ApiError(CcrouterError):
 
 class CapabilityRefused(ApiError):
     """The model that was chosen is known not to be able to do what the request is about."""
+
+
+class Stopping(ApiError):
+    """The router is being stopped, and tries nothing more."""
 
 
 class UsageError(CcrouterError):

@@ -16,6 +16,7 @@ from ccrouter.errors import (
     ApiError,
     CapabilityRefused,
     ConnectFailed,
+    Stopping,
     UpstreamBroken,
     UpstreamError,
     UpstreamTimeout,
@@ -126,6 +127,8 @@ def kind_of(failure: Failure) -> Kind:
             return "garbled"
         case CapabilityRefused():
             return "capability"
+        case Stopping():
+            return "stopped"
     return _kind_of_status(failure.status, _message(failure), _header(failure, "x-should-retry"), failure)
 
 
