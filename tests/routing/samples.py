@@ -1,0 +1,93 @@
+"""What the tests of routing draw from: targets, failures of every kind, requests and their headers."""
+
+from __future__ import annotations
+
+import json
+
+from ccrouter.errors import ApiError, CapabilityRefused, ConnectFailed, Stopping, UpstreamBroken, UpstreamTimeout
+from ccrouter.providers.presets import PRESETS
+from ccrouter.providers.provider import Model, Provider, Target
+from ccrouter.routing.caller import Caller, caller
+from ccrouter.routing.failure import Failure, Kind, Refusal
+from ccrouter.routing.traits import Moment, Traits
+from ccrouter.wire import envelope
+from ccrouter.wire.messages import MessagesRequest, read_request
+
+
+def provider(name="work", preset=None, **more):
+    row = PRESETS[preset or (name if name in PRESETS else "messages")]
+    return Provider(name=name, preset=row, base_url=row.base_url or f"https://{name}.example.com", **more)
+
+
+def target(name="m", of="work", **facts):
+    return Target(provider(of), name, Model(name, **facts))
+
+
+# Failures
+
+
+def refused(status, words="no", **headers):
+    """A backend's refusal. ``headers`` with ``_`` for ``-``."""
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return Refusal(status, pairs, envelope.write(ApiError(status, envelope.kind_of(status), words), "req_1"))
+
+
+def told(status, words="no", **headers):
+    """The same as an exception, as the router words it itself."""
+    pairs = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    return ApiError(status, envelope.kind_of(status), words, pairs)
+
+
+def both(status, words="no", **headers):
+    return [refused(status, words, **headers), told(status, words, **headers)]
+
+
+TOO_LONG = "prompt is too long: 201000 tokens > 200000 maximum"
+
+#: Failures of each kind, as they come: a reply of the backend, an error in our words, a broken connection.
+FAILURES: dict[Kind, list[Failure]] = {
+    "connect": [ConnectFailed("no connection")],
+    "timeout": [UpstreamTimeout("no first byte in 600 s", "first_byte"), *both(408), *both(504)],
+    "broken": [UpstreamBroken("it hung up", before_reply=True), UpstreamBroken("half a reply")],
+    "rate_limit": [*both(429), *both(429, retry_after="7"), *both(429, x_should_retry="true")],
+    "quota": [
+        *both(402),
+        *both(429, x_should_retry="false"),
+        *both(429, anthropic_ratelimit_unified_status="rejected", retry_after="9000"),
+    ],
+    "overloaded": [*both(409), *both(503), *both(529), *both(529, retry_after="2")],
+    "server": [*both(500), *both(502), *both(520), *both(500, x_should_retry="false")],
+    "missing_model": both(404),
+    "overflow": [
+        *both(400, TOO_LONG),
+        *both(413, TOO_LONG),
+        *both(400, "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000"),
+    ],
+    "capability": [CapabilityRefused(400, "invalid_request_error", "work:m can't call tools")],
+    "credential": [*both(401), *both(403)],
+    "request": [*both(400), *both(405), *both(413), *both(422), *both(302)],
+    "stopped": [Stopping(529, "overloaded_error", "ccrouter is being stopped", (("retry-after", "5"),))],
+}
+
+
+# Requests
+
+
+def request(**fields) -> MessagesRequest:
+    """A request with these members beside what each has."""
+    whole = {"model": "claude-opus-5-5", "messages": [{"role": "user", "content": "hi"}], **fields}
+    return read_request(json.dumps(whole).encode())
+
+
+def headers(**named):
+    """Headers as h11 gives them, from names with ``_`` for ``-``."""
+    return [(name.replace("_", "-").encode(), value.encode()) for name, value in named.items()]
+
+
+def traits(
+    whole: MessagesRequest | None = None, *, moment=None, of: Caller | None = None, said=(), **fields
+) -> Traits:
+    """A request as rules see it. ``of`` is who asks, found out by its signs unless it is given."""
+    whole = request(**fields) if whole is None else whole
+    said = list(said)
+    return Traits(whole, said, of or caller(said, whole.fields), moment or Moment())
