@@ -18,7 +18,7 @@ try now, a `Wait` to sit out first, or None when it is at its end. After each tr
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from attrs import define, field, frozen
@@ -128,7 +128,7 @@ class Plan:
 
     @property
     def more(self) -> bool:
-        """Whether another try may follow the present one."""
+        """Whether another target may follow the present one."""
         return len(self.tries) + 1 < self.patience.tries and bool(self._left)
 
     def record(self, outcome: Outcome, now: float) -> None:
@@ -139,11 +139,11 @@ class Plan:
         self._trying = None
         self.tries.append(Try(target=target, began=began - self.began, ended=now - self.began, outcome=outcome))
         match outcome:
-            case Outcome(result="done") | Outcome(result="ended"):
+            case Outcome(result="done"):
                 self.health.well(target)
             case Outcome(result="failed", failure=failure) if failure is not None:
                 self.health.failed(target, failure, now)
-            case _:  # it answered, whatever came of that
+            case _:  # how it is was not found out, or not to its end
                 self.health.gave_up(target)
 
     def verdict(self) -> Refusal | ApiError:
@@ -166,7 +166,7 @@ class Plan:
 
     def _next(self, now: float) -> Target | None:
         """The first of those left that has a chance; for the first try, the first that may be tried at all."""
-        resting: list[Target] = []
+        resting: list[tuple[Target, str]] = []
         while self._left:
             target = self._left.pop(0)
             if (refusal := self.budget(target)) is not None:
@@ -175,14 +175,20 @@ class Plan:
             elif (why := self._hopeless(target)) is not None:
                 self._pass(target, why)
             elif (down := self.health.down(target, now)) is not None:
-                resting.append(target)
-                self._pass(target, f"left alone for {down.seconds:.3g} s more after failures ({down.why})")
+                resting.append((target, f"left alone for {down.seconds:.3g} s more after failures ({down.why})"))
             else:
+                self._pass_all(resting)
                 return target
         if self.tries or not resting:
+            self._pass_all(resting)
             return None
-        self._left = resting[1:]
-        return resting[0]
+        (first, _), *others = resting
+        self._left = [each for each, _ in others]
+        return first
+
+    def _pass_all(self, resting: Iterable[tuple[Target, str]]) -> None:
+        for target, why in resting:
+            self._pass(target, why)
 
     def _pass(self, target: Target, why: str) -> None:
         self.passed.append(Passed(target=target, why=why))
@@ -196,7 +202,7 @@ class Plan:
                     if room is None and target.provider.preset.overflow != "tells":
                         return "its window is not known, and it would cut the prompt in silence"
                     if room is not None and needed is not None and room < needed:
-                        return f"its window of {room} tokens is no larger"
+                        return f"its window of {room} tokens is too small"
                 case "capability" if target.known.tools is False:
                     return "it can't call tools either"
                 case _:
@@ -214,11 +220,15 @@ class Plan:
             return None
         if _is_final(failure):
             return None
+        if self.budget(last.target) is not None:
+            return None
         told = rest_of(failure)
         pause = treatment.pause if told is None else told
+        if self._waited:
+            pause = 0.0
         if pause > SHORT or now + pause - self.began >= self.patience.seconds:
             return None
-        if pause > 0 and not self._waited:
+        if pause > 0:
             self._waited = True
             return Wait(pause)
         return last.target
