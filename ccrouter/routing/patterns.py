@@ -27,12 +27,14 @@ def fits(pattern: str, text: str) -> bool:
 
 
 def covers(pattern: str, directory: str, home: str) -> bool:
-    """Whether a directory is one that a pattern says, or lies below it. ``~`` is ``home``.
+    """Whether a directory is one that a pattern says, or lies below it. ``~`` is ``home``, where that is known.
 
     ``*`` stays within one name, ``**`` stands for any number of them. Both kinds of slashes are one.
     """
     if pattern == "~" or pattern.startswith(("~/", "~\\")):
-        pattern = home + pattern[1:]
+        if not home:
+            return False
+        pattern = home.rstrip("/\\") + pattern[1:]
     return _walk([*_names(pattern), "**"], _names(directory), fits)
 
 
