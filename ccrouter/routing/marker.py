@@ -11,7 +11,6 @@ what was read or said in the conversation chooses no model. The marker is taken 
 
 from __future__ import annotations
 
-import json
 import re
 
 from attrs import frozen
@@ -19,10 +18,14 @@ from attrs import frozen
 from ccrouter.wire import spans
 from ccrouter.wire.messages import MessagesRequest, read_request
 
+# White space can be in one place only: a project's file may hold a prompt too, and none may take long.
 _MARKER = re.compile(
-    r"^[ \t]*<(ccrouter-model|CCR-SUBAGENT-MODEL)>[ \t]*([^<>\n]{1,256}?)[ \t]*</\1>[ \t]*(?:\n|$)",
+    r"^[ \t]*<(ccrouter-model|CCR-SUBAGENT-MODEL)>"
+    r"[ \t]*([^<>\s](?:[^<>\n]{0,254}[^<>\s])?)[ \t]*</\1>[ \t]*(?:\r?\n|$)",
     re.MULTILINE,
 )
+#: What JSON spells in more than one character.
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)")
 
 _BEGINNINGS = ("<ccrouter-model>", "<CCR-SUBAGENT-MODEL>")
 
@@ -67,9 +70,24 @@ def _without(request: MessagesRequest, found: re.Match[str], places: list[_Place
     around, position, text = places[0]
     left = found.string[: found.start()] + found.string[found.end() :]
     if left.strip():
-        edits = [spans.replace(text, json.dumps(left))]
+        begin, end = _places(request.text, text.start + 1, found.start(), found.end())
+        edits = [spans.Edit(begin, end, "")]
     elif len(around) == 1 and len(places) > 1:
         edits = spans.remove(places[1][0], [places[1][1]])
     else:
         edits = spans.remove(around, [position])
     return Marked(found[2], read_request(spans.apply(request.text, edits).encode()))
+
+
+def _places(text: str, start: int, *places: int) -> list[int]:
+    """Where characters of a JSON string stand in its text, which begins at ``start``; in ascending order."""
+    found = []
+    escapes = _ESCAPE.finditer(text, start)
+    escape = next(escapes, None)
+    shift = start
+    for place in places:
+        while escape is not None and escape.start() < place + shift:
+            shift += len(escape[0]) - 1
+            escape = next(escapes, None)
+        found.append(place + shift)
+    return found
