@@ -26,7 +26,7 @@ from ccrouter.attempt.backends import Backends, Inbound
 from ccrouter.attempt.parts import End, Failed, Head, Part, Piece, Whole
 from ccrouter.attempt.pump import pump
 from ccrouter.attempt.whole import STREAM_HEADERS
-from ccrouter.errors import ApiError, ClientGone, UpstreamBroken, UpstreamError
+from ccrouter.errors import ApiError, ClientGone, Stopping, UpstreamBroken, UpstreamError
 from ccrouter.providers.provider import Target
 from ccrouter.routing.config import Server
 from ccrouter.routing.failure import Refusal
@@ -39,7 +39,7 @@ from ccrouter.wire import envelope, events
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 
-STOPPING = ApiError(529, "overloaded_error", "ccrouter is being stopped", (("retry-after", "5"),))
+STOPPING = Stopping(529, "overloaded_error", "ccrouter is being stopped", (("retry-after", "5"),))
 
 _PING = events.encode(events.ping())
 

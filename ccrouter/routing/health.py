@@ -104,7 +104,7 @@ class Health:
             del self._states[next(iter(self._states))]
 
     def gave_up(self, target: Target) -> None:
-        """An attempt ended without a word on how the target is: its client went away, or the router was stopped."""
+        """An attempt ended without a word on how the target is: its client went away, or the router stops."""
         for key in _keys(target):
             if (state := self._states.get(key)) is not None:
                 state.probing = float("-inf")

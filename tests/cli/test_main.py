@@ -102,7 +102,7 @@ def test_serve_is_the_default(monkeypatch: pytest.MonkeyPatch, argv: list[str]) 
     [
         (["srve"], "there is no command 'srve'; did you mean `ccrouter serve`?"),
         (["confg"], "did you mean `ccrouter config`?"),
-        (["zzzzzz"], "the commands are serve, run, env, ask, config"),
+        (["zzzzzz"], "the commands are serve, run, env, ask, explain, use, subagent, classifier, config"),
         (["serve", "--prot", "1"], "serve knows no argument '--prot'; see ccrouter serve --help"),
         (["--prt=1"], "serve knows no argument '--prt=1'"),
         (["env", "--format", "csh"], "invalid choice"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import trio
@@ -139,7 +139,10 @@ async def test_claude_code_keeps_its_login_and_gets_the_models(tmp_path: Path) -
     row = {"model": "ollama:q", "label": "Q", "description": "d", "behavesAs": "claude-sonnet-4-5"}
     assert json.loads(argv[1]) == {"modelPicker": {"options": [row], "replaceBuiltInOptions": False}}
     assert argv[2:] == ["--model", "ollama:q", "-p", "hi"]
-    assert environ["ANTHROPIC_CUSTOM_HEADERS"] == f"x-ccrouter-token: {router.running.token}"
+    assert environ["ANTHROPIC_CUSTOM_HEADERS"].split("\n") == [
+        f"x-ccrouter-project: {quote(str(tmp_path))}",
+        f"x-ccrouter-token: {router.running.token}",
+    ]
     assert "ANTHROPIC_AUTH_TOKEN" not in environ
 
 
@@ -232,4 +235,5 @@ async def test_without_a_log_file_lines_go_nowhere(tmp_path: Path, capfd: pytest
     assert router.options is not None
     router.options.log("unheard")
     assert capfd.readouterr() == ("", "")
-    assert os.listdir(tmp_path) == []  # noqa: PTH208  also not a folder
+    left = [*tmp_path.rglob("*")]
+    assert left == [tmp_path / "ccrouter"]  # where running routers are found, and none is

@@ -48,7 +48,8 @@ TOO_LONG = "prompt is too long: 201000 tokens > 200000 maximum"
 FAILURES: dict[Kind, list[Failure]] = {
     "connect": [ConnectFailed("no connection")],
     "timeout": [UpstreamTimeout("no first byte in 600 s", "first_byte"), *both(408), *both(504)],
-    "broken": [UpstreamBroken("it hung up", before_reply=True), UpstreamBroken("half a reply")],
+    "broken": [UpstreamBroken("it hung up", before_reply=True)],
+    "garbled": [UpstreamBroken("half a reply")],
     "rate_limit": [*both(429), *both(429, retry_after="7"), *both(429, x_should_retry="true")],
     "quota": [
         *both(402),

@@ -131,14 +131,19 @@ def test_without_a_home_directory_nothing_lies_below_it(pattern):
 def regular(pattern):
     """A directory pattern as a regular expression: a slash before each name, and anything below."""
     parts = pattern.split("/")
-    made = "".join("(?:/[^/]*)*" if each == "**" else "/" + re.escape(each).replace(r"\*", "[^/]*") for each in parts)
+    made = "".join(
+        "(?:/[^/]*)*" if each == "**" else "/" + re.escape(each).replace(r"\*", "[^/]*") for each in parts
+    )
     return made + "(?:/[^/]*)*"
 
 
 parts = st.sampled_from(["a", "b", "ab", "*", "a*", "**", "*b"])
 
 
-@given(st.lists(parts, min_size=1, max_size=5), st.lists(st.sampled_from(["a", "b", "ab", "bb"]), min_size=1, max_size=6))
+@given(
+    st.lists(parts, min_size=1, max_size=5),
+    st.lists(st.sampled_from(["a", "b", "ab", "bb"]), min_size=1, max_size=6),
+)
 def test_a_pattern_covers_as_the_regular_expression_does_that_it_stands_for(wanted, there):
     pattern, directory = "/".join(wanted), "/".join(there)
     assert covers(pattern, directory, HOME) is (re.fullmatch(regular(pattern), f"/{directory}") is not None)
@@ -158,6 +163,8 @@ def test_a_directory_covers_itself_and_all_below_it_and_nothing_above(names, dat
 
 class Searched(str):
     """A text that adds up how far it was searched, and by how much at most."""
+
+    __slots__ = ("__dict__",)
 
     steps = 0
 

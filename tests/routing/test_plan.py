@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from attrs import evolve
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ccrouter.errors import ApiError, ConnectFailed, UpstreamBroken, UpstreamTimeout
-from ccrouter.providers.provider import Target
-from ccrouter.routing.failure import TREATMENTS, Refusal, kind_of, rest_of
+from ccrouter.providers.presets import PRESETS
+from ccrouter.providers.provider import Provider, Target
+from ccrouter.routing.failure import NEVER, TREATMENTS, Refusal, kind_of, rest_of
 from ccrouter.routing.health import Health
 from ccrouter.routing.plan import SHORT, Outcome, Patience, Plan, Wait, api_error
 from tests.routing.samples import FAILURES, TOO_LONG, both, refused, target, told
@@ -42,7 +45,12 @@ def followed(plan, *outcomes, now=0.0):
 
 def test_the_next_is_tried_when_one_fails_until_one_answers():
     plan = Plan(FOUR)
-    assert followed(plan, failed(refused(529)), failed(refused(500)), Outcome(result="done")) == [A, A_TOO, B, None]
+    assert followed(plan, failed(refused(529)), failed(refused(500)), Outcome(result="done")) == [
+        A,
+        A_TOO,
+        B,
+        None,
+    ]
     assert [each.outcome.result for each in plan.tries] == ["failed", "failed", "done"]
 
 
@@ -95,7 +103,7 @@ def test_the_last_one_is_tried_once_more_where_that_may_help(kind):
     treatment = TREATMENTS[kind]
     failure = FAILURES[kind][0]
     expected = [A, None]
-    if treatment.again:
+    if treatment.again and treatment.pause < NEVER:
         expected = [A, *([Wait(treatment.pause)] if treatment.pause else []), A, None]
     assert followed(Plan((A,)), *[failed(failure)] * 5) == expected
 
@@ -103,12 +111,17 @@ def test_the_last_one_is_tried_once_more_where_that_may_help(kind):
 def test_only_the_last_one_is_tried_once_more():
     outcomes = [failed(CONNECT)] * 9
     assert followed(Plan((A, B)), *outcomes) == [A, B, Wait(0.3), B, None]
-    assert followed(Plan((A, A_TOO)), *outcomes) == [A, Wait(0.3), A, None]  # both are of the provider that is down
+    assert followed(Plan((A, A_TOO)), *outcomes) == [
+        A,
+        Wait(0.3),
+        A,
+        None,
+    ]  # both are of the provider that is down
 
 
 def test_a_pause_that_the_backend_wants_is_sat_out_if_it_is_short():
     def after(seconds):
-        return followed(Plan((A,)), *[failed(refused(500, retry_after=seconds))] * 2)
+        return followed(Plan((A,)), *[failed(refused(429, retry_after=seconds))] * 2)
 
     assert after("2") == [A, Wait(2), A, None]
     assert after("0") == [A, A, None]
@@ -116,7 +129,15 @@ def test_a_pause_that_the_backend_wants_is_sat_out_if_it_is_short():
     assert after(f"{SHORT + 1:g}") == [A, None]
 
 
-@pytest.mark.parametrize("failure", both(500, x_should_retry="false"))
+def test_a_moment_is_waited_for_rather_than_to_move_the_conversation():
+    wait = failed(refused(429, retry_after="1"))
+    assert followed(Plan((A, B)), wait, Outcome(result="done")) == [A, Wait(1), A, None]
+    assert followed(Plan((A, B)), wait, wait, Outcome(result="done")) == [A, Wait(1), A, B, None]
+    assert followed(Plan((A, B)), failed(refused(429, retry_after="9")), Outcome(result="done")) == [A, B, None]
+    assert followed(Plan((A, B)), failed(refused(429)), Outcome(result="done")) == [A, B, None]
+
+
+@pytest.mark.parametrize("failure", both(429, x_should_retry="false", retry_after="1"))
 def test_who_is_told_not_to_ask_again_does_not(failure):
     assert followed(Plan((A,)), failed(failure)) == [A, None]
 
@@ -163,7 +184,7 @@ def resting(*targets, failure=TIMEOUT):
 
 def test_who_rests_is_passed_over_and_that_is_told():
     plan = Plan((A, A_TOO, B), health=resting(A))
-    assert followed(plan, failed(refused(500))) == [B, Wait(0.5), B]
+    assert followed(plan, failed(refused(500))) == [B, None]
     assert [(each.target, each.why) for each in plan.passed] == [
         (each, "left alone for 15 s more after failures (timeout)") for each in (A, A_TOO)
     ]
@@ -210,7 +231,7 @@ def test_who_rests_is_tried_rather_than_who_has_no_budget():
 
 def test_a_budget_that_ends_meanwhile_is_not_overdrawn_by_a_try_once_more():
     used = []
-    plan = Plan((A,), budget=lambda of: spent(*used)(of))
+    plan = Plan((A,), budget=lambda of: spent(*used)(of))  # noqa: PLW0108  what is spent changes
     assert plan.following(0) == A
     plan.record(failed(CONNECT), 0)
     used.append(A)
@@ -243,6 +264,15 @@ def test_a_window_must_be_as_large_as_the_prompt_that_was_counted():
 
 def test_a_window_that_is_not_known_may_be_large_enough():
     assert followed(Plan((SMALL, UNKNOWN)), failed(refused(400, TOO_LONG)))[:2] == [SMALL, UNKNOWN]
+
+
+def test_but_not_where_the_prompt_would_be_cut_in_silence():
+    ollama = Target(Provider(name="ollama", preset=PRESETS["ollama"], base_url="http://127.0.0.1:1"), "m")
+    plan = Plan((SMALL, ollama))
+    assert followed(plan, failed(refused(400, TOO_LONG))) == [SMALL, None]
+    assert [each.why for each in plan.passed] == [
+        "its window is not known, and it would cut the prompt in silence"
+    ]
 
 
 def test_without_a_number_and_without_a_window_each_may_be_large_enough():
@@ -403,7 +433,7 @@ class PlanMachine(RuleBasedStateMachine):
         self.tried = []
         self.failures = []
         self.under_way = False
-        self.last = None
+        self.last: Any = None
         self.over = False
         self.waited = False
         self.more = True
@@ -460,13 +490,13 @@ class PlanMachine(RuleBasedStateMachine):
     def is_hopeless(self, of):
         """As far as is known from the failures: windows that are too small, tools that it can't call."""
         room = of.known.room
-        for target, failure in zip(self.tried, self.failures, strict=True):
+        for tried, failure in zip(self.tried, self.failures, strict=True):
             kind = kind_of(failure)
             if kind == "overflow" and room is not None:
                 counted = "201000" in str(getattr(failure, "body", failure))
                 if counted and room < 201_000:
                     return True
-                if not counted and target.known.room is not None and room <= target.known.room:
+                if not counted and tried.known.room is not None and room <= tried.known.room:
                     return True
             if kind == "capability" and of.known.tools is False:
                 return True
@@ -476,6 +506,9 @@ class PlanMachine(RuleBasedStateMachine):
         assert self.tried.count(self.tried[-1]) == 1
         assert TREATMENTS[kind_of(self.last.failure)].again == 1
         assert (rest_of(self.last.failure) or 0) <= SHORT
+        if kind_of(self.last.failure) == "rate_limit":
+            assert rest_of(self.last.failure) is not None, "only a moment that the backend asks for is waited for"
+            return
         seen = {each.target for each in self.plan.passed} | set(self.tried)
         assert seen == set(self.order), "as long as there is another one, that is tried"
 
