@@ -230,7 +230,7 @@ def test_who_rests_is_tried_rather_than_who_has_no_budget():
 
 
 def test_a_budget_that_ends_meanwhile_is_not_overdrawn_by_a_try_once_more():
-    used = []
+    used: list[Target] = []
     plan = Plan((A,), budget=lambda of: spent(*used)(of))  # noqa: PLW0108  what is spent changes
     assert plan.following(0) == A
     plan.record(failed(CONNECT), 0)
@@ -344,10 +344,10 @@ def test_health_is_told_of_each_try_as_it_was(outcome, word):
 def test_more_is_said_as_long_as_another_target_may_follow():
     plan = Plan((A, B, C), patience=Patience(tries=2))
     plan.following(0)
-    assert plan.more
+    said = [plan.more]
     plan.record(failed(refused(500)), 0)
     plan.following(0)
-    assert not plan.more
+    assert [*said, plan.more] == [True, False]
     alone = Plan((A,))
     alone.following(0)
     assert not alone.more
