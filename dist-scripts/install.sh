@@ -221,6 +221,16 @@ uninstall() {
         rm -rf "$unpacked"
         removed="$removed $unpacked"
     fi
+    remembered=''
+    if [ -n "${XDG_STATE_HOME:-}" ]; then
+        remembered=$XDG_STATE_HOME/ccrouter
+    elif [ -n "${HOME:-}" ]; then
+        remembered=$HOME/.local/state/ccrouter
+    fi
+    if [ -n "$remembered" ] && [ -d "$remembered" ]; then
+        rm -rf "$remembered"
+        removed="$removed $remembered"
+    fi
     configuration=''
     if [ -n "${XDG_CONFIG_HOME:-}" ]; then
         configuration=$XDG_CONFIG_HOME/ccrouter

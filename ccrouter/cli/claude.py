@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ccrouter.routing.config import Slots
     from ccrouter.service import Listed
 
 Version = tuple[int, int, int]
@@ -100,6 +101,29 @@ def parse_version(text: str) -> Version | None:
 def has_picker(version: Version | None) -> bool:
     """Whether settings can add models to the client's list. An unknown version counts as old."""
     return version is not None and version >= PICKER_SINCE
+
+
+#: The client's own rows that can be given to other models, in the order in which they are; by how far a user goes.
+#: That of the smallest Claude model is none of them: it serves titles and safety checks. With a login the client
+#: shows no names in the places of Claude models, only that they are another's (seen, 2026-11).
+SLOTS: Mapping[str, tuple[str, ...]] = {
+    "none": (),
+    "conservative": ("ANTHROPIC_CUSTOM_MODEL_OPTION",),
+    "aggressive": (
+        "ANTHROPIC_CUSTOM_MODEL_OPTION",
+        "ANTHROPIC_DEFAULT_SONNET_MODEL",
+        "ANTHROPIC_DEFAULT_OPUS_MODEL",
+    ),
+}
+
+
+def slots(models: Sequence[Listed], how: Slots) -> dict[str, str]:
+    """The variables that give rows of the client's list to the first models that are not Anthropic's."""
+    others = [each for each in models if not each.anthropic]
+    variables: dict[str, str] = {}
+    for name, model in zip(SLOTS[how], others, strict=False):
+        variables |= {name: model.name, f"{name}_NAME": model.label, f"{name}_DESCRIPTION": model.description}
+    return variables
 
 
 def picker(models: Sequence[Listed], version: Version) -> dict[str, Any] | None:

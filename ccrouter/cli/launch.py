@@ -105,9 +105,13 @@ def launch(
     model: str | None,
     picker: settings.Json | None,
     folder: str | None = None,
+    slots: Mapping[str, str] | None = None,
     windows: bool = False,
 ) -> Launch:
-    """Put together what `mode` chose. ``picker`` holds the rows for the client's list of models."""
+    """Put together what `mode` chose. ``picker`` holds the rows for the client's list of models.
+
+    ``slots`` are variables that give rows which it has anyway to other models; those that the user set stay.
+    """
     seen = _without({**client.environ, **client.found.env}, chosen.removed)
     env = environment.variables(
         url,
@@ -118,6 +122,7 @@ def launch(
         folder=folder,
         windows=windows,
     )
+    env |= {name: value for name, value in (slots or {}).items() if not seen.get(name)}
     if model is not None and not client.takes_settings:
         env["ANTHROPIC_MODEL"] = model
     said = client.found.env

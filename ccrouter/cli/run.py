@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ccrouter.cli.claude import SLOTS
 from ccrouter.cli.terminal import say
 from ccrouter.errors import CcrouterError, UsageError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import trio
 
     from ccrouter.cli.serve import Serve
+    from ccrouter.routing.config import Slots
     from ccrouter.service import Options, Running
 
 #: Seconds for all providers to say which models they have. The command waits for it.
@@ -37,7 +39,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Declare ``run``. Its command line is split before: see `split`."""
     parser = subparsers.add_parser(
         "run",
-        usage="ccrouter run [--model M] [--no-picker] [--config FILE] [--] [COMMAND [ARGUMENT ...]]",
+        usage=(
+            "ccrouter run [--model M] [--no-picker] [--slots HOW] [--config FILE] [--] [COMMAND [ARGUMENT ...]]"
+        ),
         description=(
             "Serve on a free port, start COMMAND (default: claude) so that it talks to the router, and stop "
             "with it. The first argument that is none of ours begins the command; if that is an option, the "
@@ -47,6 +51,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--model", metavar="M", help="start with this model, such as ollama:qwen3:8b")
     parser.add_argument("--no-picker", action="store_true", help="leave the /model list of Claude Code as it is")
+    parser.add_argument(
+        "--slots",
+        choices=SLOTS,
+        metavar="HOW",
+        help="give rows that the /model list has anyway to other models: conservative: the one for a model of "
+        "your choice; aggressive: Sonnet's and Opus's too; none (default, but for `slots` in the configuration)",
+    )
     parser.add_argument("--config", metavar="FILE", type=Path, help="use this configuration")
 
 
@@ -59,9 +70,9 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         if flag == "--":
             rest.pop(0)
             break
-        if flag in {"--help", "-h", "--no-picker"} or flag.startswith(("--model=", "--config=")):
+        if flag in {"--help", "-h", "--no-picker"} or flag.startswith(("--model=", "--slots=", "--config=")):
             own.append(rest.pop(0))
-        elif flag in {"--model", "--config"}:
+        elif flag in _EXAMPLES:
             if len(rest) < 2:
                 raise UsageError(f"{flag} needs a value, as in: ccrouter run {flag} {_EXAMPLES[flag]}")
             own.append(f"{flag}={rest[1]}")  # glued, so that no value is taken for an option
@@ -73,7 +84,7 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return own, rest
 
 
-_EXAMPLES = {"--model": "ollama:qwen3:8b", "--config": "./ccrouter.toml"}
+_EXAMPLES = {"--model": "ollama:qwen3:8b", "--slots": "conservative", "--config": "./ccrouter.toml"}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
             args.words,
             model=args.model,
             picker=not args.no_picker,
+            slots=args.slots,
             config=args.config,
             environ=dict(os.environ),
             folder=Path.cwd(),
@@ -103,6 +115,7 @@ async def run_command(
     *,
     model: str | None,
     picker: bool,
+    slots: Slots | None = None,
     config: Path | None,
     environ: Mapping[str, str],
     folder: Path,
@@ -137,9 +150,14 @@ async def run_command(
             running = await router.start(nursery)
             announcing.enter_context(_announced(running, environ))
             chosen = launch.mode(client, running.url, picker=picker, has_login=has_login)
+            how = slots or running.config.slots
             rows = None
-            if chosen.picker and client.version is not None:
-                rows = claude.picker(await running.models(MODELS_WITHIN), client.version)
+            given: dict[str, str] = {}
+            if chosen.picker or (how != "none" and is_claude):
+                listed = await running.models(MODELS_WITHIN)
+                given = claude.slots(listed, how)
+                if chosen.picker and client.version is not None:
+                    rows = claude.picker(listed, client.version)
             start = launch.launch(
                 client,
                 chosen,
@@ -148,6 +166,7 @@ async def run_command(
                 model=model,
                 picker=rows,
                 folder=str(folder),
+                slots=given,
                 windows=sys.platform == "win32",
             )
             for note in start.notes:

@@ -18,6 +18,7 @@ from ccrouter.providers.secret import Literal, Secret
 from ccrouter.routing.builder import Builder, rules
 from ccrouter.routing.config import Config
 from ccrouter.routing.mistakes import Mistake, placed, tables
+from ccrouter.routing.names import is_claude
 from ccrouter.routing.profiles import Project
 from ccrouter.routing.spelling import KeyPath, spell_path
 from ccrouter.routing.tables import FileTable, ProjectTable
@@ -63,7 +64,35 @@ def project(text: str) -> Project | tuple[Mistake, ...]:
 
 
 def warnings(config: Config) -> list[str]:
-    """What is allowed and still deserves a word: credentials that travel in the clear."""
+    """What is allowed and still deserves a word: credentials that travel in the clear, checks by other models."""
+    return [*_in_the_clear_told(config), *_checks_told(config)]
+
+
+def _checks_told(config: Config) -> list[str]:
+    """Where titles, summaries and safety checks go to another model than Claude: deliberate, one hopes."""
+    places: list[tuple[KeyPath, tuple[str, ...]]] = [
+        (("aliases", "haiku"), config.aliases.get("haiku", ())),
+        (("classifier",), config.classifier),
+    ]
+    places += [(("profiles", name, "classifier"), each.classifier) for name, each in config.profiles.items()]
+    places += [
+        (("profiles", name, "aliases", "haiku"), each.aliases.get("haiku", ()))
+        for name, each in config.profiles.items()
+    ]
+    routes = [((), config.routes), *((("profiles", name), each.routes) for name, each in config.profiles.items())]
+    for place, rules_there in routes:
+        for number, rule in enumerate(rules_there):
+            if {"auxiliary", "classifier"} & set(rule.when.classes):
+                places.append(((*place, "routes", number), rule.use))
+    return [
+        f"{spell_path(path)}: Claude Code's safety checks go to {' or '.join(names)}; where that fails, Bash and"
+        " other tools stop with an error, and where it is not up to it, what should be stopped is not"
+        for path, names in places
+        if any("claude" not in name.lower() and not is_claude(name) for name in names)
+    ]
+
+
+def _in_the_clear_told(config: Config) -> list[str]:
     return [
         f"{spell_path(('providers', name))}: what authenticates it travels unencrypted, because its base_url"
         " begins with http:; use https where the network is not yours alone"

@@ -9,6 +9,7 @@ import trio
 import trio.testing
 from attrs import define, field
 
+from ccrouter.routing.config import Config
 from ccrouter.service import Listed, Options
 
 
@@ -23,6 +24,7 @@ class FakeRunning:
     busy: int = 0
     asked: list[str] = field(factory=list)
     listed: Sequence[Listed] = ()
+    config: Config = field(factory=Config)
     stop: trio.Event = field(factory=trio.Event)
     patient: bool = False
     """Whether a drain takes until `end`."""

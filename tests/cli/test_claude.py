@@ -114,3 +114,32 @@ def test_the_picker_has_a_row_for_each_model_that_the_client_does_not_list_itsel
     row["behavesAs"] = "claude-sonnet-4-5"
     assert claude.picker(models, (2, 1, 260)) == {"options": [row], "replaceBuiltInOptions": False}  # type: ignore[arg-type]
     assert claude.picker(models[:1], (2, 1, 329)) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("how", "bound"),
+    [
+        ("none", {}),
+        ("conservative", {"ANTHROPIC_CUSTOM_MODEL_OPTION": "o:1"}),
+        (
+            "aggressive",
+            {
+                "ANTHROPIC_CUSTOM_MODEL_OPTION": "o:1",
+                "ANTHROPIC_DEFAULT_SONNET_MODEL": "o:2",
+                "ANTHROPIC_DEFAULT_OPUS_MODEL": "o:3",
+            },
+        ),
+    ],
+)
+def test_slots_are_filled_in_the_order_of_the_list_and_haiku_never_is(how, bound) -> None:
+    models = [Listed(name="anthropic:claude", anthropic=True), *(Listed(name=f"o:{n}") for n in range(1, 5))]
+    given = claude.slots(models, how)  # type: ignore[arg-type]  # as above
+    assert {name: model for name, model in given.items() if name.endswith(("_MODEL", "_OPTION"))} == bound
+    assert all(given[f"{name}_NAME"] == "label" and given[f"{name}_DESCRIPTION"] == "about" for name in bound)
+    assert not any("HAIKU" in name for name in given)
+
+
+def test_with_one_model_there_is_one_slot() -> None:
+    given = claude.slots([Listed(name="o:1")], "aggressive")  # type: ignore[list-item]  # as above
+    assert {*given} == {f"ANTHROPIC_CUSTOM_MODEL_OPTION{each}" for each in ("", "_NAME", "_DESCRIPTION")}
+    assert claude.slots([], "aggressive") == {}

@@ -25,6 +25,7 @@ def start(
     own: Own | None = None,
     picker: bool = True,
     model: str | None = None,
+    slots: Mapping[str, str] | None = None,
 ) -> Launch:
     words = argv or ("claude", "-p", "hi")
     client = Client(
@@ -36,7 +37,7 @@ def start(
         own=own,
     )
     chosen = mode(client, URL, picker=picker, has_login=lambda _environ: login)
-    return launch(client, chosen, URL, TOKEN, model=model, picker=PICKER if chosen.picker else None)
+    return launch(client, chosen, URL, TOKEN, model=model, picker=PICKER if chosen.picker else None, slots=slots)
 
 
 def keeps_login(started: Launch) -> bool:
@@ -203,3 +204,18 @@ def test_a_foreign_gateways_key_helper_is_no_login() -> None:
 def test_no_secret_is_in_a_repr() -> None:
     started = start(environ={"ANTHROPIC_API_KEY": "k-secret"})
     assert "secret" not in repr(started).replace("secret=", "")
+
+
+def test_slots_are_given_but_for_those_that_the_user_gave() -> None:
+    mine = {"HOME": "/h", "ANTHROPIC_DEFAULT_SONNET_MODEL": "mine"}
+    slots = {"ANTHROPIC_CUSTOM_MODEL_OPTION": "ollama:q", "ANTHROPIC_DEFAULT_SONNET_MODEL": "ollama:r"}
+    started = start(environ=mine, slots=slots)
+    assert started.environ["ANTHROPIC_CUSTOM_MODEL_OPTION"] == "ollama:q"
+    assert started.environ["ANTHROPIC_DEFAULT_SONNET_MODEL"] == "mine"
+    assert "ANTHROPIC_CUSTOM_MODEL_OPTION" not in start().environ
+
+
+def test_a_slot_that_the_settings_of_the_client_contradict_is_theirs() -> None:
+    found = Found(env={"ANTHROPIC_CUSTOM_MODEL_OPTION": "theirs"})
+    started = start(found=found, slots={"ANTHROPIC_CUSTOM_MODEL_OPTION": "ollama:q"})
+    assert "ANTHROPIC_CUSTOM_MODEL_OPTION" not in started.environ

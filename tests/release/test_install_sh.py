@@ -217,6 +217,9 @@ def test_uninstalling_leaves_no_trace_but_the_configuration(home: Path, release:
     run(home, "--folder", releases=release.url)
     unpacked = home / ".cache/ccrouter/1.0.0"
     unpacked.mkdir(parents=True)
+    remembered = home / ".local/state/ccrouter/notebook.json"
+    remembered.parent.mkdir(parents=True)
+    remembered.write_text("{}")
     configuration = home / ".config/ccrouter/config.toml"
     configuration.parent.mkdir(parents=True)
     configuration.write_text("")
