@@ -65,6 +65,20 @@ STARTER = """\
 [aliases]
 #big = "ollama:qwen3-coder:30b"
 #safe = ["anthropic:claude-sonnet-5-5", "ollama:qwen3:8b"]
+
+# Rules: the first whose conditions all hold decides. `ccrouter explain` tells which one did.
+#[[routes]]
+#when = { class = "subagent", agent = "Explore" }
+#use = "ollama:qwen3:8b"
+
+#[[routes]]
+#when = { tokens_over = 150000 }
+#use = ["openrouter:google/gemini-3-pro", "{model}"]
+
+# Profiles: what differs while one is in force. `ccrouter use local` switches.
+#[profiles.local]
+#default = "ollama:qwen3-coder:30b"
+#providers = { anthropic = false }
 """
 
 
