@@ -28,7 +28,6 @@ from ccrouter.routing.caller import Caller, caller, texts_of
 from ccrouter.routing.config import Config
 from ccrouter.routing.health import Health
 from ccrouter.routing.names import Directory
-from ccrouter.routing.pins import key
 from ccrouter.routing.plan import Outcome, Patience, Plan
 from ccrouter.routing.profiles import InForce, Project, in_force
 from ccrouter.routing.route import Route, route
@@ -248,9 +247,7 @@ class Dispatcher:
 
 def placed(inbound: Inbound, chosen: Chosen) -> Inbound:
     """The request as it is sent on: without a marker, and with whose turn it is."""
-    who = chosen.caller
-    session = who.session or inbound.request_id
-    return evolve(inbound, request=chosen.route.request, session=key(session, who.agent_id))
+    return evolve(inbound, request=chosen.route.request, session=chosen.caller.session or inbound.request_id)
 
 
 _PROMPT = 400

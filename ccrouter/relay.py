@@ -120,6 +120,7 @@ class _Attempt:
         self._pacing = pacing
         self._more = more
         self._changes: tuple[str, ...] = ()
+        self._usage: events.Usage = {}
 
     async def run(self, backends: Backends, ending: trio.Event) -> Outcome:
         """The outcome. Whatever it is, the backend's connection is closed or returned by then."""
@@ -132,7 +133,8 @@ class _Attempt:
             with suppress(ClientGone):
                 outcome = await self._write(receive)
             nursery.cancel_scope.cancel()
-        return evolve(outcome, changes=self._changes)
+        # Whoever hangs up has still used what the backend told of by then.
+        return evolve(outcome, changes=self._changes, usage=outcome.usage or dict(self._usage))
 
     async def _await_hang_up(self, scope: trio.CancelScope) -> None:
         await self._client.hang_up()
@@ -159,7 +161,8 @@ class _Attempt:
                 return await self._write_whole(part)
             case Failed(error):
                 return Outcome(result="failed", failure=error)
-            case Piece(data, first, ended):
+            case Piece(data, first, ended, usage):
+                self._usage = usage
                 if first == "error" and self._more:
                     status, body = lane.error_in(data)
                     return Outcome(result="failed", failure=Refusal(status, [], body))

@@ -25,11 +25,15 @@ class Head:
 
 @frozen
 class Piece:
-    """Whole frames of a stream. ``first`` is the type of its first event, ``ended`` whether its last is in it."""
+    """Whole frames of a stream. ``first`` is the type of its first event, ``ended`` whether its last is in it.
+
+    ``usage`` is what the stream told so far; it grows with the stream.
+    """
 
     data: bytes = field(repr=False)
     first: str | None
     ended: bool
+    usage: Usage = field(factory=dict, eq=False)
 
 
 @frozen

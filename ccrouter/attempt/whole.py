@@ -77,10 +77,10 @@ async def read(answer: Answer, stream: Stream, pass_on: Callable[[Piece], Awaita
             break
         if frames := stream.feed(undo.feed(data)):
             _raise_failure(stream)
-            await pass_on(Piece(frames, stream.first, stream.ended))
+            await pass_on(Piece(frames, stream.first, stream.ended, stream.usage))
     if rest := stream.close():
         _raise_failure(stream)
-        await pass_on(Piece(rest, stream.first, stream.ended))
+        await pass_on(Piece(rest, stream.first, stream.ended, stream.usage))
 
 
 def _raise_failure(stream: Stream) -> None:
