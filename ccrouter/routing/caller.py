@@ -31,6 +31,13 @@ _SESSION = b"x-claude-code-session-id"
 
 _COMPACTION = "CRITICAL: Respond with TEXT ONLY"
 
+#: Where the safety check of either stage stops, as far as it says so, and how its system prompt begins.
+_CHECK_STOPS = ("</block>", "</severity>")
+_CHECK = "You are a security monitor for autonomous AI coding agents"
+
+#: How the client's description of its surroundings begins, where a model takes no system role in messages.
+_REMINDER = "<system-reminder>\n# Environment\n"
+
 #: How the system prompts of the client's own agents begin, alike in both versions. The prompt of an agent that its
 #: user made is the text of its file, and no version says its name: all of those are ``custom``, as newer clients
 #: call them.
@@ -39,6 +46,9 @@ AGENTS = (
     ("Plan", "You are a software architect and planning specialist for Claude Code"),
     ("general-purpose", "You are an agent for Claude Code, Anthropic's official CLI for Claude."),
     ("statusline-setup", "You are a status line setup agent for Claude Code."),
+    ("claude", "This session is a background job. The user may be live or away"),
+    ("claude-code-guide", "You are the Claude guide agent."),
+    ("workflow-subagent", "You are a subagent spawned by a workflow orchestration script."),
 )
 CUSTOM = "custom"
 
@@ -80,7 +90,7 @@ def caller(headers: Headers, fields: Mapping[str, Any]) -> Caller:
     return Caller(
         kind=kind,
         sign=sign,
-        agent=_agent(headers, fields) if kind == "subagent" else None,
+        agent=_agent(headers, fields) if kind in {"subagent", "workflow"} else None,
         task=task if kind == "auxiliary" else None,
         session=_id(headers, _SESSION),
         agent_id=_id(headers, _AGENT_ID),
@@ -98,7 +108,7 @@ def _kind(headers: Headers, fields: Mapping[str, Any], task: Task | None) -> tup
         return "subagent", "its attribution says cc_is_subagent"
     if task is not None:
         return "auxiliary", {
-            "classifier": "it looks like a safety check (a short answer that stops at </block>)",
+            "classifier": "it looks like a safety check (its prompt, or where its answer is to stop)",
             "title": "it looks like the question for a title (a schema with nothing but `title`)",
         }[task]
     if _last_words(fields).startswith(_COMPACTION):
@@ -109,9 +119,12 @@ def _kind(headers: Headers, fields: Mapping[str, Any], task: Task | None) -> tup
 def _task(fields: Mapping[str, Any]) -> Task | None:
     if fields.get("tools"):
         return None
-    stops = fields.get("stop_sequences")
-    if isinstance(stops, list) and "</block>" in stops and not fields.get("stream"):
-        return "classifier"
+    if not fields.get("stream"):
+        stops = fields.get("stop_sequences")
+        if isinstance(stops, list) and any(each in stops for each in _CHECK_STOPS):
+            return "classifier"
+        if any(text.startswith(_CHECK) for text in texts_of(fields.get("system"))):
+            return "classifier"
     config = fields.get("output_config")
     form = config.get("format") if isinstance(config, dict) else None
     schema = form.get("schema") if isinstance(form, dict) else None
@@ -122,9 +135,8 @@ def _task(fields: Mapping[str, Any]) -> Task | None:
 
 
 def _agent(headers: Headers, fields: Mapping[str, Any]) -> str:
-    said = (http.get_text(headers, _AGENT_TYPE) or "").strip()
-    if said:
-        return said[:_LONGEST]
+    if (said := _id(headers, _AGENT_TYPE)) is not None:
+        return said
     for text in texts_of(fields.get("system")):
         for name, beginning in AGENTS:
             if text.lstrip().startswith(beginning):
@@ -148,12 +160,18 @@ def _project(headers: Headers, fields: Mapping[str, Any]) -> str | None:
 
 
 def _surroundings(fields: Mapping[str, Any]) -> Iterator[str]:
-    """Where the client describes its surroundings: the system prompt, or an early message with that role."""
+    """Where the client describes its surroundings: the system prompt, or an early message.
+
+    That has the system's role, or is a reminder in the user's, by the model.
+    """
     yield from texts_of(fields.get("system"))
     messages = fields.get("messages")
     for message in messages[:3] if isinstance(messages, list) else ():
-        if isinstance(message, dict) and message.get("role") == "system":
-            yield from texts_of(message.get("content"))
+        if isinstance(message, dict):
+            by_system = message.get("role") == "system"
+            yield from (
+                text for text in texts_of(message.get("content")) if by_system or text.startswith(_REMINDER)
+            )
 
 
 def texts_of(content: object) -> Iterator[str]:
