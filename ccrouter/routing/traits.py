@@ -81,7 +81,7 @@ class Traits:
             return bool(fields.get("tools"))
         if part == "thinking":
             asked = fields.get("thinking")
-            return isinstance(asked, dict) and asked.get("type") in {"enabled", "adaptive"}
+            return isinstance(asked, dict) and asked.get("type") in ("enabled", "adaptive")
         kind = part.removesuffix("s")
         # To search the text is a hundred times as fast as to walk through what was decoded from it.
         return f'"{kind}"' in self.request.text and any(
