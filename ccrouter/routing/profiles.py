@@ -35,14 +35,14 @@ class Choice:
     classifier: str | None = None
 
     def of(self, directory: str | None) -> str | None:
-        """The profile that was chosen for a directory, or for all."""
+        """The profile that was chosen for a directory; None where none was."""
         if directory is not None:
             there = directory.replace("\\", "/").rstrip("/")
             for place, profile in sorted(self.projects, key=lambda each: len(each[0]), reverse=True):
                 wanted = place.replace("\\", "/").rstrip("/")
                 if there == wanted or there.startswith(wanted + "/"):
                     return profile
-        return self.profile
+        return None
 
 
 @frozen(kw_only=True)
@@ -90,10 +90,5 @@ def in_force(config: Config, choice: Choice, project: Project | None, directory:
 
 def _chosen(config: Config, choice: Choice, project: Project | None, directory: str | None) -> str | None:
     """For a directory the user's own word, then the project's; then the user's word for all, then the file's."""
-    for_all = choice.profile
-    here = choice.of(directory)
-    if here is not None and here != for_all:
-        return here
-    if project is not None and project.profile is not None:
-        return project.profile
-    return here if here is not None else config.profile
+    named = (choice.of(directory), None if project is None else project.profile, choice.profile, config.profile)
+    return next((each for each in named if each is not None), None)
