@@ -62,8 +62,7 @@ class Pins:
         else:
             self.changed[session] = pin
         self._pins[session] = pin  # the one that was used last is the last
-        while len(self._pins) > MOST:
-            del self._pins[next(iter(self._pins))]
+        self._trim()
 
     def merge(self, others: Mapping[str, Pin]) -> None:
         """Take over what others wrote down; of two pins of a session the later one stands."""
@@ -71,6 +70,11 @@ class Pins:
             own = self._pins.get(session)
             if own is None or own.seen < pin.seen:
                 self._pins[session] = pin
+        self._trim()
+
+    def _trim(self) -> None:
+        while len(self._pins) > MOST:
+            del self._pins[next(iter(self._pins))]
 
 
 def key(session: str, agent: str | None) -> str:
