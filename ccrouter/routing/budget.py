@@ -7,6 +7,7 @@ backends say of a whole reply: tokens of the prompt, cached ones too, and of the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,11 @@ from ccrouter.providers.provider import Budget, Price, Provider
 
 #: So many days are kept, two months and a bit.
 _DAYS = 63
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+#: No reply and no month has more, and a number of hundreds of digits must not come near a sum.
+_LARGEST = 2**53
 
 _PROMPT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
@@ -85,7 +91,7 @@ def _entries(value: object) -> Iterator[tuple[str, str, Amount]]:
             if not isinstance(pair, list) or len(pair) != 2 or not {type(each) for each in pair} <= {int, float}:
                 continue
             tokens, dollars = pair
-            if tokens >= 0 and dollars >= 0:
+            if 0 <= tokens <= _LARGEST and 0 <= dollars <= _LARGEST and _DAY.fullmatch(str(day)):
                 yield str(provider), str(day), Amount(int(tokens), float(dollars))
 
 
@@ -102,7 +108,7 @@ def amount(usage: Mapping[str, Any], price: Price | None) -> Amount:
 
 
 def _count(value: object) -> int:
-    return value if type(value) is int and value >= 0 else 0
+    return value if type(value) is int and 0 <= value <= _LARGEST else 0
 
 
 def refusal(provider: Provider, ledger: Ledger, day: str, until: Mapping[str, int]) -> ApiError | None:
