@@ -26,6 +26,9 @@ from ccrouter.wire.headers import Headers
 _UNIFIED = re.compile(rb"anthropic-ratelimit-unified-([0-9a-z_]{1,24})-utilization")
 _CODEX = re.compile(rb"x-codex-(primary|secondary)-used-percent")
 
+#: The window that stands for all of them, when a plan is used up.
+_ALL = "all"
+
 #: A number that nobody renewed says nothing any more after so long without a reset, in seconds.
 _STALE = 6 * 3600.0
 
@@ -55,6 +58,7 @@ class Quotas:
         found = list(_READERS[provider.preset.plan](dict(headers), now))
         if found:
             known = self._windows.setdefault(_key(provider), {})
+            known.pop(_ALL, None)  # said with each refusal, and only with that
             known.update((each.name, each) for each in found)
 
     def fullness(self, provider: Provider, now: float) -> int | None:
@@ -87,7 +91,7 @@ def _unified(headers: Mapping[bytes, bytes], now: float) -> Iterator[Window]:
         yield Window(found[1].decode(), _percent(part * 100), resets, now)
     if headers.get(b"anthropic-ratelimit-unified-status") == b"rejected":
         resets = _number(headers.get(b"anthropic-ratelimit-unified-reset"))
-        yield Window("all", 100, resets, now)
+        yield Window(_ALL, 100, resets, now)
 
 
 def _codex(headers: Mapping[bytes, bytes], now: float) -> Iterator[Window]:
