@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccrouter.errors import ApiError
+from ccrouter.providers.provider import Target
+from ccrouter.routing.caller import Caller
+from ccrouter.routing.config import Config
+from ccrouter.routing.names import Directory
+from ccrouter.routing.pins import Pins
+from ccrouter.routing.route import Considered, route
+from ccrouter.routing.rules import Rule, When
+from tests.routing.samples import provider, request, traits
+
+MARKER = "<ccrouter-model>ollama:marked</ccrouter-model>"
+SUBAGENT = Caller(kind="subagent", agent="Explore", session="s", agent_id="a1")
+CHECK = Caller(kind="auxiliary", task="classifier", session="s")
+MAIN = Caller(session="s")
+
+ANTHROPIC, OLLAMA, WORK = provider("anthropic"), provider("ollama"), provider("work")
+
+
+def directory(*, aliases=None, listed=None, default="anthropic", without=()):
+    there = {each.name: each for each in (ANTHROPIC, OLLAMA, WORK) if each.name not in without}
+    return Directory(
+        providers=there,
+        addressable=there,
+        aliases=aliases or {},
+        default=default,
+        listed=listed or {},
+    )
+
+
+def sent(one, config=None, there=None, pins=None, **more):
+    return route(one, config or Config(), there or directory(), pins or Pins(), **more)
+
+
+def spelled(made):
+    return [str(each) for each in made.targets]
+
+
+ALL = Config(
+    routes=(Rule(name="r", when=When(classes=("subagent", "classifier")), use=("ollama:ruled",)),),
+    subagent=("ollama:set",),
+    classifier=("ollama:checked",),
+)
+SETTINGS = evolve(ALL, routes=())
+
+
+# Who decides
+
+
+def test_a_marker_comes_before_all_others():
+    made = sent(traits(system=f"{MARKER}\nYou are BEGIN.", of=SUBAGENT), ALL)
+    assert (spelled(made), made.because) == (["ollama:marked"], "the marker in the subagent's definition")
+    assert made.request.fields["system"] == "You are BEGIN."
+    assert made.changes == ("system: the marker of a model taken out",)
+    assert made.considered == ()
+
+
+@pytest.mark.parametrize("kind", ["main", "auxiliary", "side_reply"])
+def test_only_a_subagents_prompt_can_hold_a_marker(kind):
+    whole = request(system=MARKER)
+    made = sent(traits(whole, of=Caller(kind=kind)))
+    assert made.request is whole
+    assert (spelled(made), made.changes) == (["anthropic:claude-opus-5-5"], ())
+
+
+def test_what_a_subagent_was_told_is_no_marker():
+    whole = request(messages=[{"role": "user", "content": MARKER}])
+    made = sent(traits(whole, of=SUBAGENT))
+    assert made.request is whole
+    assert spelled(made) == ["anthropic:claude-opus-5-5"]
+
+
+def test_a_rule_comes_before_the_settings():
+    for caller in (SUBAGENT, CHECK):
+        made = sent(traits(of=caller), ALL)
+        assert (spelled(made), made.because) == (["ollama:ruled"], "the rule r")
+
+
+@pytest.mark.parametrize(
+    ("caller", "target", "because"),
+    [
+        (SUBAGENT, "ollama:set", "the setting `subagent`"),
+        (CHECK, "ollama:checked", "the setting `classifier`"),
+        (MAIN, "anthropic:claude-opus-5-5", "the model's name"),
+        (Caller(kind="compaction"), "anthropic:claude-opus-5-5", "the model's name"),
+        (Caller(kind="auxiliary", task="title"), "anthropic:claude-opus-5-5", "the model's name"),
+    ],
+)
+def test_a_setting_comes_before_the_name(caller, target, because):
+    made = sent(traits(of=caller), SETTINGS)
+    assert (spelled(made), made.because) == ([target], because)
+
+
+def test_without_any_word_the_name_decides():
+    for caller in (SUBAGENT, CHECK, MAIN):
+        made = sent(traits(model="ollama:qwen3:8b", of=caller))
+        assert (spelled(made), made.names, made.because) == (
+            ["ollama:qwen3:8b"],
+            ("ollama:qwen3:8b",),
+            "the model's name",
+        )
+
+
+def test_a_request_without_a_marker_is_passed_on_as_the_same_object():
+    whole = request(system="You are BEGIN.")
+    assert sent(traits(whole, of=SUBAGENT), ALL).request is whole
+
+
+# Rules
+
+
+def test_the_first_rule_that_fits_decides_and_the_others_say_why_they_do_not():
+    rules = (
+        Rule(name="a", when=When(classes=("subagent",)), use=("ollama:a",)),
+        Rule(name="b", when=When(model=("*haiku*",)), use=("ollama:b",)),
+        Rule(name="c", use=("ollama:c",)),
+        Rule(name="d", use=("ollama:d",)),
+    )
+    made = sent(traits(of=MAIN), Config(routes=rules))
+    assert (spelled(made), made.because) == (["ollama:c"], "the rule c")
+    assert made.considered == (
+        Considered(rule="a", objection="the class is main, not subagent"),
+        Considered(rule="b", objection="the model is claude-opus-5-5, not *haiku*"),
+        Considered(rule="c", objection=None),
+    )
+
+
+def test_where_no_rule_fits_each_has_said_why():
+    rule = Rule(name="a", when=When(classes=("subagent",)), use=("ollama:a",))
+    made = sent(traits(of=MAIN), Config(routes=(rule,)))
+    assert [each.objection is None for each in made.considered] == [False]
+    assert made.because == "the model's name"
+
+
+def test_a_rule_can_send_what_is_asked_for_to_another_provider():
+    rule = Rule(name="a", use=("work:{model}", "{model}", "big"))
+    there = directory(aliases={"big": ("ollama:x", "work:claude-opus-5-5")})
+    made = sent(traits(of=MAIN), Config(routes=(rule,)), there)
+    assert spelled(made) == ["work:claude-opus-5-5", "anthropic:claude-opus-5-5", "ollama:x"]
+
+
+def test_a_name_that_leads_nowhere_is_told():
+    rule = Rule(name="a", use=("ollama:",))
+    with pytest.raises(ApiError, match="names a provider but no model") as caught:
+        sent(traits(of=MAIN), Config(routes=(rule,)))
+    assert caught.value.status == 404
+
+
+def test_a_client_with_a_login_reaches_anthropic():
+    there = Directory(
+        providers={"work": WORK},
+        addressable={"work": WORK, "anthropic": ANTHROPIC},
+        aliases={},
+        default="work",
+    )
+    assert spelled(sent(traits(), there=there)) == ["work:claude-opus-5-5"]
+    assert spelled(sent(traits(), there=there, client_login=True)) == ["anthropic:claude-opus-5-5"]
+
+
+# Pins
+
+BIG = {"big": ("work:big", "ollama:big"), "other": ("work:other", "ollama:other")}
+
+
+def held(pins, made, target):
+    pins.hold(made.session, made.intent, target, 0.0)
+
+
+def test_a_list_is_pinned_and_the_session_stays_with_its_second():
+    pins, there = Pins(), directory(aliases=BIG)
+    first = sent(traits(model="big", of=MAIN), there=there, pins=pins)
+    assert (spelled(first), first.session, first.pinned) == (["work:big", "ollama:big"], "s", None)
+    held(pins, first, first.targets[1])
+    second = sent(traits(model="big", of=MAIN), there=there, pins=pins)
+    assert (spelled(second), second.pinned) == (["ollama:big", "work:big"], "ollama:big")
+    assert set(second.targets) == set(first.targets)
+
+
+def test_another_name_is_always_followed():
+    pins, there = Pins(), directory(aliases=BIG)
+    first = sent(traits(model="big", of=MAIN), there=there, pins=pins)
+    held(pins, first, first.targets[1])
+    for name, target in (("other", "work:other"), ("ollama:x", "ollama:x"), ("opus", "anthropic:opus")):
+        made = sent(traits(model=name, of=MAIN), there=there, pins=pins)
+        assert (spelled(made)[0], made.pinned) == (target, None)
+
+
+@pytest.mark.parametrize("name", ["ollama:qwen3:8b", "claude-opus-5-5", "anthropic-via-ollama:x", "one"])
+def test_a_name_that_says_all_needs_no_pin(name):
+    made = sent(traits(model=name, of=MAIN), there=directory(aliases={"one": ("ollama:x",)}))
+    assert made.session is None
+
+
+def test_a_name_that_nobody_explains_keeps_its_first_meaning():
+    pins = Pins()
+    first = sent(traits(model="glm-5", of=MAIN), there=directory(listed={"work": ("glm-5",)}), pins=pins)
+    assert (spelled(first), first.session) == (["work:glm-5"], "s")
+    held(pins, first, first.targets[0])
+    both = directory(listed={"work": ("glm-5",), "ollama": ("glm-5",)}, default="ollama")
+    pins_default = sent(traits(model="glm-5", of=MAIN), there=both, pins=Pins())
+    assert spelled(pins_default) == ["ollama:glm-5"]
+    again = sent(traits(model="glm-5", of=MAIN), there=both, pins=pins)
+    assert (spelled(again), again.pinned) == (["work:glm-5", "ollama:glm-5"], "work:glm-5")
+
+
+def test_an_edited_default_is_another_intent():
+    pins = Pins()
+    first = sent(traits(model="glm-5", of=MAIN), Config(default="work"), directory(default="work"), pins)
+    held(pins, first, first.targets[0])
+    made = sent(traits(model="glm-5", of=MAIN), Config(default="ollama"), directory(default="ollama"), pins)
+    assert (spelled(made), made.pinned) == (["ollama:glm-5"], None)
+
+
+def test_a_pin_to_a_target_that_is_gone_does_not_hold():
+    pins = Pins()
+    first = sent(traits(model="big", of=MAIN), there=directory(aliases=BIG), pins=pins)
+    held(pins, first, first.targets[1])
+    edited = directory(aliases={"big": ("work:big", "work:more")})
+    made = sent(traits(model="big", of=MAIN), there=edited, pins=pins)
+    assert (spelled(made), made.pinned) == (["work:big", "work:more"], None)
+
+
+def test_a_pin_to_a_provider_that_is_gone_does_not_hold():
+    pins = Pins()
+    first = sent(traits(model="glm-5", of=MAIN), there=directory(listed={"work": ("glm-5",)}), pins=pins)
+    held(pins, first, first.targets[0])
+    made = sent(traits(model="glm-5", of=MAIN), there=directory(default="ollama", without=["work"]), pins=pins)
+    assert (spelled(made), made.pinned) == (["ollama:glm-5"], None)
+
+
+def test_each_agent_has_a_pin_of_its_own_and_who_has_no_session_has_none():
+    there = directory(aliases=BIG)
+    assert sent(traits(model="big", of=SUBAGENT), there=there).session == "s/a1"
+    assert sent(traits(model="big", of=Caller()), there=there).session is None
+
+
+def test_a_rules_list_is_pinned_too():
+    pins, config = Pins(), Config(routes=(Rule(name="r", use=("work:a", "ollama:b")),))
+    first = sent(traits(of=MAIN), config, pins=pins)
+    held(pins, first, first.targets[1])
+    assert spelled(sent(traits(of=MAIN), config, pins=pins)) == ["ollama:b", "work:a"]
+    other = Config(routes=(Rule(name="r", use=("work:a", "ollama:b", "ollama:c")),))
+    assert spelled(sent(traits(of=MAIN), other, pins=pins)) == ["work:a", "ollama:b", "ollama:c"]
+
+
+_names = st.sampled_from(["big", "other", "glm-5", "ollama:x", "claude-opus-5-5", "work/y", "nobody"])
+_pinned = st.sampled_from(["work:big", "ollama:big", "ollama:x", "gone:x", "work:glm-5", "anthropic:claude-opus-5-5"])
+
+
+@given(_names, _pinned, st.sampled_from([MAIN, SUBAGENT]))
+def test_a_pin_chooses_only_among_what_is_meant_or_was_meant_by_a_name_that_nobody_explains(name, pin, caller):
+    there, pins = directory(aliases=BIG), Pins()
+    free = sent(traits(model=name, of=caller), there=there, pins=pins)
+    if free.session is None:
+        return
+    provider_name, _, model = pin.partition(":")
+    pins.hold(free.session, free.intent, Target(provider(provider_name), model), 0.0)
+    made = sent(traits(model=name, of=caller), there=there, pins=pins)
+    assert [each for each in made.targets if str(each) != made.pinned] == [
+        each for each in free.targets if str(each) != made.pinned
+    ]
+    if name in BIG:
+        assert set(made.targets) == set(free.targets)
+    assert all(each.provider.name in there.providers for each in made.targets)
+    assert made.pinned in (None, spelled(made)[0])
