@@ -17,12 +17,13 @@ from ccrouter.routing.names import alias_of
 from ccrouter.routing.rules import Rule, When
 from ccrouter.routing.schema import said
 from ccrouter.routing.spelling import KeyPath, nearest, shown
-from ccrouter.routing.tables import FileTable, ProfileTable, ProviderTable, RouteTable
-from ccrouter.routing.values import WIRES, Name
+from ccrouter.routing.tables import Fallbacks, FileTable, ProfileTable, ProviderTable, RouteTable
+from ccrouter.routing.values import WIRES, Name, ProviderName
 
 _SEPARATORS = re.compile("[:,/]")
 
 _Refuse = Callable[[KeyPath, str], None]
+_Aliases = Mapping[Name, Fallbacks]
 
 
 class Builder:
@@ -37,8 +38,7 @@ class Builder:
         """Whole only when ``wrong`` stayed empty."""
         server = said(self._file.server)
         server["timeouts"] = timeouts = evolve(Timeouts(), **said(self._file.server.timeouts))
-        self._check_aliases()
-        self._check_default()
+        self._check_names((), self._file.aliases, self._file.aliases, self._file.default)
         self._check_providers_named()
         built = [self._provider(name, table, timeouts) for name, table in self._file.providers.items()]
         return Config(
@@ -145,6 +145,11 @@ class Builder:
             if on and each not in self._file.providers:
                 words = "can't be switched on here: what is set up is on by itself; leave it out"
                 self._refuse((*place, "providers", each), words)
+        self._check_names(place, table.aliases, self._file.aliases | table.aliases, table.default)
+        default = _SEPARATORS.split(table.default or self._file.default or "", maxsplit=1)[0]
+        if table.providers.get(ProviderName(default)) is False:
+            words = f"is where the default leads; give this profile another `default`, beside `{default} = false`"
+            self._refuse((*place, "providers", default), words)
         return Profile(
             default=table.default,
             subagent=tuple(table.subagent or ()),
@@ -174,7 +179,8 @@ class Builder:
         if name in self._file.providers or name in self._presets:
             return
         near = nearest(name, [*self._file.providers, *self._presets])
-        hint = f"did you mean `{near}`?" if near else f"there are: {', '.join(self._file.providers)}"
+        known = dict.fromkeys([*self._file.providers, *self._presets])
+        hint = f"did you mean `{near}`?" if near else f"there are: {', '.join(known)}"
         self._refuse(path, f"`{shown(name)}` is no provider or preset; {hint}")
 
     def _check_twice(self, places: Iterable[tuple[KeyPath, str]]) -> None:
@@ -184,50 +190,51 @@ class Builder:
                 self._refuse(path, f"`{shown(name)}` stands here twice; leave one out")
             seen.add(name)
 
-    def _check_aliases(self) -> None:
+    def _check_names(
+        self, place: KeyPath, own: _Aliases, aliases: _Aliases, default: str | None
+    ) -> None:
+        """The aliases and the default of the file or of a profile; ``aliases`` are all that hold there."""
+        self._check_aliases((*place, "aliases"), own, aliases)
+        if default is not None:
+            self._check_default((*place, "default"), default, aliases)
+
+    def _check_aliases(self, place: KeyPath, own: Iterable[Name], aliases: _Aliases) -> None:
         """An alias may name an alias, once: whoever reads a line can still tell where it leads."""
         leads = {
-            alias: tuple(dict.fromkeys(filter(None, map(self._alias, targets))))
-            for alias, targets in self._file.aliases.items()
+            alias: {short: each for each in targets if (short := _alias(each, aliases)) is not None}
+            for alias, targets in aliases.items()
         }
-        for alias, firsts in leads.items():
-            place = ("aliases", alias)
-            for first in firsts:
-                if alias == first or alias in leads[first]:
+        for alias in own:
+            for first, name in leads[alias].items():
+                back = name if first == alias else leads[first].get(alias)
+                if back is not None:
                     words = "leads back to itself; to mean the model of that name, name its provider too:"
-                    self._refuse(place, f"{words} `PROVIDER:{shown(alias)}`")
+                    self._refuse((*place, alias), f"{words} `PROVIDER:{shown(back)}`")
                     break
                 if leads[first]:
-                    words = f"leads through `{shown(first)}` to `{shown(leads[first][0])}`, a third alias"
-                    self._refuse(place, f"{words}; name the models instead")
+                    words = f"leads through `{shown(first)}` to `{shown(next(iter(leads[first])))}`, a third alias"
+                    self._refuse((*place, alias), f"{words}; name the models instead")
                     break
 
-    def _alias(self, name: str) -> Name | None:
-        """The alias that a name means, read as `routing.names` reads it."""
-        found = alias_of(name, self._file.aliases)
-        return None if found is None else Name(found)
-
-    def _check_default(self) -> None:
-        name = self._file.default
-        if name is None or self._names_provider(name):
+    def _check_default(self, place: KeyPath, name: str, aliases: _Aliases) -> None:
+        if self._names_provider(name):
             return
-        if (alias := self._alias(name)) is not None:
-            aliases = self._file.aliases
-            inner = [(each, self._alias(each)) for each in aliases[alias]]
+        if (alias := _alias(name, aliases)) is not None:
+            inner = [(each, _alias(each, aliases)) for each in aliases[alias]]
             ends = [end for each, short in inner for end in (aliases[short] if short else (each,))]
             if (homeless := next(filter(None, map(self._homeless, ends)), None)) is not None:
-                self._refuse(("default",), f"by way of the alias `{shown(alias)}`: {homeless}")
+                self._refuse(place, f"by way of the alias `{shown(alias)}`: {homeless}")
             elif not all(map(self._names_provider, ends)):
                 words = f"the alias `{shown(alias)}` leads to names without a provider"
-                self._refuse(("default",), f"{words}; write them as `PROVIDER:MODEL`")
+                self._refuse(place, f"{words}; write them as `PROVIDER:MODEL`")
             return
         if (homeless := self._homeless(name)) is not None:
-            self._refuse(("default",), homeless)
+            self._refuse(place, homeless)
             return
-        known = dict.fromkeys([*self._file.providers, *self._presets, *self._file.aliases])
+        known = dict.fromkeys([*self._file.providers, *self._presets, *aliases])
         near = nearest(name, known)
         hint = f"did you mean `{shown(near)}`?" if near else f"there are: {', '.join(map(shown, known))}"
-        self._refuse(("default",), f"`{shown(name)}` is no provider, preset or alias; {hint}")
+        self._refuse(place, f"`{shown(name)}` is no provider, preset or alias; {hint}")
 
     def _homeless(self, name: str) -> str | None:
         """What is wrong with a name that leads to a preset without an address; None for any other."""
@@ -244,6 +251,12 @@ class Builder:
         preset = self._presets.get(provider)
         reachable = provider in self._file.providers or (preset is not None and preset.base_url is not None)
         return reachable and model != [""]
+
+
+def _alias(name: str, aliases: _Aliases) -> Name | None:
+    """The alias that a name means, read as `routing.names` reads it."""
+    found = alias_of(name, aliases)
+    return None if found is None else Name(found)
 
 
 def _trimmed(url: str, preset: Preset) -> str:
