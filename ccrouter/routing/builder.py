@@ -190,9 +190,7 @@ class Builder:
                 self._refuse(path, f"`{shown(name)}` stands here twice; leave one out")
             seen.add(name)
 
-    def _check_names(
-        self, place: KeyPath, own: _Aliases, aliases: _Aliases, default: str | None
-    ) -> None:
+    def _check_names(self, place: KeyPath, own: _Aliases, aliases: _Aliases, default: str | None) -> None:
         """The aliases and the default of the file or of a profile; ``aliases`` are all that hold there."""
         self._check_aliases((*place, "aliases"), own, aliases)
         if default is not None:

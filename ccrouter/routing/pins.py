@@ -77,9 +77,9 @@ class Pins:
             del self._pins[next(iter(self._pins))]
 
 
-def key(session: str, agent: str | None) -> str:
-    """What a pin is for: a session's conversation, or one of its agents' conversation."""
-    return f"{session}/{agent}" if agent else session
+def key(session: str, strand: str | None) -> str:
+    """What a pin is for: a session's conversation, or another one in it, such as an agent's."""
+    return f"{session}/{strand}" if strand else session
 
 
 def dump(pins: Mapping[str, Pin]) -> dict[str, list[object]]:

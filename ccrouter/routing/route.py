@@ -90,7 +90,7 @@ def route(
     )
     if caller.session is None or not (plain or len(targets) > 1):
         return made
-    session = key(caller.session, caller.agent_id)
+    session = key(caller.session, caller.strand)
     return _pinned(evolve(made, session=session), session, directory, pins, plain=plain)
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 
 import pytest
@@ -39,8 +39,10 @@ def test_a_day_is_a_day_and_a_month_the_calendars():
     assert made.of_day("work", "2026-11-02") == made.of_month("nobody", TODAY) == Amount()
 
 
-_day = st.dates(datetime.date(2026, 10, 1), datetime.date(2026, 11, 30)).map(str)
-_entries = st.lists(st.tuples(st.sampled_from("ab"), _day, st.integers(0, 10**6), st.integers(0, 1000)), max_size=12)
+_day = st.dates(dt.date(2026, 10, 1), dt.date(2026, 11, 30)).map(str)
+_entries = st.lists(
+    st.tuples(st.sampled_from("ab"), _day, st.integers(0, 10**6), st.integers(0, 1000)), max_size=12
+)
 
 
 @given(_entries)
@@ -57,12 +59,12 @@ def test_sums_are_those_of_what_was_added(entries):
 
 def test_two_months_are_kept_whole_and_what_is_older_goes():
     made = Ledger()
-    begin = datetime.date(2026, 1, 1)
+    begin = dt.date(2026, 1, 1)
     for number in range(300):
-        made.add("work", str(begin + datetime.timedelta(number)), Amount(1))
+        made.add("work", str(begin + dt.timedelta(number)), Amount(1))
     (days,) = made.dump().values()
     assert len(days) == 63
-    assert made.of_day("work", str(begin + datetime.timedelta(299))) == Amount(1)
+    assert made.of_day("work", str(begin + dt.timedelta(299))) == Amount(1)
     assert made.of_month("work", "2026-10-05").tokens == 27
     assert made.of_month("work", "2026-09-05").tokens == 30
     assert made.of_month("work", "2026-07-05").tokens == 0

@@ -138,7 +138,9 @@ def test_a_compaction_is_known_by_how_its_last_text_begins(version, before):
 @pytest.mark.parametrize("texts", [(COMPACT, "and more"), ("He said: " + COMPACT,), ()])
 def test_the_words_of_a_compaction_in_another_place_make_none(texts):
     assert who({"messages": asked(*texts)}) == ("main", None, None)
-    assert who({"messages": [*asked(COMPACT), {"role": "assistant", "content": "ok"}, *asked("go on")]})[0] == "main"
+    assert (
+        who({"messages": [*asked(COMPACT), {"role": "assistant", "content": "ok"}, *asked("go on")]})[0] == "main"
+    )
 
 
 CHECKS = [
@@ -185,7 +187,8 @@ def test_other_schemas_are_no_title(names):
 def test_what_is_no_background_request_has_no_task():
     fields = {"output_config": schema("title")}
     found = caller(headers(x_claude_code_request_class="main"), fields)
-    assert (found.kind, found.task, found.background, found.classes) == ("main", None, False, {"main"})
+    assert found == Caller(kind="main", sign=found.sign)
+    assert (found.background, found.classes) == (False, {"main"})
     assert caller(headers(x_claude_code_request_class="auxiliary"), fields).background
 
 
@@ -305,3 +308,17 @@ def test_no_shape_of_a_request_is_beyond_it(fields, values):
 @given(json_objects())
 def test_no_object_is_beyond_it(written):
     assert caller([], json.loads(written.text)).kind
+
+
+@pytest.mark.parametrize(
+    ("who", "strand"),
+    [
+        (Caller(), None),
+        (Caller(kind="subagent", agent_id="a1"), "a1"),
+        (Caller(kind="compaction"), "compaction"),
+        (Caller(kind="compaction", agent_id="a1"), "a1/compaction"),
+        (Caller(kind="auxiliary", task="title"), "auxiliary"),
+    ],
+)
+def test_each_conversation_of_a_session_is_told_apart(who, strand):
+    assert who.strand == strand

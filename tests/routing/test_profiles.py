@@ -139,9 +139,7 @@ def test_a_directory_that_is_not_known_has_no_word_of_its_own():
     ],
 )
 def test_of_directories_the_longest_that_fits_counts(directory, profile):
-    choice = Choice(
-        profile="all", projects=(("/srv", "outer"), ("/srv/app/", "inner"), ("C:/work", "windows"))
-    )
+    choice = Choice(profile="all", projects=(("/srv", "outer"), ("/srv/app/", "inner"), ("C:/work", "windows")))
     assert choice.of(directory) == profile
 
 

@@ -14,7 +14,10 @@ ANTHROPIC, CODEX, WORK = provider("anthropic"), provider("codex"), provider("wor
 
 def unified(**rest):
     """Headers of Anthropic's, from their ends with ``_`` for ``-``."""
-    return [(f"anthropic-ratelimit-unified-{name.replace('_', '-')}".encode(), value.encode()) for name, value in rest.items()]
+    return [
+        (f"anthropic-ratelimit-unified-{name.replace('_', '-')}".encode(), value.encode())
+        for name, value in rest.items()
+    ]
 
 
 def codex(**rest):
@@ -119,7 +122,9 @@ def test_what_is_no_part_of_a_whole_says_nothing(said, percent):
     assert heard(ANTHROPIC, unified(**{"5h_utilization": said})).fullness(ANTHROPIC, NOW) == percent
 
 
-@pytest.mark.parametrize("name", ["5H_utilization", "utilization", "_utilization", "5h_utilization_x", f"{'x' * 25}_utilization"])
+@pytest.mark.parametrize(
+    "name", ["5H_utilization", "utilization", "_utilization", "5h_utilization_x", f"{'x' * 25}_utilization"]
+)
 def test_what_only_looks_like_a_window_is_none(name):
     assert heard(ANTHROPIC, unified(**{name: "0.5"})).fullness(ANTHROPIC, NOW) is None
 
@@ -133,7 +138,10 @@ _names = st.sampled_from(["status", "reset", "5h_utilization", "5h_reset", "7d_u
 _values = st.binary(max_size=40) | st.sampled_from([b"rejected", b"0.5", b"1_0", b"\xff", b"9e99"])
 
 
-@given(st.lists(st.tuples(_names, _values)), st.lists(st.tuples(st.sampled_from(["primary_used_percent", "secondary_reset_at"]), _values)))
+@given(
+    st.lists(st.tuples(_names, _values)),
+    st.lists(st.tuples(st.sampled_from(["primary_used_percent", "secondary_reset_at"]), _values)),
+)
 def test_no_headers_are_beyond_it(first, second):
     for of, rows, beginning in ((ANTHROPIC, first, "anthropic-ratelimit-unified-"), (CODEX, second, "x-codex-")):
         quotas = Quotas()

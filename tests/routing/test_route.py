@@ -250,7 +250,9 @@ def test_a_rules_list_is_pinned_too():
 
 
 _names = st.sampled_from(["big", "other", "glm-5", "ollama:x", "claude-opus-5-5", "work/y", "nobody"])
-_pinned = st.sampled_from(["work:big", "ollama:big", "ollama:x", "gone:x", "work:glm-5", "anthropic:claude-opus-5-5"])
+_pinned = st.sampled_from(
+    ["work:big", "ollama:big", "ollama:x", "gone:x", "work:glm-5", "anthropic:claude-opus-5-5"]
+)
 
 
 @given(_names, _pinned, st.sampled_from([MAIN, SUBAGENT]))
