@@ -188,7 +188,7 @@ def test_what_is_no_background_request_has_no_task():
     fields = {"output_config": schema("title")}
     found = caller(headers(x_claude_code_request_class="main"), fields)
     assert found == Caller(kind="main", sign=found.sign)
-    assert (found.background, found.classes) == (False, {"main"})
+    assert (found.background, found.classes) == (False, frozenset({"main"}))
     assert caller(headers(x_claude_code_request_class="auxiliary"), fields).background
 
 
