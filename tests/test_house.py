@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from ccrouter.providers.presets import PRESETS
+from ccrouter.routing.load import parse
+
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "dist-scripts"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -98,6 +101,15 @@ def test_the_drawing_of_the_layers_is_the_contract():
     [layers] = [c["layers"] for c in PROJECT["tool"]["importlinter"]["contracts"] if c.get("exhaustive")]
     contract = [name for layer in reversed(layers) for name in layer.split(" | ")]
     assert [*drawn, "__main__"] == contract
+
+
+def test_the_configurations_of_the_readme_are_right():
+    found = re.findall(
+        r"^```toml\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert len(found) >= 2
+    for text in found:
+        parse(text, where="README.md", presets=PRESETS)
 
 
 # Skips
