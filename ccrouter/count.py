@@ -30,7 +30,7 @@ _JSON: Headers = [(b"content-type", b"application/json")]
 
 async def count(inbound: Inbound, target: Target, backends: Backends) -> tuple[Headers, bytes]:
     """Headers and body of the reply."""
-    wire = backends.wire(target.provider, "count_tokens")
+    wire = backends.wire(target, "count_tokens")
     path = {
         "messages": target.provider.preset.count_path,
         "responses": target.provider.preset.responses_count_path,

@@ -256,6 +256,7 @@ class Endpoints:
         credentials, _ = of_client(request.headers, self._router.token)
         directory = await self._router.directory()
         await self._router.lists.refresh(directory.providers.values(), credentials, MODELS_WITHIN - 0.3)
+        backends = self._router.backends
         providers = []
         for provider in directory.providers.values():
             listing = self._router.lists.of(provider)
@@ -263,7 +264,12 @@ class Endpoints:
                 {
                     "name": provider.name,
                     "preset": provider.preset.name,
-                    "wire": self._router.backends.wire(provider),
+                    "wire": (wire := backends.wire(Target(provider, ""))),
+                    "wires": {
+                        model.id: own
+                        for model in provider.models
+                        if (own := backends.wire(Target(provider, model.id))) != wire
+                    },
                     "base_url": provider.base_url,
                     "configured": provider.configured,
                     "models": len(listing.models),

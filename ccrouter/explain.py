@@ -54,7 +54,7 @@ def _candidate(
     known = target.known
     told: dict[str, Any] = {
         "target": str(target),
-        "wire": backends.wire(target.provider),
+        "wire": backends.wire(target),
         "window": known.room if known.room is not None else known.window,
         "vision": known.vision,
         "tools": known.tools,
@@ -69,7 +69,7 @@ def _candidate(
         abilities.check(request, target)
         if (too_long := window.too_long(request, target)) is not None:
             raise too_long
-        dialect = spoken(backends.wire(target.provider), target)
+        dialect = spoken(backends.wire(target), target)
         wanted = evolve(inbound, request=request)
         outbound = dialect.render(wanted.request, target, wanted.headers, wanted.query, "messages")
     except (ApiError, WireError) as error:

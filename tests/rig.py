@@ -39,6 +39,7 @@ from ccrouter.wire.headers import Headers
 
 TOKEN = "ccr-" + "t" * 40
 SSE: Headers = [(b"content-type", b"text/event-stream")]
+NDJSON: Headers = [(b"content-type", b"application/x-ndjson")]
 JSON: Headers = [(b"content-type", b"application/json")]
 
 

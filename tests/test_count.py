@@ -69,7 +69,15 @@ async def test_who_counts_messages_is_asked_in_that_form_whichever_wire_answers(
 
 @pytest.mark.parametrize(
     ("name", "wire"),
-    [("openai", "chat"), ("codex", None), ("responses", None), ("chat", None), ("ollama", None), ("demo", None)],
+    [
+        ("openai", "chat"),
+        ("codex", None),
+        ("responses", None),
+        ("chat", None),
+        ("ollama", None),
+        ("ollama", "ollama"),
+        ("demo", None),
+    ],
 )
 async def test_who_can_not_count_is_not_asked(name: str, wire: str | None) -> None:
     it = asked(name, wire=wire)

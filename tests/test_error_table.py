@@ -7,7 +7,7 @@ inside a stream of status 200: as its first word or after something was said.
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytest
 from attrs import evolve, frozen
@@ -21,10 +21,10 @@ from ccrouter.providers.provider import Model, Wire
 from ccrouter.providers.secret import Literal as Key
 from ccrouter.wire.envelope import is_error
 from ccrouter.wire.headers import Headers
-from tests.rig import JSON, SSE, Rig, Script, Sleep, message, provider, request, rig, talk
+from tests.rig import JSON, NDJSON, SSE, Rig, Script, Sleep, message, provider, request, rig, talk
 from tests.upstream.test_redaction import SPELLINGS
 
-WIRES: tuple[Wire, ...] = ("messages", "chat", "responses")
+WIRES: tuple[Wire, ...] = get_args(Wire)
 KEY = "sk-granted/0123456789"
 SERVER_DATE = (b"date", b"Fri, 20 Nov 2026 10:00:00 GMT")
 PAGE: Headers = [(b"content-type", b"text/html")]
@@ -91,6 +91,7 @@ def written(body: Any) -> bytes:
 SAID: dict[Wire, bytes] = {
     "messages": b"".join(message()[:3]),
     "chat": b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"hello"}}]}\n\n',
+    "ollama": b'{"message":{"role":"assistant","content":"hello"},"done":false}\n',
     "responses": (
         b'data: {"type":"response.output_item.added","output_index":0,"item":{"type":"message","id":"i"}}\n\n'
         b'data: {"type":"response.output_text.delta","output_index":0,"item_id":"i","content_index":0,"delta":"hi"}\n\n'
@@ -98,9 +99,18 @@ SAID: dict[Wire, bytes] = {
 }
 
 
+def framed(wire: Wire) -> Headers:
+    """How a stream of that wire calls itself."""
+    return NDJSON if wire == "ollama" else SSE
+
+
 def inside(wire: Wire, place: Place, body: Any) -> Script:
     """The error as an event of a stream."""
     body = body[0] if isinstance(body, list) else body
+    if wire == "ollama":
+        return Script(
+            headers=framed(wire), body=[SAID[wire] if place == "later" else b"\n", written(body) + b"\n"]
+        )
     if wire == "responses":
         failed = {"type": "response.failed", "response": {"status": "failed", "error": body.get("error", body)}}
         event = b"event: response.failed\ndata: " + written(failed)
@@ -274,6 +284,9 @@ WITHOUT_NUMBERS: dict[str, tuple[int, Any]] = {
         {"error": "The number of tokens to keep from the initial prompt is greater than the context length."},
     ),
     "LiteLLM": (400, {"error": {"message": "litellm.ContextWindowExceededError: too long", "code": "400"}}),
+    "Ollama with truncate: false": (400, {"error": "the input length exceeds the context length"}),
+    "Ollama, as too large": (413, {"error": "the input length exceeds the context length"}),
+    "Ollama Cloud": (400, {"error": "prompt too long; exceeded max context length by 907 tokens"}),
     "Bedrock": (400, {"message": "Input is too long for requested model."}),
 }
 
@@ -661,7 +674,7 @@ async def test_a_backend_that_cannot_be_had_is_named_with_the_cause(
 
 @pytest.mark.parametrize("wire", WIRES)
 async def test_a_stream_that_ends_before_its_first_event_is_a_bad_gateway(wire: Wire) -> None:
-    heard = await hear(router(wire, Script(body=[b""])))
+    heard = await hear(router(wire, Script(headers=framed(wire), body=[b""])))
     assert (heard.status, heard.kind) == (502, "api_error")
     assert heard.message.startswith("p: the backend ended the stream before ")
 
@@ -860,6 +873,7 @@ async def test_a_credential_that_a_backend_repeats_reaches_neither_client_nor_lo
         line = b" ".join(body.split(b"\n"))
         scripts += [Script(headers=SSE, body=[said, b"data: " + line + b"\n\n"]) for said in (b"", SAID[wire])]
         scripts += [Script(headers=SSE, body=[b"event: error\ndata: " + line + b"\n\n"])]
+        scripts += [Script(headers=NDJSON, body=[said, line + b"\n"]) for said in (b"", SAID[wire])]
     for script in scripts:
         it = router(wire, script)
         async with talk(it) as client:

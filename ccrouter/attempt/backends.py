@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from attrs import field, frozen
 
 from ccrouter.attempt.places import Places
-from ccrouter.providers.provider import Provider, Wire
+from ccrouter.providers.provider import Provider, Target, Wire
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.routing.quota import Quotas
 from ccrouter.translate.dialect import Endpoint
@@ -60,11 +60,12 @@ class Backends:
     def _facts(self) -> Facts:
         return Facts(ModelLists(self.dials, self.credentials))
 
-    def wire(self, provider: Provider, endpoint: Endpoint = "messages") -> Wire:
-        """The wire that is spoken to a provider now. Who can count a Messages request is asked in that form."""
+    def wire(self, target: Target, endpoint: Endpoint = "messages") -> Wire:
+        """The wire that is spoken to a target now. Who can count a Messages request is asked in that form."""
+        provider = target.provider
         if endpoint == "count_tokens" and provider.preset.count_path is not None:
             return "messages"
-        return self.fallen.get(_place(provider), provider.spoken)
+        return self.fallen.get(_place(provider), target.wire)
 
     def fall(self, provider: Provider, wire: Wire) -> None:
         """Remember that a backend has this wire only."""

@@ -63,7 +63,7 @@ async def _call(inbound: Inbound, target: Target, backends: Backends, send: trio
 async def _exchanged(
     inbound: Inbound, target: Target, backends: Backends, send: trio.MemorySendChannel[Part]
 ) -> Whole | None:
-    wire = backends.wire(target.provider, inbound.endpoint)
+    wire = backends.wire(target, inbound.endpoint)
     whole = await Exchange(inbound, target, backends, spoken(wire, target), send).run()
     if whole is not None and wire == "responses" and _has_no_responses(whole, inbound, target.provider):
         backends.fall(target.provider, "chat")

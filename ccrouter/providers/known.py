@@ -15,7 +15,18 @@ from attrs import evolve
 
 from ccrouter.providers.provider import Model, Provider, Source
 
-_FACTS = ("name", "window", "vision", "max_output", "tools", "thinking", "loaded", "price")
+_FACTS = (
+    "name",
+    "window",
+    "vision",
+    "max_output",
+    "tools",
+    "thinking",
+    "loaded",
+    "price",
+    "num_ctx",
+    "keep_alive",
+)
 
 _gpt5 = partial(Model, window=400_000, max_output=128_000, vision=True, tools=True, thinking=True)
 _glm5 = partial(Model, max_output=131_072, vision=False, tools=True, thinking=True)

@@ -45,6 +45,10 @@ _COMMON = _SEARCHED | {"document", "search_result", "tool_reference"}
 _V1_CHAT = "/v1/chat/completions"
 _COUNT = "/v1/messages/count_tokens"
 
+_OLLAMA_CHAT = "/api/chat"
+#: On its own wire a word for effort is an error of every model but gpt-oss (0.14; later ones take it, 2026-11).
+_OLLAMA = Quirks(ask="reasoning_effort", replay="reasoning", levelled_models=("gpt-oss",))
+
 _ROWS = (
     Preset(
         name="anthropic",
@@ -85,9 +89,10 @@ _ROWS = (
         refuse_fields=VERDICTS,
         facts="ollama",
         overflow="truncates",
-        widen="set OLLAMA_CONTEXT_LENGTH where `ollama serve` runs, or `PARAMETER num_ctx` in a Modelfile",
+        widen="set its num_ctx in the configuration, or OLLAMA_CONTEXT_LENGTH where `ollama serve` runs",
         chat_path=_V1_CHAT,
-        quirks=Quirks(ask="reasoning_effort", replay="reasoning"),
+        ollama_path=_OLLAMA_CHAT,
+        quirks=_OLLAMA,
         noted="2026-11, ollama fb30760: /v1/messages since 0.14, no count_tokens; a bearer for proxies in front",
     ),
     Preset(
@@ -105,7 +110,8 @@ _ROWS = (
         facts="ollama-show",
         overflow="truncates",
         chat_path=_V1_CHAT,
-        quirks=Quirks(ask="reasoning_effort", replay="reasoning"),
+        ollama_path=_OLLAMA_CHAT,
+        quirks=_OLLAMA,
         noted="2026-11: its documents name the bearer, clients in the wild send x-api-key",
     ),
     Preset(

@@ -32,7 +32,7 @@ Source = Literal["configuration", "backend", "table", "guess"]
 PlanHeaders = Literal["none", "unified", "codex"]
 
 #: The wire that a backend is spoken to in.
-Wire = Literal["messages", "chat", "responses"]
+Wire = Literal["messages", "chat", "responses", "ollama"]
 
 #: Who is let in: nobody asked (``none``), a key in ``x-api-key``, in ``Authorization: Bearer``, in both
 #: (vendors whose documents disagree), ``client``: the client's own Anthropic login or key, or ``codex``: the
@@ -73,6 +73,8 @@ class Preset:
     """Where it speaks Chat Completions; None where it doesn't."""
     responses_path: str | None = None
     """Where it speaks Responses; None where it doesn't."""
+    ollama_path: str | None = None
+    """Where it speaks Ollama's own API; None where it doesn't."""
     responses_count_path: str | None = None
     """Where it counts the tokens of a Responses request."""
     falls_back: bool = False
@@ -120,7 +122,12 @@ class Preset:
 
     def path(self, wire: Wire) -> str | None:
         """Where a wire is spoken; None where it isn't."""
-        return {"messages": self.messages_path, "chat": self.chat_path, "responses": self.responses_path}[wire]
+        return {
+            "messages": self.messages_path,
+            "chat": self.chat_path,
+            "responses": self.responses_path,
+            "ollama": self.ollama_path,
+        }[wire]
 
 
 @frozen
@@ -171,6 +178,10 @@ class Model:
     thinking: bool | None = None
     loaded: int | None = None
     """The window that it is loaded with at this moment, where a server loads models with windows of its choice."""
+    num_ctx: int | None = None
+    """The window that requests are to have it loaded with, where they can; that holds then, not ``loaded``."""
+    keep_alive: float | None = None
+    """How long it is to stay loaded behind a request, in seconds; infinite for ever."""
     local: bool | None = None
     """Whether it runs on this machine."""
     price: Price | None = None
@@ -181,7 +192,8 @@ class Model:
     def room(self) -> int | None:
         """The tokens that fit in now, as far as that is more than a guess."""
         own = None if self.sources.get("window") == "guess" else self.window
-        return min((size for size in (own, self.loaded) if size is not None), default=None)
+        loaded = self.loaded if self.num_ctx is None else self.num_ctx
+        return min((size for size in (own, loaded) if size is not None), default=None)
 
 
 @frozen(kw_only=True)
@@ -224,7 +236,7 @@ class Provider:
 
     @property
     def spoken(self) -> Wire:
-        """The wire that is spoken to it."""
+        """The wire that is spoken to it, but for models that need another; see `Target.wire`."""
         return self.wire or self.preset.wire
 
 
@@ -241,6 +253,22 @@ class Target:
     def known(self) -> Model:
         """What is known of the model, at least its name."""
         return self.facts or self.provider.configured_model(self.model) or Model(self.model)
+
+    @property
+    def wire(self) -> Wire:
+        """The wire that is spoken to it: the provider's, unless what is configured of the model needs another."""
+        said = self.provider.configured_model(self.model)
+        own = said is not None and (said.num_ctx is not None or said.keep_alive is not None)
+        return "ollama" if own else self.provider.spoken
+
+    @property
+    def overflow(self) -> Overflow:
+        """What becomes of a prompt that is too long, on the wire that is spoken.
+
+        On Ollama's own a request says that nothing may be cut, so it fails; but not before the model is loaded,
+        which can take minutes.
+        """
+        return "fails" if self.wire == "ollama" else self.provider.preset.overflow
 
     def __str__(self) -> str:
         return f"{self.provider.name}:{self.model}"

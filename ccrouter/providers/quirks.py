@@ -39,6 +39,8 @@ class Quirks:
     """``reasoning_split: true`` tells reasoning apart from the text (MiniMax)."""
     efforts: tuple[str, ...] = ("low", "medium", "high")
     """The words for effort, weakest first; a stronger one than there is becomes the strongest."""
+    levelled_models: tuple[str, ...] = ()
+    """How the names of models begin that take a word for effort on Ollama's own wire; others take on and off."""
     replay: Replay = "none"
     replay_always: bool = False
     """The field must be there on every assistant message, even empty (DeepSeek: 400 once there are calls)."""

@@ -158,7 +158,8 @@ class ProviderTable:
         default=None, metadata=_for("Where it is: http(s)://…, without /v1/messages.")
     )
     wire: WireName | None = field(
-        default=None, metadata=_for("The wire to speak to it, where it has several: messages, chat or responses.")
+        default=None,
+        metadata=_for("The wire to speak to it, where it has several: messages, chat, responses or ollama."),
     )
     api_key: Secret | None = field(default=None, metadata=_for("The key that is sent to it."))
     models: tuple[Model, ...] = field(

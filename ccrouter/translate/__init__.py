@@ -5,6 +5,7 @@ The dialects, siblings that leave each other alone:
 ``messages``       the client's own format: bytes as they came, and other servers' streams made strict
 ``chat``           OpenAI's Chat Completions
 ``responses``      OpenAI's Responses
+``ollama``         Ollama's own API
 
 ``dialect``        what a dialect is; ``dialects`` the table of those that are spoken; ``whole`` a whole reply as
                    the stream that says the same

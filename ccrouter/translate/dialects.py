@@ -16,9 +16,11 @@ from ccrouter.translate.chat.reply import ChatReply
 from ccrouter.translate.dialect import Bridge, Dialect, Stream
 from ccrouter.translate.messages import lane
 from ccrouter.translate.messages.reply import MessagesReply
+from ccrouter.translate.ollama import request as ollama_request
+from ccrouter.translate.ollama.reply import OllamaReply
 from ccrouter.translate.responses import count as responses_count
 from ccrouter.translate.responses.reply import ResponsesReply
-from ccrouter.wire import sse
+from ccrouter.wire import ndjson, sse
 from ccrouter.wire.messages import MessagesRequest
 
 
@@ -39,12 +41,23 @@ def _responses(request: MessagesRequest, target: Target, message_id: str) -> Str
     return Bridge(ResponsesReply(request, target, message_id), sse.Decoder())
 
 
+def _ollama(request: MessagesRequest, target: Target, message_id: str) -> Stream:
+    return Bridge(OllamaReply(request, target, message_id), ndjson.Decoder())
+
+
 DIALECTS: Mapping[Wire, Dialect] = MappingProxyType(
     {
         "messages": Dialect(render=lane.render, stream=_messages, translates=False, unroll=whole.unroll_message),
         "chat": Dialect(render=chat_request.render, stream=_chat, translates=True, unroll=whole.unroll_completion),
         "responses": Dialect(
             render=responses_count.render, stream=_responses, translates=True, unroll=whole.unroll_response
+        ),
+        "ollama": Dialect(
+            render=ollama_request.render,
+            stream=_ollama,
+            translates=True,
+            media_type=ollama_request.MEDIA_TYPE,
+            unroll=whole.unroll_line,
         ),
     }
 )

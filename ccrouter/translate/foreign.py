@@ -1,14 +1,15 @@
-"""What requests to both of OpenAI's wires have in common: headers, cache keys, sampling, the form of an answer."""
+"""What requests that are translated have in common: headers, cache keys, sampling, the form of an answer."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ccrouter.errors import ApiError
-from ccrouter.providers.provider import Preset
+from ccrouter.providers.provider import Preset, Target
+from ccrouter.translate.turns import Conversation
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 
@@ -32,16 +33,18 @@ _SEEN = frozenset(
 )
 
 
-def dropped(fields: Mapping[str, Any]) -> list[str]:
-    """What of a request these wires have no place for, in words for people."""
-    return [f"{name[:64]}: dropped" for name in fields if name not in _SEEN]
+def dropped(fields: Mapping[str, Any], *, seen: Collection[str] = ()) -> list[str]:
+    """What of a request a wire has no place for, in words for people. ``seen``: what this one has besides."""
+    return [f"{name[:64]}: dropped" for name in fields if name not in _SEEN and name not in seen]
 
 
-def headers(given: Headers, fields: Mapping[str, Any], preset: Preset) -> Headers:
+def headers(
+    given: Headers, fields: Mapping[str, Any], preset: Preset, *, accept: bytes = b"text/event-stream"
+) -> Headers:
     """Nothing of the client's but who it is: the rest speaks to Anthropic."""
     found = [
         (b"content-type", b"application/json"),
-        (b"accept", b"text/event-stream"),
+        (b"accept", accept),
         (b"accept-encoding", b"identity"),
         (b"user-agent", http.get(given, b"user-agent") or b"ccrouter"),
     ]
@@ -78,6 +81,20 @@ def sampling(fields: Mapping[str, Any], changes: list[str], *, taken: bool) -> d
         elif value is not None:
             changes.append(f"{name}: dropped")
     return found
+
+
+def server_tools(said: Conversation, fields: Mapping[str, Any], target: Target) -> list[str]:
+    """Names the tools that are left out. Raises ApiError when there is nothing to do without them."""
+    choice = fields.get("tool_choice")
+    forced = choice.get("name") if isinstance(choice, Mapping) and choice.get("type") == "tool" else None
+    unused = isinstance(choice, Mapping) and choice.get("type") == "none"
+    for tool in said.server_tools:
+        if not unused and (not said.tools or tool.name == forced):
+            raise refused(
+                f"capability_rejected: server_tools: {target.provider.name} can't run the tool "
+                f"{tool.name} ({tool.type}); ask without it, or with a model of Anthropic's"
+            )
+    return [f"tools: {tool.name} ({tool.type}) left out, the backend can't run it" for tool in said.server_tools]
 
 
 def answer_schema(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -1,5 +1,9 @@
 """What of JSON Schema a vendor takes, and schemas put into those terms.
 
+Ollama reads a tool's schema into types of its own (api/types.go, 2026-11): a member that has another type than it
+expects is an error of the whole request, and one that it doesn't know is forgotten. So references are followed,
+and what can be said in members that it knows is said in those.
+
 Gemini's wire knows a subset of an older OpenAPI schema and refuses the rest by name (2026-11): no references, one
 type each, ``enum`` of strings only, ``anyOf`` alone. What can't be said is left out: it widens what the model may
 send, and the client checks inputs itself.
@@ -16,6 +20,12 @@ _TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean"}
 
 #: OpenAI refuses a tool whose schema says these at its top (2026-11).
 _NOT_ON_TOP = ("allOf", "anyOf", "oneOf", "enum", "not")
+
+#: What Ollama has types for, or what is said there in members that it has types for.
+_TYPED = frozenset(
+    {"type", "description", "enum", "const", "anyOf", "oneOf", "allOf", "properties", "required", "items"}
+)
+_DEFINED = frozenset({"$defs", "definitions"})
 
 #: Beyond these a schema that refers to itself is cut off: as deep as Gemini takes, and far larger than any tool's.
 _DEEPEST = 24
@@ -45,6 +55,12 @@ def of_object(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 def gemini(schema: Mapping[str, Any]) -> dict[str, Any]:
     """``schema`` in Gemini's subset."""
     return _Gemini(schema).write(schema, 0)
+
+
+def ollama(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool's ``schema``, an object's, in members of the types that Ollama has for them."""
+    found = _Ollama(schema).write(schema, 0)
+    return {**{key: value for key, value in found.items() if key not in _DEFINED}, "type": "object"}
 
 
 def is_strict(schema: Any, depth: int = 0) -> bool:
@@ -79,8 +95,7 @@ class _Gemini:
         if not isinstance(schema, Mapping) or depth > _DEEPEST or self._left < 0:
             return {"type": "string"} if not isinstance(schema, Mapping) else {"type": "object"}
         if "$ref" in schema:
-            target = self._find(schema["$ref"])
-            return self.write(target, depth + 1)
+            return self.write(_found(self._root, schema["$ref"]), depth + 1)
         if isinstance(schema.get("allOf"), list):
             return self.write(_joined(schema), depth + 1)
         for key in ("anyOf", "oneOf"):
@@ -137,12 +152,53 @@ class _Gemini:
             found["items"] = self.write(schema.get("items"), depth + 1)
         return found
 
-    def _find(self, reference: Any) -> Any:
-        """What ``#/$defs/Name`` stands for; any object for what can't be found."""
-        found: Any = self._root
-        for name in str(reference).removeprefix("#").split("/")[1:]:
-            found = found.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
-        return found if isinstance(found, Mapping) and str(reference).startswith("#") else {"type": "object"}
+
+class _Ollama:
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+        self._left = _LARGEST
+
+    def write(self, schema: Any, depth: int) -> dict[str, Any]:
+        """What has no meaning there, such as ``true`` for a schema, becomes one that says nothing."""
+        self._left -= 1
+        if not isinstance(schema, Mapping) or depth > _DEEPEST or self._left < 0:
+            return {}
+        if "$ref" in schema:
+            beside = {key: value for key, value in schema.items() if key != "$ref"}
+            return self.write({**_found(self._root, schema["$ref"]), **beside}, depth + 1)
+        if isinstance(schema.get("allOf"), list):
+            return self.write(_joined(schema), depth + 1)
+        found: dict[str, Any] = {}
+        for key, value in schema.items():
+            match key, value:
+                case "type", list():
+                    found[key] = [each for each in value if isinstance(each, str)]
+                case "const", _:
+                    found.setdefault("enum", [value])
+                case "enum", list():
+                    found[key] = value
+                case "anyOf" | "oneOf", list():
+                    forms = [self.write(each, depth + 1) for each in value]
+                    found["anyOf"] = [*found.get("anyOf", ()), *forms]
+                case "properties", Mapping():
+                    found[key] = {name: self.write(each, depth + 1) for name, each in value.items()}
+                case "required", list():
+                    found[key] = [each for each in value if isinstance(each, str)]
+                case "items", Mapping():
+                    found[key] = self.write(value, depth + 1)
+                case "type" | "description", str():
+                    found[key] = value
+                case _ if key not in _TYPED:
+                    found[key] = value
+        return found
+
+
+def _found(root: Mapping[str, Any], reference: Any) -> Mapping[str, Any]:
+    """What ``#/$defs/Name`` stands for; any object for what can't be found."""
+    found: Any = root
+    for name in str(reference).removeprefix("#").split("/")[1:]:
+        found = found.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) and str(reference).startswith("#") else {"type": "object"}
 
 
 def _types(schema: Mapping[str, Any]) -> tuple[list[str], bool]:

@@ -37,13 +37,16 @@ _VERSION = re.compile(r"(.*?)(\d{1,9})(?:\.(\d{1,9}))?")
 
 @frozen
 class Shapes:
-    """The parts of a wire: ``image`` of a URL, ``file`` of a name and a data URL, ``link`` of a name and a URL."""
+    """The parts of a wire: ``image`` of a URL, ``file`` of a name and a data URL, ``link`` of a name and a URL.
+
+    None where it has no such part. ``image_links``: a picture may lie elsewhere.
+    """
 
     text: Callable[[str], Chunk]
     image: Callable[[str], Chunk]
-    file: Callable[[str, str], Chunk]
-    link: Callable[[str, str], Chunk] | None
-    """None where files can't be told by their URLs."""
+    file: Callable[[str, str], Chunk] | None = None
+    link: Callable[[str, str], Chunk] | None = None
+    image_links: bool = True
 
 
 class Shown:
@@ -79,6 +82,9 @@ class Shown:
         if not self._images:
             self._note("image: left out, the model takes only text")
             return self._shapes.text(told.UNSEEN)
+        if image.url is not None and not self._shapes.image_links:
+            self._note("image: told as text")
+            return self._shapes.text(told.without_image(image.url))
         return self._shapes.image(
             image.url if image.url is not None else f"data:{image.media_type};base64,{image.data}"
         )
@@ -87,7 +93,7 @@ class Shown:
         if document.text is not None:
             self._note("document: told as text")
             return self._shapes.text(f"[document: {document.name}]\n{document.text}")
-        if self._files and document.data is not None:
+        if self._files and document.data is not None and self._shapes.file is not None:
             return self._shapes.file(_ended(document), f"data:{document.media_type};base64,{document.data}")
         if self._files and document.url is not None and self._shapes.link is not None:
             return self._shapes.link(_ended(document), document.url)

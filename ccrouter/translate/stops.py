@@ -28,6 +28,9 @@ FAILURES: Mapping[str, tuple[str, str]] = {
     "abort": ("api_error", "the backend gave the answer up"),  # vLLM
     "network_error": ("api_error", "the backend lost the connection to its model"),  # GLM
     "insufficient_system_resource": ("overloaded_error", "the backend ran out of resources"),  # DeepSeek
+    # Ollama's own wire, to a conversation in which it finds nothing to answer.
+    "load": ("api_error", "the backend loaded the model and answered nothing"),
+    "unload": ("api_error", "the backend unloaded the model and answered nothing"),
     # Gemini's ``function_call_filter: MALFORMED_FUNCTION_CALL``, which comes with no call and no word (2026-09).
     "function_call_filter": ("api_error", "the backend threw a tool call away that it couldn't read"),
 }

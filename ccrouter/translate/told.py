@@ -144,6 +144,11 @@ def without_file(document: Document) -> str:
     return f"[document omitted: {document.name}{place} can't be read by the current model]"
 
 
+def without_image(url: str) -> str:
+    """The words in place of an image that the backend won't fetch, with its address."""
+    return f"[image omitted: it is at {url}]"
+
+
 def mark(block: Mapping[str, Any]) -> Mark | None:
     """The client's cache mark on a block."""
     said = block.get("cache_control")

@@ -19,6 +19,7 @@ PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "prompt": (
         ("prompt_tokens",),
         ("input_tokens",),  # Responses
+        ("prompt_eval_count",),  # Ollama's own wire
     ),
     "cached": (
         ("prompt_tokens_details", "cached_tokens"),
@@ -33,6 +34,7 @@ PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "output": (
         ("completion_tokens",),
         ("output_tokens",),  # Responses
+        ("eval_count",),  # Ollama's own wire
     ),
     "reasoning": (
         ("completion_tokens_details", "reasoning_tokens"),
@@ -56,13 +58,14 @@ class Counting:
         """``reasoning_apart`` as in `read`."""
         self._request = request
         self._apart = reasoning_apart
-        self._told: dict[str, Any] = {}
+        self.told: dict[str, Any] = {}
+        """What the backend counted itself."""
         self._said: list[str] = []
 
     def tell(self, usage: object) -> None:
         """What the backend counted; the last word of it stands."""
         if isinstance(usage, dict):
-            self._told = read(usage, reasoning_apart=self._apart)
+            self.told = read(usage, reasoning_apart=self._apart)
 
     def hear(self, text: str) -> None:
         """A text that the model wrote."""
@@ -75,12 +78,12 @@ class Counting:
         breaks off or is interrupted, and the client decides by it when to compact: after a zero it takes its
         context for empty. The price is 26 µs a kilobyte, once, when the backend has thought for far longer.
         """
-        return {**self._estimated(), "output_tokens": 0, **self._told}
+        return {**self._estimated(), "output_tokens": 0, **self.told}
 
     def at_end(self) -> dict[str, Any]:
         """The usage of the whole reply."""
-        output = {} if "output_tokens" in self._told else {"output_tokens": self.output}
-        return {**self._estimated(), **output, **self._told}
+        output = {} if "output_tokens" in self.told else {"output_tokens": self.output}
+        return {**self._estimated(), **output, **self.told}
 
     @property
     def prompt(self) -> int:
@@ -93,7 +96,7 @@ class Counting:
         return tokens.estimate_text("".join(self._said))
 
     def _estimated(self) -> dict[str, Any]:
-        return {} if "input_tokens" in self._told else {"input_tokens": self.prompt}
+        return {} if "input_tokens" in self.told else {"input_tokens": self.prompt}
 
 
 def read(usage: dict[str, Any], *, reasoning_apart: bool = False) -> dict[str, Any]:

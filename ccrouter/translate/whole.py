@@ -100,6 +100,22 @@ def unroll_response(body: bytes) -> bytes:
     raise _no_reply(body)
 
 
+def unroll_line(body: bytes) -> bytes:
+    """A reply of Ollama's own wire as the one line that says it. Raises FrameError for anything else.
+
+    Lines that only call themselves JSON pass as they are. One that says that it isn't ``done`` has an end to come.
+    """
+    first = body.lstrip().partition(b"\n")[0]
+    for part, is_all in ((body, True), (first, False)):
+        try:
+            reply = json.loads(part)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(reply, dict) and (isinstance(reply.get("message"), dict) or envelope.is_error(reply)):
+            return json.dumps({"done": True, **reply}).encode() + b"\n" if is_all else body
+    raise _no_reply(body)
+
+
 def _deltas(message: object) -> list[dict[str, Any]]:
     """A message in the order in which a stream tells it: at a stop sequence, what follows was never said."""
     if not isinstance(message, dict):

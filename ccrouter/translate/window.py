@@ -30,10 +30,10 @@ _SMALLEST = 4_096
 def too_long(request: MessagesRequest, target: Target) -> ApiError | None:
     """What to answer to a request that its target must not get; None for one that it may have."""
     preset, room = target.provider.preset, target.known.room
-    if preset.overflow == "tells" or room is None or surely_fits(request, room):
+    if target.overflow == "tells" or room is None or surely_fits(request, room):
         return None
     count = tokens.of(request)
-    counted = math.ceil(count * (1 + MARGIN if preset.overflow == "truncates" else 1 - MARGIN))
+    counted = math.ceil(count * (1 + MARGIN if target.overflow == "truncates" else 1 - MARGIN))
     if counted <= room:
         return None
     if count <= room:  # the likeliest number, as long as it says what is meant
@@ -49,7 +49,7 @@ def wants_loading(request: MessagesRequest, target: Target) -> bool:
     """Whether only a loaded model shows if the request fits: its window is unknown, and might cut the prompt."""
     known = target.known
     return (
-        target.provider.preset.overflow == "truncates"
+        target.overflow == "truncates"
         and known.loaded is None
         and known.local is True
         and not surely_fits(request, _SMALLEST)

@@ -16,7 +16,7 @@ from attrs import frozen
 from ccrouter.providers.provider import Preset
 from ccrouter.wire import events
 from ccrouter.wire.fold import fold
-from tests.rig import JSON, SSE, Script
+from tests.rig import JSON, NDJSON, SSE, Script, Sleep
 from tests.translate import responses_wire as responses
 
 #: What a model thinks, and the opaque part of it.
@@ -61,6 +61,8 @@ def reply(preset: Preset, wire: str, parts: Sequence[Part], stop: str | None, *,
         return Script(body=[*chat(preset, parts, stop), b"data: [DONE]\n\n"])
     if wire == "responses":
         return Script(body=[responses.encode(of_responses(parts, stop))])
+    if wire == "ollama":
+        return Script(headers=list(NDJSON), body=of_ollama(parts, stop))
     said = of_messages(parts, stop)
     if stream:
         return Script(body=[events.encode(event) for event in said])
@@ -217,11 +219,37 @@ def _item(part: Part, number: int) -> dict[str, Any]:
     return item
 
 
+# Ollama's own API
+
+
+def of_ollama(parts: Sequence[Part], stop: str | None = None) -> list[bytes]:
+    """The lines of a stream."""
+    pieces: list[dict[str, Any]] = []
+    for part in parts:
+        match part:
+            case Say(text):
+                pieces += [{"content": half} for half in halves(text)]
+            case Think(text):
+                pieces += [{"content": "", "thinking": half} for half in halves(text)]
+            case Use(call_id, name, given):
+                function = {"index": 0, "name": name, "arguments": given}
+                pieces.append({"content": "", "tool_calls": [{"id": call_id, "function": function}]})
+            case Search():
+                raise AssertionError("no backend searches on this wire")
+    end = {"done": True, "done_reason": stop or "stop", "prompt_eval_count": 3, "eval_count": 5}
+    lines = [{"message": {"role": "assistant", **piece}, "done": False} for piece in pieces]
+    return [line(each) for each in [*lines, {"message": {"role": "assistant", "content": ""}, **end}]]
+
+
+def line(value: dict[str, Any]) -> bytes:
+    return json.dumps({"model": "model-1", "created_at": "2026-11-20T10:00:00Z", **value}).encode() + b"\n"
+
+
 def refusal(status: int, body: Any, *headers: tuple[bytes, bytes]) -> Script:
     """A reply that is no stream."""
     return Script(status=status, headers=[*JSON, *headers], body=[json.dumps(body).encode()])
 
 
-def broken(*frames: bytes) -> Script:
+def broken(wire: str, *frames: bytes | Sleep) -> Script:
     """A stream that ends behind ``frames``."""
-    return Script(headers=list(SSE), body=list(frames))
+    return Script(headers=list(NDJSON if wire == "ollama" else SSE), body=list(frames))

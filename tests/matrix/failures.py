@@ -27,6 +27,8 @@ def envelope(lab: Lab, kind: str, message: str, **more: Any) -> dict[str, Any]:
     """A refusal's body. ``more``: OpenAI's ``code``, and what other vendors have there."""
     if lab.wire == "messages":
         return events.error(kind, message)
+    if lab.wire == "ollama":
+        return {"error": message}
     return {"error": {"message": message, "type": kind, "param": None, "code": None, **more}}
 
 
@@ -80,7 +82,7 @@ async def rate_limited(lab: Lab) -> str:
 
 async def quota_used_up(lab: Lab) -> str:
     """Told as a limit that no second try helps against; Anthropic has a status of its own for it."""
-    if lab.wire == "messages":
+    if lab.wire in {"messages", "ollama"}:
         script = refusal(402, envelope(lab, "billing_error", "Your credit balance is too low"))
     elif lab.preset.auth == "codex":
         body = {"error": {"type": "usage_limit_reached", "message": "used up", "resets_in_seconds": 3600}}
@@ -162,6 +164,8 @@ def _overflow(lab: Lab) -> tuple[int, Any]:
         case _, "responses":
             words = "Your input exceeds the context window of this model."
             return 400, envelope(lab, "invalid_request_error", words, code="context_length_exceeded")
+        case _, "ollama":
+            return 400, envelope(lab, "invalid_request_error", "the input length exceeds the context length")
     return 400, envelope(lab, "invalid_request_error", f"prompt is too long: {n} tokens > {m} maximum")
 
 
@@ -193,7 +197,7 @@ async def server_error(lab: Lab) -> str:
 
 
 async def cut_before_the_first_event(lab: Lab) -> str:
-    found = await _refused(lab, broken(), "fail cut 0")
+    found = await _refused(lab, broken(lab.wire), "fail cut 0")
     return told(found, 502, "api_error", lab.column.name)
 
 
@@ -205,6 +209,8 @@ def _begun(lab: Lab) -> list[bytes]:
         said = backends.of_responses([Say("hello there")])
         middle = next(place for place, event in enumerate(said) if event["type"].endswith("delta"))
         return [responses.encode(said[: middle + 1])]
+    if lab.wire == "ollama":
+        return backends.of_ollama([Say("hello there")])[:1]
     return [events.encode(event) for event in backends.of_messages([Say("hello there")])[:3]]
 
 
@@ -217,7 +223,7 @@ def _is_broken(found: Exchange, kind: str) -> str:
 
 
 async def cut_in_mid_stream(lab: Lab) -> str:
-    return _is_broken(await _refused(lab, broken(*_begun(lab)), "fail cut"), "api_error")
+    return _is_broken(await _refused(lab, broken(lab.wire, *_begun(lab)), "fail cut"), "api_error")
 
 
 def _error_frame(lab: Lab) -> bytes:
@@ -227,17 +233,19 @@ def _error_frame(lab: Lab) -> bytes:
         error = {"code": "server_is_overloaded", "message": "Overloaded"}
         failed: bytes = responses.encode(responses.ended(status="failed", error=error))
         return failed
+    if lab.wire == "ollama":
+        return backends.line({"error": "Overloaded"})
     return events.encode(events.error("overloaded_error", "Overloaded"))
 
 
 async def error_inside_a_200(lab: Lab) -> str:
     """As the whole stream. It gets the status that it should have had, but from Anthropic."""
-    found = await _refused(lab, broken(_error_frame(lab)), "fail error 0")
+    found = await _refused(lab, broken(lab.wire, _error_frame(lab)), "fail error 0")
     return told(found, 200 if lab.is_native else 529, "overloaded_error")
 
 
 async def error_in_mid_stream(lab: Lab) -> str:
-    found = await _refused(lab, broken(*_begun(lab), _error_frame(lab)), "fail error")
+    found = await _refused(lab, broken(lab.wire, *_begun(lab), _error_frame(lab)), "fail error")
     return _is_broken(found, "overloaded_error")
 
 
@@ -247,6 +255,8 @@ def _whole(lab: Lab, *, counts: bool) -> list[bytes]:
         return backends.chat(lab.preset, [Say("hello there")], counts=counts)
     if lab.wire == "responses":
         return [responses.encode(backends.of_responses([Say("hello there")]))]
+    if lab.wire == "ollama":
+        return backends.of_ollama([Say("hello there")])
     return [events.encode(event) for event in backends.of_messages([Say("hello there")])]
 
 
@@ -254,7 +264,7 @@ async def end_without_done(lab: Lab) -> str:
     """No ``[DONE]``, and no counts behind the finish reason: only the end of the body."""
     if lab.wire != "chat":
         return NEVER
-    found = await lab.ask(script=broken(*_whole(lab, counts=False)))
+    found = await lab.ask(script=broken(lab.wire, *_whole(lab, counts=False)))
     return right(found.text == "hello there" and found.message["usage"]["input_tokens"] > 0, found.message)
 
 
@@ -262,5 +272,5 @@ async def silence_after_the_end(lab: Lab) -> str:
     """The reply is whole, but its body is not ended."""
     if lab.wire == "demo":
         return NEVER
-    found = await lab.ask(script=Script(body=[*_whole(lab, counts=True), Sleep(3000)]))
+    found = await lab.ask(script=broken(lab.wire, *_whole(lab, counts=True), Sleep(3000)))
     return right(found.text == "hello there" and found.seconds < 5, f"after {found.seconds} s: {found.message}")

@@ -285,7 +285,7 @@ class Lab:
         )
 
     def _provider(self, facts: Mapping[str, Any]) -> Provider:
-        wires: dict[str, Wire] = {"messages": "messages", "chat": "chat", "responses": "responses"}
+        wires: dict[str, Wire] = {wire: wire for wire in DIALECTS}
         # These two would look for a login on this machine.
         key = FromEnv("KEY") if self.preset.auth in {"client", "codex"} else None
         models = (Model(MODEL, **facts),) if facts else ()
@@ -295,4 +295,4 @@ class Lab:
 def _changes(body: bytes, to: Provider, headers: Headers) -> tuple[str, ...]:
     request = read_request(body)
     target = Target(to, request.model.removeprefix(f"{to.name}:"))
-    return DIALECTS[to.spoken].render(request, target, headers, "", "messages").changes
+    return DIALECTS[target.wire].render(request, target, headers, "", "messages").changes

@@ -27,7 +27,7 @@ class Entry:
 
 def entries(wire: str, sent: dict[str, Any]) -> list[Entry]:
     """All of it, in its order."""
-    return list({"chat": _chat, "responses": _responses}.get(wire, _messages)(sent))
+    return list({"chat": _chat, "responses": _responses, "ollama": _ollama}.get(wire, _messages)(sent))
 
 
 def tools(sent: dict[str, Any]) -> list[str]:
@@ -116,3 +116,19 @@ def _parts(role: str, content: Any) -> Iterator[Entry]:
                 yield Entry(role, "image", part["image_url"])
             case "input_file":
                 yield Entry(role, "file", part.get("file_data") or part["file_url"])
+
+
+# Ollama's own API
+
+
+def _ollama(sent: dict[str, Any]) -> Iterator[Entry]:
+    for message in sent["messages"]:
+        role = message["role"]
+        if role == "tool":
+            yield Entry(role, "result", message["tool_call_id"])
+        if message["content"]:
+            yield Entry(role, "text", message["content"])
+        for image in message.get("images", ()):
+            yield Entry(role, "image", image)
+        for call in message.get("tool_calls", ()):
+            yield Entry(role, "call", call["id"], call["function"]["name"])

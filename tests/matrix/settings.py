@@ -30,6 +30,11 @@ SCHEMA = {
 }
 
 
+def _members(found: Exchange) -> dict[str, Any]:
+    """What the backend was asked for, wherever it stands."""
+    return {**found.asked, **found.asked.get("options", {})}
+
+
 async def _stops(lab: Lab, *stops: str) -> str:
     """The backend writes on beyond the last of the sequences, unless its own format has told it not to."""
     asked = user(text(lab.words("count to 9")))
@@ -41,7 +46,7 @@ async def _stops(lab: Lab, *stops: str) -> str:
     end = found.message["stop_reason"], found.message["stop_sequence"]
     if (found.text, *end) != ("one ", "stop_sequence", last):
         return wrong((found.text, *end))
-    if found.asked.get("stop") == [*stops]:
+    if _members(found).get("stop") == [*stops]:
         return SUPPORTED
     return BY_ROUTER if found.noted("stop_sequences") else wrong("nobody says who cuts")
 
@@ -55,8 +60,8 @@ async def five_stop_sequences(lab: Lab) -> str:
 
 
 def _limit(found: Exchange) -> str:
-    names = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-    asked = [found.asked[name] for name in names if name in found.asked]
+    names = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
+    asked = [value for name, value in _members(found).items() if name in names]
     match asked:
         case []:
             return LEFT_OUT if found.noted("max_tokens") else UNSAID
@@ -76,7 +81,7 @@ async def max_tokens_beyond_the_models_own(lab: Lab) -> str:
 
 
 async def ended_by_max_tokens(lab: Lab) -> str:
-    word = {"chat": "length", "responses": "max_output_tokens"}.get(lab.wire, "max_tokens")
+    word = {"chat": "length", "ollama": "length", "responses": "max_output_tokens"}.get(lab.wire, "max_tokens")
     found = await lab.ask(Say("one two"), stop=word, max_tokens=1, messages=[user(text(lab.words("count to 9")))])
     return right(found.message["stop_reason"] == "max_tokens", found.message)
 
@@ -126,7 +131,8 @@ async def structured_output(lab: Lab) -> str:
     if not found.text.startswith("{"):
         return wrong(found.text)
     form = found.asked.get("response_format") or found.asked.get("text", {}).get("format") or {}
-    if found.asked.get("output_config") == wanted or form.get("type") == "json_schema":
+    asked = wanted in found.asked.values() or found.asked.get("format") == SCHEMA
+    if asked or form.get("type") == "json_schema":
         return SUPPORTED
     in_words = "JSON schema" in found.wording and found.noted("output_config.format")
     if in_words and form.get("type") == "json_object":
@@ -136,7 +142,7 @@ async def structured_output(lab: Lab) -> str:
 
 async def temperature(lab: Lab) -> str:
     found = await lab.ask(temperature=0.5)
-    if found.asked.get("temperature") == 0.5:
+    if _members(found).get("temperature") == 0.5:
         return SUPPORTED
     return LEFT_OUT if found.noted("temperature") else UNSAID
 

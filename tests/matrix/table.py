@@ -51,10 +51,13 @@ class Table:
         return (list(keys) for _, keys in groupby(self.columns, key=lambda key: key[0]))
 
     def _line(self, label: str, signs: Mapping[Key, str], *, wide: bool = False) -> str:
-        cells = [[f"{signs.get(key, ' '):2}" for key in keys] for keys in self._wires()]
-        if wide:  # a word above a group of columns, which may be wider than they are
-            cells = [[word.strip().ljust(2 * len(group))] for group in cells for word in group[:1]]
-        return f"{label:{_LABEL}}" + _GAP.join("".join(group) for group in cells)
+        groups = []
+        for keys in self._wires():
+            cells = [f"{signs.get(key, ' '):2}" for key in keys]
+            said = cells[0].strip() if wide else "".join(cells)
+            # The word above a group of columns may be wider than they are.
+            groups.append(said.ljust(max(2 * len(keys), len(keys[0][0]) + 1)))
+        return f"{label:{_LABEL}}" + _GAP.join(groups)
 
 
 def read(text: str) -> Table:

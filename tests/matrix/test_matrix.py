@@ -64,6 +64,8 @@ SILENCES = {
     ("session as cache key", "responses"): "the same",
     ("cache marks", "chat"): "backends without marks find the prefix by themselves",
     ("cache marks", "responses"): "the same",
+    ("session as cache key", "ollama"): "the server finds the prompt of before by itself",
+    ("cache marks", "ollama"): "the same",
     ("web search alone", "demo"): "the demo model only ever calls the client's tools",
     ("web search beside tools", "demo"): "the same",
     ("code execution alone", "demo"): "the same",

@@ -155,7 +155,7 @@ async def deferred_tools_and_references(lab: Lab) -> str:
 
 async def _search(lab: Lab, *own: dict[str, Any]) -> str:
     parts: list[Part] = [Say("found it")]
-    if lab.wire != "chat":
+    if lab.wire not in {"chat", "ollama"}:
         parts.insert(0, Search("what is new"))
     found = await lab.ask(*parts, tools=[*own, WEB_SEARCH])
     if not any("web_search" in each for each in tools(found.asked)):

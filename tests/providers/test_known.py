@@ -27,6 +27,13 @@ def test_of_each_fact_the_best_source_is_heard():
     }
 
 
+def test_what_requests_ask_for_comes_from_the_configuration_alone():
+    mine = Model("qwen3:8b", num_ctx=65_536, keep_alive=60.0)
+    found = known(provider("ollama", mine), "qwen3:8b", [Model("qwen3:8b", loaded=4_096, window=262_144)])
+    assert (found.num_ctx, found.keep_alive, found.loaded, found.room) == (65_536, 60.0, 4_096, 65_536)
+    assert found.sources["num_ctx"] == found.sources["keep_alive"] == "configuration"
+
+
 def test_a_no_of_a_better_source_is_not_overruled_by_a_yes():
     found = known(provider("deepseek", Model("deepseek-flash", vision=False)), "deepseek-flash")
     assert found.vision is False

@@ -20,7 +20,8 @@ ROWS = [pytest.param(row, id=name) for name, row in PRESETS.items()]
 
 @pytest.mark.parametrize("row", ROWS)
 def test_paths_stand_below_the_base_url(row):
-    for path in (row.messages_path, row.count_path, row.models_path, row.chat_path, row.responses_path):
+    wires = (row.messages_path, row.chat_path, row.responses_path, row.ollama_path)
+    for path in (*wires, row.count_path, row.models_path):
         assert path is None or (path.startswith("/") and not path.endswith("/"))
     assert row.base_url is None or not row.base_url.endswith("/")
 

@@ -27,6 +27,45 @@ def test_of_a_model_is_known_what_the_configuration_says():
     assert Target(PROVIDER, "n").known == Model("n")
 
 
+def test_a_model_is_spoken_to_by_the_wire_that_can_carry_what_is_configured_of_it():
+    models = (Model("wide", num_ctx=65_536), Model("kept", keep_alive=0.0), Model("plain", window=8_192))
+    ollama = Provider(name="ollama", preset=PRESETS["ollama"], base_url="http://h", models=models)
+    assert [Target(ollama, each).wire for each in ("wide", "kept", "plain", "other")] == [
+        "ollama",
+        "ollama",
+        "messages",
+        "messages",
+    ]
+    chat = evolve(ollama, wire="chat")
+    assert [Target(chat, each).wire for each in ("wide", "plain")] == ["ollama", "chat"]
+    assert Target(evolve(ollama, wire="ollama"), "other").wire == "ollama"
+    # What was found out of a model never decides it.
+    assert Target(ollama, "other", Model("other", num_ctx=1)).wire == "messages"
+
+
+def test_a_prompt_that_is_too_long_is_cut_on_one_wire_and_fails_on_another():
+    ollama = Provider(
+        name="ollama", preset=PRESETS["ollama"], base_url="http://h", models=(Model("w", num_ctx=1),)
+    )
+    assert (Target(ollama, "w").overflow, Target(ollama, "m").overflow) == ("fails", "truncates")
+    assert Target(evolve(ollama, wire="ollama"), "m").overflow == "fails"
+    assert Target(PROVIDER, "m").overflow == "tells"
+
+
+@pytest.mark.parametrize(
+    ("known", "room"),
+    [
+        ({"loaded": 4_096}, 4_096),
+        ({"loaded": 4_096, "num_ctx": 65_536}, 65_536),
+        ({"loaded": 65_536, "num_ctx": 4_096}, 4_096),
+        ({"num_ctx": 65_536, "window": 40_960}, 40_960),
+        ({"num_ctx": 65_536, "window": 40_960, "sources": {"window": "guess"}}, 65_536),
+    ],
+)
+def test_what_a_request_loads_a_model_with_is_the_room_that_it_has(known, room):
+    assert Model("m", **known).room == room
+
+
 def test_no_secret_is_ever_shown():
     assert "secret" not in repr(PROVIDER)
     assert "secret" not in repr(Target(PROVIDER, "m"))

@@ -46,6 +46,7 @@ def _thinking(draw: st.DrawFn, calls: list[str]) -> dict[str, Any]:
             [
                 {"f": "reasoning_content"},
                 {"f": "reasoning"},
+                {"f": "messages"},
                 {"f": "reasoning_details", "d": [{"type": "reasoning.text", "text": "t", "index": 0}]},
                 {"f": "content", "d": [{"type": "thinking", "thinking": [{"type": "text", "text": "t"}]}]},
                 {"f": "google", "c": dict.fromkeys(calls[:1], "sig")},

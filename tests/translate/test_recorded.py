@@ -60,7 +60,8 @@ def text_of(message: dict[str, Any], kind: str = "text") -> str:
 
 
 def test_there_are_recordings_of_every_wire_and_none_tells_of_its_machine():
-    assert {each.wire for each in ALL.values()} == set(DIALECTS)
+    # Ollama's own wire is spoken by nobody but Ollama, which is no package that a test could install.
+    assert {each.wire for each in ALL.values()} == DIALECTS.keys() - {"ollama"}
     files = [path.read_bytes() for path in FOLDER.glob("*/*.http")]
     assert sum(map(len, files)) < 150_000
     for raw in files:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 
-from ccrouter.translate.schema import gemini, is_strict, of_object
+from ccrouter.translate.schema import gemini, is_strict, of_object, ollama
 from tests.translate.dialogues import anything
+from tests.translate.ollama.go_types import check
 
 
 @pytest.mark.parametrize(
@@ -120,3 +123,55 @@ def test_any_tools_schema_is_one_of_an_object(schema):
     assert found["type"] == "object"
     assert isinstance(found["properties"], dict)
     assert not found.keys() & {"anyOf", "oneOf", "allOf", "enum", "not"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"type": "object", "properties": {}}, {"type": "object", "properties": {}}),
+        ({"additionalProperties": False, "minProperties": 1}, {"additionalProperties": False, "minProperties": 1}),
+        (
+            {
+                "properties": {"a": {"type": ["string", None]}, "b": {"type": 5}, "c": False},
+                "required": ["a", None],
+            },
+            {"properties": {"a": {"type": ["string"]}, "b": {}, "c": {}}, "required": ["a"]},
+        ),
+        (
+            {"properties": {"a": {"description": 5, "enum": "x", "items": [], "anyOf": {}, "required": True}}},
+            {"properties": {"a": {}}},
+        ),
+        (
+            {"properties": {"a": {"oneOf": [{"const": 1}, True], "description": "d"}}},
+            {"properties": {"a": {"anyOf": [{"enum": [1]}, {}], "description": "d"}}},
+        ),
+        (
+            {"properties": {"a": {"allOf": [{"type": "string"}, {"pattern": "x"}]}}},
+            {"properties": {"a": {"type": "string", "pattern": "x"}}},
+        ),
+        (
+            {"properties": {"a": {"$ref": "#/$defs/A", "description": "d"}}, "$defs": {"A": {"type": "string"}}},
+            {"properties": {"a": {"type": "string", "description": "d"}}},
+        ),
+        ({"properties": {"a": {"$ref": "elsewhere"}}}, {"properties": {"a": {"type": "object"}}}),
+    ],
+)
+def test_a_schema_in_members_of_ollamas_types(schema, said):
+    assert ollama(schema) == {"type": "object", **said}
+
+
+def test_a_schema_that_refers_to_itself_ends_at_ollama_too():
+    tree = {"properties": {"tree": {"$ref": "#"}}}
+    assert len(json.dumps(ollama(tree))) < 1_000
+    wide = {"properties": {str(n): {"$ref": "#"} for n in range(50)}}
+    assert len(json.dumps(ollama(wide))) < 200_000
+
+
+@given(anything)
+def test_any_schema_has_ollamas_types(value):
+    parameters = ollama(of_object(value if isinstance(value, dict) else {}))
+    function = {"name": "a", "parameters": parameters}
+    check({"model": "m", "messages": [], "tools": [{"type": "function", "function": function}], **_ALWAYS})
+
+
+_ALWAYS = {"truncate": False, "shift": False, "stream": True}

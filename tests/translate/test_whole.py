@@ -17,7 +17,8 @@ from ccrouter.providers.quirks import Quirks
 from ccrouter.translate.chat.reply import ChatReply
 from ccrouter.translate.dialect import Bridge, Reply
 from ccrouter.translate.responses.reply import ResponsesReply
-from ccrouter.translate.whole import unroll_completion, unroll_response
+from ccrouter.translate.whole import unroll_completion, unroll_line, unroll_response
+from ccrouter.wire import ndjson
 from ccrouter.wire.fold import fold
 from ccrouter.wire.messages import MessagesRequest, read_request
 from ccrouter.wire.sse import Decoder
@@ -418,3 +419,40 @@ def test_anything_else_raises_our_own_errors_only(body: bytes) -> None:
             assert "translation" not in str(error)
         else:
             assert json.loads(Decoder().feed(out)[-1].data or b"")["type"] in {"message_stop", "error"}
+
+
+# Ollama's own API
+
+
+def ollama_lines(body: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in ndjson.Decoder().feed(body)]
+
+
+def test_a_whole_reply_of_ollamas_is_the_one_line_that_says_it() -> None:
+    reply = {"model": "m", "message": {"role": "assistant", "content": "a\nb"}, "done": True, "eval_count": 3}
+    for spelling in (json.dumps(reply), json.dumps(reply, indent=2), f"\n{json.dumps(reply)}\n"):
+        assert ollama_lines(unroll_line(spelling.encode())) == [reply]
+    assert ollama_lines(unroll_line(b'{"message": {}}')) == [{"done": True, "message": {}}]
+
+
+def test_lines_that_only_call_themselves_json_pass_as_they_are() -> None:
+    body = b'{"message":{"content":"a"},"done":false}\n{"message":{"content":"b"},"done":true}\n'
+    assert unroll_line(body) == body
+    assert unroll_line(body[:-9]) == body[:-9]
+
+
+def test_a_line_that_is_not_the_last_is_not_made_the_last() -> None:
+    assert ollama_lines(unroll_line(b'{"message":{"content":"a"},"done":false}\n'))[0]["done"] is False
+
+
+@pytest.mark.parametrize("error", ['{"error": "no"}', '{"error": {"message": "no"}}'])
+def test_an_error_in_ollamas_place_is_for_the_reader_to_tell(error: str) -> None:
+    assert ollama_lines(unroll_line(error.encode())) == [{"done": True, **json.loads(error)}]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"5", b'{"message": "hi"}', b"<html><p>hello", b"data: {}\n\n", b"[" * 100_000]
+)
+def test_what_is_no_reply_of_ollamas_is_told(body: bytes) -> None:
+    with pytest.raises(FrameError, match="no reply"):
+        unroll_line(body)

@@ -7,6 +7,7 @@ import math
 import re
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +69,31 @@ def test_who_says_it_itself_is_left_to_it():
         assert refused(preset, window=10, loaded=10) is None
 
 
+def configured(**known) -> Target:
+    """On Ollama's own wire, as the configuration says of the model."""
+    row = PRESETS["ollama"]
+    to = Provider(name="there", preset=row, base_url=row.base_url or "", models=(Model("m", **known),))
+    return Target(to, "m")
+
+
+def test_a_window_that_requests_ask_for_holds_and_one_must_not_fit_even_if_the_estimate_is_too_high():
+    least = math.ceil(COUNT * 0.85)
+    assert window.too_long(LONG, configured(num_ctx=least)) is None
+    told = window.too_long(LONG, configured(num_ctx=least - 1))
+    assert told is not None
+    assert told.message == f"prompt is too long: {COUNT} tokens > {least - 1} maximum"
+    # What it happens to be loaded with is not what the next request loads it with.
+    found = configured(num_ctx=COUNT)
+    assert window.too_long(LONG, evolve(found, facts=Model("m", loaded=10, num_ctx=COUNT))) is None
+    assert window.too_long(LONG, evolve(found, facts=Model("m", window=10, num_ctx=COUNT))) is not None
+
+
+def test_a_model_that_requests_load_is_never_loaded_for_a_question():
+    assert window.wants_loading(LONG, target(local=True))
+    for known in ({"num_ctx": 8_192}, {"keep_alive": 60.0}):
+        assert not window.wants_loading(LONG, evolve(configured(**known), facts=Model("m", local=True)))
+
+
 def test_a_window_that_nobody_has_told_refuses_nothing():
     assert refused() is None
     assert refused(window=10, sources={"window": "guess"}) is None
@@ -78,8 +104,8 @@ def test_a_model_that_could_have_more_is_told_how():
     assert said is not None
     assert SAID.match(said)
     assert said.endswith(
-        "(the model could have 262144: set OLLAMA_CONTEXT_LENGTH where `ollama serve` runs, or `PARAMETER num_ctx` "
-        "in a Modelfile)"
+        "(the model could have 262144: set its num_ctx in the configuration, or OLLAMA_CONTEXT_LENGTH where "
+        "`ollama serve` runs)"
     )
     alone = refused(window=4_096, loaded=4_096)
     assert alone is not None

@@ -21,7 +21,7 @@ from ccrouter.translate.chat import messages as chat_messages
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.foreign import compact
 from ccrouter.translate.tools import Names
-from ccrouter.translate.turns import Conversation, Tool
+from ccrouter.translate.turns import Tool
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
 
@@ -48,7 +48,7 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     fields, quirks = request.fields, target.provider.preset.quirks
     said = conversation.read(fields)
     changes = [] if request.model == target.model else [f"model: {request.model} -> {target.model}"]
-    changes += [*said.changes, *_server_tools(said, fields, target)]
+    changes += [*said.changes, *foreign.server_tools(said, fields, target)]
     changes += foreign.dropped(fields)
     names = Names(said)
     answer, also = _format(fields, quirks)
@@ -84,20 +84,6 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
 
 
 # Tools
-
-
-def _server_tools(said: Conversation, fields: Mapping[str, Any], target: Target) -> list[str]:
-    """Names the tools that are left out. Raises ApiError when there is nothing to do without them."""
-    choice = fields.get("tool_choice")
-    forced = choice.get("name") if isinstance(choice, Mapping) and choice.get("type") == "tool" else None
-    unused = isinstance(choice, Mapping) and choice.get("type") == _NO_TOOL
-    for tool in said.server_tools:
-        if not unused and (not said.tools or tool.name == forced):
-            raise foreign.refused(
-                f"capability_rejected: server_tools: {target.provider.name} can't run the tool "
-                f"{tool.name} ({tool.type}); ask without it, or with a model of Anthropic's"
-            )
-    return [f"tools: {tool.name} ({tool.type}) left out, the backend can't run it" for tool in said.server_tools]
 
 
 def _tools(

@@ -243,7 +243,7 @@ class _Settling:
             case Image(url=str(url)) if self._sees:
                 if self._links:
                     return {"type": "image", "source": {"type": "url", "url": url}}
-                return _text(f"[image omitted: it is at {url}]")
+                return _text(told.without_image(url))
             case Image() if self._sees:
                 source = {"type": "base64", "media_type": part.media_type, "data": part.data}
                 return {"type": "image", "source": source}
