@@ -353,3 +353,21 @@ async def test_the_log_names_what_was_changed_in_a_request(stream: bool, status:
         await client.reply()
     assert client.status == status
     assert it.lines[-1].endswith("; 1 changed: model: big -> claude-opus-5-5"), it.lines
+
+
+async def test_the_status_tells_which_models_are_spoken_to_by_another_wire() -> None:
+    models = (Model("plain"), Model("wide", num_ctx=65_536))
+    it = rig(Script(status=500), providers=[provider("ollama", models=models)])
+    async with talk(it) as client:
+        await client.send(b"", method="GET", target="/status")
+        (row,) = json.loads(await client.reply())["providers"]
+    assert (row["wire"], row["wires"]) == ("messages", {"wide": "ollama"})
+
+
+async def test_a_model_with_a_window_of_its_own_is_listed_with_that() -> None:
+    it = rig(Script(status=500), providers=[provider("ollama", models=(Model("wide", num_ctx=65_536),))])
+    async with talk(it) as client:
+        await client.send(b"", method="GET", target="/v1/models")
+        (row,) = json.loads(await client.reply())["data"]
+    assert row["max_input_tokens"] == 65_536
+    assert "64k" in row["description"]

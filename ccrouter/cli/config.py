@@ -26,7 +26,7 @@ from ccrouter.routing.config import Config, Profile
 from ccrouter.routing.load import examine
 from ccrouter.routing.rules import Rule
 from ccrouter.routing.schema import json_schema, keys
-from ccrouter.routing.spelling import spell_duration, spell_path
+from ccrouter.routing.spelling import spell_duration, spell_path, spell_stay
 from ccrouter.routing.tables import ModelTable
 
 #: What ``init`` writes. A line that begins with ``#`` and no space is configuration, switched off.
@@ -50,6 +50,7 @@ STARTER = """\
 
 #[providers.ollama]
 #base_url = "http://192.168.1.50:11434"
+#models = [{ id = "qwen3:8b", num_ctx = 65536, keep_alive = "30m" }]   # its window, and how long it stays loaded
 
 # Any other name needs a preset. A secret is a string, { env = … }, { file = … } or
 # { command = [ … ], ttl = … }.
@@ -304,6 +305,8 @@ def _provider(provider: Provider) -> dict[str, Any]:
 
 def _model(model: Model) -> str | dict[str, Any]:
     table = _given({name: getattr(model, name) for name in keys(ModelTable)})
+    if model.keep_alive is not None:
+        table["keep_alive"] = spell_stay(model.keep_alive)
     if model.price is not None:
         table["price"] = _given(asdict(model.price))
     return model.id if len(table) == 1 else table

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
-from ccrouter.providers.provider import Budget, Preset, Provider, Timeouts, Wire
+from ccrouter.providers.provider import Budget, Model, Preset, Provider, Timeouts, Wire
 from ccrouter.routing.config import Config, Demo, Explain, Profile, Server, Slots
 from ccrouter.routing.credentials import may_forward
 from ccrouter.routing.mistakes import Mistake
@@ -80,6 +80,7 @@ class Builder:
             self._refuse((*place, "base_url"), "the demo is built in and is nowhere else; leave it out")
         if preset.auth == "none" and table.api_key:
             self._refuse((*place, "api_key"), f"the preset `{preset.name}` takes no key; leave it out")
+        self._check_loading((*place, "models"), table.models, preset)
         headers = [(name.lower(), secret) for name, secret in table.headers.items()]
         self._check_twice(((*place, "models", index), each.id) for index, each in enumerate(table.models))
         self._check_twice(((*place, "headers", name), name.lower()) for name in table.headers)
@@ -182,6 +183,19 @@ class Builder:
         known = dict.fromkeys([*self._file.providers, *self._presets])
         hint = f"did you mean `{near}`?" if near else f"there are: {', '.join(known)}"
         self._refuse(path, f"`{shown(name)}` is no provider or preset; {hint}")
+
+    def _check_loading(self, place: KeyPath, models: Iterable[Model], preset: Preset) -> None:
+        """How a model is loaded can be said on one wire, and to a server that loads models for its user."""
+        if preset.ollama_path is None:
+            words = f"it is said by Ollama's own API only, which `{preset.name}` does not speak; leave it out"
+        elif preset.hosted:
+            words = f"the models of `{preset.name}` are loaded by whoever runs them; leave it out"
+        else:
+            return
+        for index, model in enumerate(models):
+            for key in ("num_ctx", "keep_alive"):
+                if getattr(model, key) is not None:
+                    self._refuse((*place, index, key), words)
 
     def _check_twice(self, places: Iterable[tuple[KeyPath, str]]) -> None:
         seen = set()

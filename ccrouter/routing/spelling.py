@@ -63,6 +63,15 @@ def spell_duration(seconds: float) -> str:
     return min((each for each in spellings if duration(each) == seconds), key=len)
 
 
+#: A duration without an end.
+FOREVER = "forever"
+
+
+def spell_stay(seconds: float) -> str:
+    """A duration that may have no end."""
+    return FOREVER if seconds == float("inf") else spell_duration(seconds)
+
+
 def nearest(wrong: str, right: Iterable[str]) -> str | None:
     """What of ``right`` was probably meant."""
     folded = {word.casefold(): word for word in right}

@@ -30,6 +30,7 @@ from ccrouter.routing.values import (
     Port,
     ProviderName,
     SlotsName,
+    Stay,
     WireName,
 )
 
@@ -141,6 +142,14 @@ class ModelTable:
     thinking: bool | None = field(default=None, metadata=_for("Whether it can be asked to think."))
     max_output: Count | None = field(
         default=None, metadata=_for("The most tokens of one answer; a request for more is cut to it.")
+    )
+    num_ctx: Count | None = field(
+        default=None,
+        metadata=_for("The window that Ollama is to load it with, in tokens. Its wire is Ollama's own then."),
+    )
+    keep_alive: Stay | None = field(
+        default=None,
+        metadata=_for("How long Ollama is to keep it loaded behind a request. Its wire is Ollama's own then."),
     )
     price: Price | None = field(
         default=None, metadata=_for("What it costs, in US dollars for a million tokens; for budgets.")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from ccrouter.providers.provider import Wire
-from ccrouter.routing.spelling import DURATION_PATTERN, duration
+from ccrouter.routing.spelling import DURATION_PATTERN, FOREVER, duration
 from ccrouter.wire.headers import CREDENTIALS, HOP_BY_HOP
 
 Name = NewType("Name", str)
@@ -34,6 +34,8 @@ SlotsName = NewType("SlotsName", str)
 Hours = NewType("Hours", tuple[int, int])
 Deadline = NewType("Deadline", float)
 Pause = NewType("Pause", float)
+#: A duration that may have no end, which is infinite then.
+Stay = NewType("Stay", float)
 Port = NewType("Port", int)
 Count = NewType("Count", int)
 Percent = NewType("Percent", int)
@@ -115,6 +117,24 @@ def _seconds(*, zero: bool) -> Kind:
 
     number = {"type": "number", **lowest, "maximum": _LONGEST}
     return Kind(read, {"anyOf": [{"type": "string", "pattern": DURATION_PATTERN}, number]})
+
+
+def _stay() -> Kind:
+    pause = _seconds(zero=True)
+
+    def read(value: object) -> float:
+        if value == FOREVER or (type(value) in {int, float} and value == -1):
+            return float("inf")
+        try:
+            found: float = pause.read(value)
+        except ValueError:
+            words = (
+                'must be a duration such as "30m", or a number of seconds; 0 for none, "forever" or -1 for no end'
+            )
+            raise ValueError(words) from None
+        return found
+
+    return Kind(read, {"anyOf": [*pause.schema["anyOf"], {"enum": [FOREVER, -1]}]})
 
 
 def _flag(value: object) -> bool:
@@ -209,6 +229,7 @@ KINDS: dict[Any, Kind] = {
     Argument: text(r"[^\x00]+", "must be a string, not empty"),
     Deadline: _seconds(zero=False),
     Pause: _seconds(zero=True),
+    Stay: _stay(),
     Port: _whole(0, 65535),
     Count: _whole(1, _LARGEST),
     Percent: _whole(1, 100),

@@ -220,25 +220,31 @@ sources = st.one_of(
     st.builds(FromFile, words | st.just('a\x7f "\n\\')),
     st.builds(FromCommand, words.map(lambda word: (word,)), st.none() | seconds),
 )
-models = st.builds(Model, words, st.none() | words, st.none() | st.integers(1, 10**6), st.none() | st.booleans())
+sizes = st.none() | st.integers(1, 10**6)
+models = st.builds(Model, words, st.none() | words, sizes, st.none() | st.booleans())
+loaded = st.builds(
+    Model, words, num_ctx=sizes, keep_alive=st.none() | st.sampled_from([0.0, float("inf")]) | seconds
+)
 
 
 @st.composite
 def configs(draw, secrets=sources):
+    kinds = {"messages": models, "ollama": models | loaded}
+    presets = {name: draw(st.sampled_from([*kinds])) for name in draw(st.sets(names, max_size=2))}
     providers = {
         name: Provider(
             name=name,
-            preset=PRESETS["messages"],
+            preset=PRESETS[preset],
             base_url=draw(st.sampled_from(["https://x.example", "http://[::1]:1/a"])),
             api_key=draw(st.none() | secrets),
             headers=tuple(
                 draw(st.dictionaries(st.sampled_from(["x-a", "x.b", "authorization"]), secrets)).items()
             ),
-            models=tuple(draw(st.lists(models, max_size=3, unique_by=lambda model: model.id))),
+            models=tuple(draw(st.lists(kinds[preset], max_size=3, unique_by=lambda model: model.id))),
             timeouts=draw(deadlines),
             configured=True,
         )
-        for name in draw(st.sets(names, max_size=2))
+        for name, preset in presets.items()
     }
     server = Server(
         token=draw(st.none() | secrets),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ccrouter.errors import ConfigError
 from ccrouter.providers import presets
 from ccrouter.providers.address import url
-from ccrouter.providers.provider import Model, Preset, Timeouts
+from ccrouter.providers.provider import Model, Preset, Target, Timeouts
 from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal
 from ccrouter.routing.config import Config
 from ccrouter.routing.load import examine, literal_secrets, parse, warnings
@@ -18,7 +18,7 @@ PRESETS = {
     preset.name: preset
     for preset in (
         Preset(name="anthropic", title="A", base_url="https://api.anthropic.com", auth="client", key_required=True),
-        Preset(name="ollama", title="O", base_url="http://127.0.0.1:11434", auth="bearer"),
+        Preset(name="ollama", title="O", base_url="http://127.0.0.1:11434", auth="bearer", ollama_path="/api/chat"),
         Preset(name="deepseek", title="D", base_url="https://d.example", auth="both", messages_path="/anthropic/v1/messages"),
         Preset(name="openrouter", title="R", base_url="https://r.example/api", auth="bearer", key_required=True),
         Preset(name="messages", title="M", auth="both"),
@@ -58,11 +58,42 @@ def test_a_wire_is_the_presets_unless_another_one_is_said():
     assert (chosen.wire, chosen.spoken, chosen.base_url) == ("chat", "chat", "https://llm.example")
 
 
+def test_how_a_model_is_loaded_decides_the_wire_of_that_model_alone():
+    found = provider(
+        'models = ["plain", { id = "wide", num_ctx = 65536 }, { id = "kept", keep_alive = "forever" }]', "ollama"
+    )
+    assert found.models[1:] == (Model("wide", num_ctx=65_536), Model("kept", keep_alive=float("inf")))
+    assert [Target(found, name).wire for name in ("plain", "wide", "kept", "other")] == [
+        "messages",
+        "ollama",
+        "ollama",
+        "messages",
+    ]
+    own = provider('wire = "ollama"\nbase_url = "http://192.168.1.50:11434/api/chat"', "ollama")
+    assert (own.spoken, own.base_url) == ("ollama", "http://192.168.1.50:11434")
+
+
+@pytest.mark.parametrize("key", ["num_ctx = 1", "keep_alive = 0"])
+@pytest.mark.parametrize(
+    ("preset", "words"),
+    [
+        ("vllm", "it is said by Ollama's own API only, which `vllm` does not speak; leave it out"),
+        ("ollama-cloud", "the models of `ollama-cloud` are loaded by whoever runs them; leave it out"),
+    ],
+)
+def test_how_a_model_is_loaded_can_be_said_to_one_kind_of_server(preset, words, key):
+    text = f"[providers.{preset}]\nmodels = [\n'a',\n{{ id = 'b', {key} }}]"
+    with pytest.raises(ConfigError) as caught:
+        parse(text, where="config.toml", presets=presets.PRESETS)
+    where = f"config.toml:4: providers.{preset}.models[1].{key.split()[0]}"
+    assert str(caught.value) == f"{where}: {words}"
+
+
 def test_a_wire_that_is_not_spoken_is_refused_with_those_that_are():
     words = complaint('[providers.ollama]\nwire = "responses"')
     assert words.startswith("config.toml:2: providers.ollama.wire: ")
     assert "messages" in words
-    assert "there are: messages, chat, responses" in complaint('[providers.ollama]\nwire = "grpc"')
+    assert "there are: messages, chat, responses, ollama" in complaint('[providers.ollama]\nwire = "grpc"')
 
 
 def test_every_key_of_the_contract_reaches_its_place():
@@ -252,6 +283,7 @@ def test_the_default_may_be_a_provider_a_preset_a_model_of_one_or_an_alias_for_t
         ("[providers.w]\npreset = 'mesages'", "config.toml:2: providers.w.preset: there is no preset `mesages`; did you mean `messages`? There are: anthropic, "),
         ("[providers.messages]", "config.toml:1: providers.messages: needs `base_url`"),
         ("[providers.ollama]\nmodels = ['a', 'b',\n 'a']", "config.toml:3: providers.ollama.models[2]: `a` stands here twice"),
+        ("[providers.ollama]\nmodels = [{ id = 'b', keep_alive = '1d' }]", 'config.toml:2: providers.ollama.models[0].keep_alive: must be a duration such as "30m"'),
         ("[providers.ollama]\nmodels = [{ window = 1 }]", "providers.ollama.models[0]: must be a name, or a table"),
         ("[providers.ollama]\nheaders = { Host = 'x' }", "providers.ollama.headers.Host: is a header that only the router itself may send"),
         ("[providers.ollama]\nheaders = { 'a b' = 'x' }", 'providers.ollama.headers."a b": is no name for a header'),

@@ -160,6 +160,13 @@ CASES = [
     ({"providers": {"w": {"preset": "ollama", "models": [{"id": "b", "max_output": 8192}]}}}, True),
     ({"providers": {"w": {"preset": "ollama", "models": [{"id": "b", "max_output": 0}]}}}, False),
     ({"providers": {"w": {"preset": "ollama", "models": [{"window": 1}]}}}, False),
+    ({"providers": {"w": {"preset": "ollama", "wire": "ollama"}}}, True),
+    *[
+        ({"providers": {"ollama": {"models": [{"id": "b", "num_ctx": 65_536, "keep_alive": value}]}}}, right)
+        for value, right in [("30m", True), (0, True), (-1, True), ("forever", True), (-2, False), ("no", False)]
+    ],
+    ({"providers": {"ollama": {"models": [{"id": "b", "num_ctx": 0}]}}}, False),
+    ({"providers": {"ollama": {"models": [{"id": "b", "num_ctx": "64k"}]}}}, False),
     ({"providers": {"w": {"preset": "ollama", "models": [{"id": "b", "window": 0}]}}}, False),
     ({"providers": {"ollama": {"base_url": "ftp://x"}}}, False),
     ({"providers": {"ollama": {"base_url": "https://u@x"}}}, False),
@@ -197,7 +204,15 @@ secret = values | st.fixed_dictionaries(
 )
 timeouts = st.fixed_dictionaries({}, optional=dict.fromkeys(["connect", "idle"], values))
 model = text | st.fixed_dictionaries(
-    {}, optional={"id": text, "name": text, "window": values, "vision": values, "max_output": values}
+    {},
+    optional={
+        "id": text,
+        "name": text,
+        "window": values,
+        "vision": values,
+        "num_ctx": values,
+        "keep_alive": values,
+    },
 )
 provider = st.fixed_dictionaries(
     {},

@@ -21,6 +21,7 @@ from ccrouter.routing.values import (
     Pause,
     Port,
     ProviderName,
+    Stay,
 )
 
 
@@ -33,6 +34,11 @@ from ccrouter.routing.values import (
         (Deadline, "1h", 3600.0),
         (Deadline, 7, 7.0),
         (Pause, 0, 0.0),
+        (Stay, "30m", 1800.0),
+        (Stay, 0, 0.0),
+        (Stay, "0s", 0.0),
+        (Stay, "forever", float("inf")),
+        (Stay, -1, float("inf")),
         (Port, 0, 0),
         (Port, 65535, 65535),
         (Count, 1, 1),
@@ -59,6 +65,13 @@ def test_a_value_is_read_in_its_normal_form(kind: Any, value: object, expected: 
         (Deadline, float("nan")),
         (Deadline, float("inf")),
         (Deadline, "9999999h"),
+        (Stay, -2),
+        (Stay, "-1"),
+        (Stay, "-1s"),
+        (Stay, "always"),
+        (Stay, True),
+        (Stay, float("inf")),
+        (Stay, []),
         (Port, 65536),
         (Port, -1),
         (Port, "80"),
@@ -92,7 +105,7 @@ def test_what_a_value_can_not_be_is_refused(kind: Any, value: object) -> None:
 
 
 @given(value=st.text(min_size=12))
-@pytest.mark.parametrize("kind", [Deadline, Port, BaseUrl, HostName, HeaderName, ProviderName, Name])
+@pytest.mark.parametrize("kind", [Deadline, Stay, Port, BaseUrl, HostName, HeaderName, ProviderName, Name])
 def test_a_refusal_does_not_repeat_what_it_refuses(kind: Any, value: str) -> None:
     try:
         KINDS[kind].read(value)
