@@ -8,6 +8,7 @@ was said and shown before, by whomever, must have reached it.
 `Anthropic`     refuses what the real one refuses, and thinking that is bound to another conversation
 `Loose`         speaks Messages by halves: signatures of no meaning, ids that repeat or have odd characters
 `OpenAiWire`    one of `tests.e2e.openai_wires`, judged by `tests.e2e.openai_strictness`
+`OllamaWire`    Ollama's own API, for a model that the configuration gives a window of its own
 ==============  =============================================================================================
 
 A seat knows nothing of the router's code.
@@ -29,8 +30,10 @@ from tests.e2e.images import png
 from tests.e2e.openai_wires import KEY, Json, Wire
 from tests.e2e.replies import Block, Reply, Text, Thinking, Use
 from tests.e2e.upstream import Received
+from tests.translate.ollama import go_types
 
 DEMO = "demo:demo"
+Kind = Literal["messages", "chat", "responses", "ollama"]
 UNSEEN = "[image omitted: current model is text-only]"
 
 
@@ -73,7 +76,7 @@ class Seat(ABC):
 
     @property
     @abstractmethod
-    def kind(self) -> tuple[str, Literal["messages", "chat", "responses"], str]:
+    def kind(self) -> tuple[str, Kind, str]:
         """Its preset, the wire that is spoken to it, and what its base URL has behind the host."""
 
     def provider(self, url: str) -> str:
@@ -196,7 +199,7 @@ class Anthropic(_Messages):
         return self.model  # Claude's names need no provider
 
     @property
-    def kind(self) -> tuple[str, Literal["messages", "chat", "responses"], str]:
+    def kind(self) -> tuple[str, Kind, str]:
         return "anthropic", "messages", ""
 
     def _strict(self, received: Received) -> Iterator[str]:
@@ -220,7 +223,7 @@ class Loose(_Messages):
     model: str = "some-model"
 
     @property
-    def kind(self) -> tuple[str, Literal["messages", "chat", "responses"], str]:
+    def kind(self) -> tuple[str, Kind, str]:
         return "vllm", "messages", ""
 
     def _strict(self, received: Received) -> Iterator[str]:
@@ -253,7 +256,7 @@ class OpenAiWire(Seat):
     sees: bool = field(default=True, kw_only=True)
 
     @property
-    def kind(self) -> tuple[str, Literal["messages", "chat", "responses"], str]:
+    def kind(self) -> tuple[str, Kind, str]:
         chats = self.wire.history_key == "messages"
         return self.wire.preset, "chat" if chats else "responses", self.wire.prefix
 
@@ -289,6 +292,89 @@ class OpenAiWire(Seat):
     def _signature(self, received: Received, number: int) -> str:
         del received
         return f"gAAAA-{self.name}-{number}"
+
+
+@define(eq=False)
+class OllamaWire(Seat):
+    """Ollama's own API: lines of JSON. It decodes requests into its types, and calls have no ids in old versions."""
+
+    name: str = "ollama"
+    model: str = "some-model:8b"
+
+    @property
+    def kind(self) -> tuple[str, Kind, str]:
+        return "ollama", "ollama", ""
+
+    def provider(self, url: str) -> str:
+        model = f'{{ id = "{self.model}", num_ctx = 65536, keep_alive = "30m" }}'
+        return f'[providers.{self.name}]\nbase_url = "{url}"\napi_key = "{self.key}"\nmodels = [{model}]\n'
+
+    def _aside(self, received: Received) -> Reply | None:
+        if received.path == "/api/show":
+            able = ["completion", "tools", "vision", "thinking"]
+            told = {"capabilities": able, "model_info": {"some.context_length": 131_072}}
+            return Reply(steps=(json.dumps(told).encode(),))
+        if received.path == "/api/ps":
+            # What somebody else loaded it with is no reason to refuse what our own request loads it with.
+            return Reply(steps=(json.dumps({"models": [{"name": self.model, "context_length": 4096}]}).encode(),))
+        if received.path != "/api/chat":
+            return Reply(status=404, steps=(b'{"error":"not found"}',))
+        if received.json.get("format") is not None:
+            return self._say(received, Text('{"title": "A scripted title"}'))
+        return None if received.json.get("tools") else self._say(received, Text("Yes."))
+
+    def _strict(self, received: Received) -> Iterator[str]:
+        if received.path == "/api/show":
+            return
+        if received.path != "/api/chat":
+            yield f"{received.method} {received.path}"
+            return
+        try:
+            go_types.check(received.json)
+        except AssertionError as error:
+            yield f"its decoder would not take this: {error}"
+        waiting: list[tuple[str, str]] = []
+        for message in received.json["messages"]:
+            if message["role"] == "tool":
+                answered = (message["tool_name"], message["tool_call_id"])
+                if not waiting or waiting.pop(0) != answered:
+                    yield f"a result of {answered} that is none of the call before it"
+            elif waiting:
+                yield f"the calls {waiting} are followed by {message['role']}"
+            waiting = waiting or [(each["function"]["name"], each["id"]) for each in message.get("tool_calls", ())]
+
+    def _say(self, received: Received, *blocks: Block) -> Reply:
+        del received
+        pieces: list[dict[str, Any]] = []
+        for block in blocks:
+            match block:
+                case Thinking(text):
+                    pieces += [{"content": "", "thinking": half} for half in (text[:5], text[5:])]
+                case Text(text):
+                    pieces += [{"content": half} for half in (text[:5], text[5:])]
+                case Use(_, name, given):
+                    pieces.append(
+                        {"content": "", "tool_calls": [{"function": {"name": name, "arguments": given}}]}
+                    )
+        end = {"done": True, "done_reason": "stop", "prompt_eval_count": 2000, "eval_count": 20}
+        lines = [{"message": {"role": "assistant", **piece}, "done": False} for piece in pieces]
+        lines.append({"message": {"role": "assistant", "content": ""}, **end})
+        written = tuple(json.dumps({"model": self.model, **line}).encode() + b"\n" for line in lines)
+        return Reply(headers=(("content-type", "application/x-ndjson"),), steps=written)
+
+    def _results(self, received: Received) -> list[Any]:
+        messages = received.json["messages"]
+        said = [place for place, each in enumerate(messages) if each["role"] == "assistant"]
+        return [each for each in messages[said[-1] + 1 if said else 0 :] if each["role"] == "tool"]
+
+    def _given_back(self, body: Json) -> list[str]:
+        return [each["thinking"] for each in body["messages"] if each.get("thinking")]
+
+    def _images(self, body: Json) -> int:
+        return sum(len(each.get("images", ())) for each in body["messages"])
+
+    def _back(self, thought: Thinking) -> str:
+        return thought.text
 
 
 def blocks(body: Json) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.openai_wires import DEEPSEEK, OPENAI, OPENROUTER
 from tests.e2e.replaying import conversation
-from tests.e2e.seats import DEMO, Anthropic, Loose, OpenAiWire, Seat, Told
+from tests.e2e.seats import DEMO, Anthropic, Loose, OllamaWire, OpenAiWire, Seat, Told
 
 PLACES = ("anthropic", "loose", "chat", "responses")
 
@@ -41,6 +41,20 @@ async def test_each_backend_takes_all_of_it_and_has_its_own_thoughts_again(numbe
             told.sentences.append(answer)
     assert [len(seat.made) for seat in around.values()] == [4] * 4
     assert told.images == 8
+
+
+@pytest.mark.parametrize("place", range(len(PLACES) + 1))
+async def test_ollamas_own_wire_takes_part_wherever_it_stands(place: int, tmp_path: Path) -> None:
+    told = Told(tmp_path)
+    around = {**seats(told, sees=True), "ollama": OllamaWire(told)}
+    order = [*PLACES[:place], "ollama", *PLACES[place:]]
+    async with conversation(*around.values()) as talking:
+        for turn, name in enumerate(order * 2):
+            seat = around[name]
+            answer = await talking.turn(seat.target, f"Turn {turn}: look at it.")
+            assert answer == seat.sentence(len(seat.asked))
+            told.sentences.append(answer)
+    assert [len(seat.made) for seat in around.values()] == [4] * 5
 
 
 @pytest.mark.parametrize("name", PLACES)

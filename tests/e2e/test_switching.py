@@ -17,7 +17,7 @@ from tests.e2e import llama, wiretap
 from tests.e2e.llama import Llama
 from tests.e2e.openai_wires import DEEPSEEK, OPENAI, OPENROUTER
 from tests.e2e.sandbox import Sandbox
-from tests.e2e.seats import DEMO, Anthropic, Loose, OpenAiWire, Told, blocks
+from tests.e2e.seats import DEMO, Anthropic, Loose, OllamaWire, OpenAiWire, Told, blocks
 from tests.e2e.stage import Client
 from tests.e2e.switchboard import Switchboard, connected
 from tests.e2e.terminal import Terminal, at_terminal
@@ -63,6 +63,18 @@ async def test_from_each_backend_to_each_other_in_one_conversation(new_client: C
         assert len(lines) >= len(seat.asked)
         # This client leaves others' thinking out by itself, which is all that Anthropic couldn't take.
         assert [line for line in lines if " changed: " in line] == ([] if seat is seats[0] else lines)
+
+
+async def test_a_model_whose_requests_say_how_it_is_loaded_takes_part(
+    new_client: Client, sandbox: Sandbox
+) -> None:
+    told = Told(sandbox.folder)
+    anthropic, ollama = seats = Anthropic(told), OllamaWire(told)
+    async with connected(new_client, sandbox, told, *seats) as board:
+        await follow(board, [*through_all_pairs([anthropic.target, ollama.target, DEMO])])
+    asked = [received.json for received in board.upstreams["ollama"].received if received.path == "/api/chat"]
+    assert asked
+    assert {(each["options"]["num_ctx"], each["keep_alive"]) for each in asked} == {(65_536, 1800)}
 
 
 async def test_the_older_client_goes_around_as_well(old_client: Client, sandbox: Sandbox) -> None:
