@@ -11,7 +11,9 @@ from ccrouter.errors import TruncatedStream
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Target, Wire
 from ccrouter.translate.dialects import DIALECTS
+from ccrouter.wire.fold import fold
 from ccrouter.wire.messages import read_request
+from ccrouter.wire.sse import Decoder
 from tests.rig import provider, request
 from tests.translate.dialogues import IMAGE, PDF
 
@@ -94,3 +96,49 @@ def test_every_bridge_counts_what_it_changes_in_the_same_words(wire: Wire, times
 
     assert set(changes()) == {f"{kind} ({counts[times - 1]} times)" for kind, counts in _COUNTED.items()}
     assert changes() == changes()
+
+
+# Thinking of a model that changes wires
+
+_THOUGHT = {
+    "messages": b"".join(
+        b"event: " + kind + b"\ndata: " + json.dumps({"type": kind.decode(), **more}).encode() + b"\n\n"
+        for kind, more in (
+            (b"message_start", {"message": {"id": "m", "type": "message", "role": "assistant", "content": []}}),
+            (b"content_block_start", {"index": 0, "content_block": {"type": "thinking", "thinking": ""}}),
+            (b"content_block_delta", {"index": 0, "delta": {"type": "thinking_delta", "thinking": "hm"}}),
+            (b"content_block_stop", {"index": 0}),
+            (b"message_delta", {"delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}}),
+            (b"message_stop", {}),
+        )
+    ),
+    "ollama": b"".join(
+        json.dumps(line).encode() + b"\n"
+        for line in (
+            {"message": {"role": "assistant", "content": "", "thinking": "hm"}, "done": False},
+            {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop"},
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("before", ["messages", "ollama"])
+@pytest.mark.parametrize("after", ["messages", "ollama"])
+def test_what_ollama_thinks_comes_back_to_it_by_either_of_its_wires(before: Wire, after: Wire) -> None:
+    said = {"role": "user", "content": "hi"}
+    first = Target(provider("ollama", wire=before), "m")
+    stream = DIALECTS[before].stream(read_request(request(model="m", messages=[said])), first, "msg_1")
+    events = [
+        json.loads(frame.data or b"") for frame in Decoder().feed(stream.feed(_THOUGHT[before]) + stream.close())
+    ]
+    [thought] = fold(events)["content"]
+    assert thought["signature"].startswith("ccr1.")
+    again = request(model="m", messages=[said, {"role": "assistant", "content": [thought]}, said])
+    second = Target(provider("ollama", wire=after), "m")
+    outbound = DIALECTS[after].render(read_request(again), second, [], "", "messages")
+    message = json.loads(outbound.body)["messages"][1]
+    if after == "messages":
+        assert message["content"] == [{"type": "thinking", "thinking": "hm"}]
+    else:
+        assert message == {"role": "assistant", "content": "(no text)", "thinking": "hm"}
+    assert "thinking: of another model, left out" not in outbound.changes

@@ -1,4 +1,4 @@
-"""What requests to both of OpenAI's wires have in common."""
+"""What requests that are translated have in common."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ def test_of_the_clients_headers_only_its_name_goes_on() -> None:
     found = dict(foreign.headers(CLIENT, {}, PRESETS["chat"]))
     assert found[b"user-agent"] == b"claude-cli/2"
     assert set(found) == {b"content-type", b"accept", b"accept-encoding", b"user-agent"}
+    assert found[b"accept"] == b"text/event-stream"
+    lines = dict(foreign.headers(CLIENT, {}, PRESETS["chat"], accept=b"application/x-ndjson"))
+    assert lines == found | {b"accept": b"application/x-ndjson"}
+
+
+def test_what_a_wire_has_no_place_for_is_named() -> None:
+    fields = {"model": "m", "top_k": 5, "x" * 80: 1}
+    assert foreign.dropped(fields) == ["top_k: dropped", f"{'x' * 64}: dropped"]
+    assert foreign.dropped(fields, seen={"top_k"}) == [f"{'x' * 64}: dropped"]
 
 
 def test_a_backend_that_wants_to_know_the_conversation_gets_the_same_id_each_turn() -> None:

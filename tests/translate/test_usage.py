@@ -34,6 +34,7 @@ def counted(fresh, read, written, output, thinking=None):
             counted(36, 64, 0, 30, 0),
             id="DeepSeek",
         ),
+        pytest.param({"prompt_eval_count": 100, "eval_count": 30, "eval_duration": 7}, counted(100, 0, 0, 30), id="Ollama"),
         pytest.param({"prompt_tokens": 100, "completion_tokens": 30, "cached_tokens": 40}, counted(60, 40, 0, 30), id="Moonshot"),
         pytest.param(
             {"prompt_tokens": 100, "completion_tokens": 30, "total_tokens": 180, "completion_tokens_details": {"reasoning_tokens": 50}},
