@@ -211,6 +211,8 @@ def _make_converter() -> Converter:
     register(has, only(dict, "must be a table", make_table))
     for cls, kind in _KINDS.items():
         converter.register_structure_hook_func(is_of(cls), reads(kind))
+    # Cattrs has a rule of its own for what is nothing but a bool, which anything can be.
+    converter.register_structure_hook(bool, reads(_KINDS[bool]))
     return converter
 
 
