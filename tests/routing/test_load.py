@@ -11,8 +11,10 @@ from ccrouter.providers import presets
 from ccrouter.providers.address import url
 from ccrouter.providers.provider import Model, Preset, Target, Timeouts
 from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal
-from ccrouter.routing.config import Config
-from ccrouter.routing.load import examine, literal_secrets, parse, warnings
+from ccrouter.routing.config import Config, Profile
+from ccrouter.routing.load import literal_secrets, parse, project, warnings
+from ccrouter.routing.profiles import Project
+from ccrouter.routing.rules import Rule, When
 
 PRESETS = {
     preset.name: preset
@@ -248,8 +250,8 @@ def test_the_default_may_be_a_provider_a_preset_a_model_of_one_or_an_alias_for_t
     [
         ("[server]\nprot = 1", "config.toml:2: server.prot: unknown key `prot`; did you mean `port`?"),
         ("\nport = 1", "config.toml:2: port: unknown key `port` here; it belongs into [server]"),
-        ("[[routes]]\nuse = 'x'", "config.toml:1: routes: this version of ccrouter has no `routes` yet; leave it out"),
-        ("[profiles.x]", "config.toml:1: profiles: this version of ccrouter has no `profiles` yet; leave it out"),
+        ("[[routes]]\nuze = 'x'", "config.toml:2: routes[0].uze: unknown key `uze`; did you mean `use`?"),
+        ("[profiles.x]\nroute = []", "config.toml:2: profiles.x.route: unknown key `route`; did you mean `routes`?"),
         ("[demo]\nx.y = 1", "config.toml:2: demo.x: unknown key `x`; known here: pace"),
         ("[server]\ntimeouts = { conect = 1 }", "config.toml:2: server.timeouts.conect: unknown key `conect`; did you mean `connect`?"),
         ("[server]\ntoken = { evn = 'X' }", "config.toml:2: server.token.evn: unknown key `evn`; did you mean `env`?"),
@@ -296,6 +298,7 @@ def test_the_default_may_be_a_provider_a_preset_a_model_of_one_or_an_alias_for_t
         ("[aliases]\nopus = 'opus'", "config.toml:2: aliases.opus: leads back to itself; to mean the model of that name, name its provider too: `PROVIDER:opus`"),
         ("[aliases]\na = 'b'\nb = ['x', 'a[1m]']", "config.toml:2: aliases.a: leads back to itself"),
         ("[aliases]\na = 'b'\nb = 'c'\nc = 'x'", "config.toml:2: aliases.a: leads through `b` to `c`, a third alias"),
+        ("[aliases]\nhaiku = 'claude-haiku-5-5'", "config.toml:2: aliases.haiku: leads back to itself; to mean the model of that name, name its provider too: `PROVIDER:claude-haiku-5-5`"),
         ("default = 'olama'", "config.toml:1: default: `olama` is no provider, preset or alias; did you mean `ollama`?"),
         ("default = 'messages'", "config.toml:1: default: the preset `messages` does not know where it is; add [providers.messages]"),
         ("default = 'both'", "default: the preset `both` does not know where it is; add [providers.both] with base_url = "),
@@ -341,13 +344,97 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_lines():
     ]
 
 
-def test_the_file_of_the_contract_is_refused_only_for_what_is_not_built_yet():
-    found = examine(
-        '[providers.ollama]\n[[routes]]\nwhen = { class = "subagent" }\n[profiles.local]\ndefault = "ollama"\n',
-        presets=PRESETS,
+def test_routes_and_profiles_of_the_contract_reach_their_places():
+    config = load("""
+        [providers.ollama]
+        [[routes]]
+        when = { class = "subagent", agent = "Explore" }
+        use = "ollama:qwen3-coder:30b"
+        [[routes]]
+        when = { tokens_over = 150000 }
+        use = ["openrouter:google/gemini-3-pro", "anthropic:claude-sonnet-5-5[1m]"]
+        [profiles.local]
+        default = "ollama"
+        subagent = "ollama:qwen3:8b"
+    """)
+    first, second = config.routes
+    assert (first.name, first.when, first.use) == (
+        "1",
+        When(classes=("subagent",), agent=("Explore",)),
+        ("ollama:qwen3-coder:30b",),
     )
-    assert not isinstance(found, Config)
-    assert [(mistake.line, mistake.path) for mistake in found] == [(2, ("routes",)), (4, ("profiles",))]
+    assert (second.name, second.when) == ("2", When(tokens_over=150_000))
+    assert second.use == ("openrouter:google/gemini-3-pro", "anthropic:claude-sonnet-5-5[1m]")
+    assert config.profiles == {"local": Profile(default="ollama", subagent=("ollama:qwen3:8b",))}
+
+
+# ------------------------------------------------------------------------------------------- a project's own file
+
+PROJECT = """
+profile = "local"
+default = "ollama"
+subagent = ["ollama:qwen3:8b", "big"]
+[aliases]
+big = "ollama:qwen3-coder:30b"
+[[routes]]
+name = "search"
+when = { class = "subagent", agent = "Explore" }
+use = "big"
+"""
+
+
+def test_a_projects_file_is_names_and_rules():
+    assert project(PROJECT) == Project(
+        profile="local",
+        default="ollama",
+        subagent=("ollama:qwen3:8b", "big"),
+        aliases={"big": ("ollama:qwen3-coder:30b",)},
+        routes=(Rule(name="search", when=When(classes=("subagent",), agent=("Explore",)), use=("big",)),),
+    )
+    assert project("") == Project()
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[providers.x]\nbase_url = 'https://evil.example'", "providers"),
+        ("[server]\nport = 1", "server"),
+        ("classifier = 'ollama:tiny'", "classifier"),
+        ("[profiles.local]\ndefault = 'ollama'", "profiles"),
+        ("slots = 'aggressive'", "slots"),
+        ("explain = { prompts = true }", "explain"),
+        ("[demo]\npace = 0", "demo"),
+    ],
+)
+def test_a_project_may_not_say_where_models_are_or_who_checks_for_safety(text, key):
+    found = project(f"profile = 'local'\n{text}")
+    assert isinstance(found, tuple)
+    (mistake,) = found
+    assert (mistake.line, mistake.path) == (2, (key,))
+    assert mistake.told(".ccrouter.toml") == (
+        f".ccrouter.toml:2: {key}: `{key}` has no place in a project's file, only in your own configuration;"
+        " a project may name models, but not say where they are, by which key, or who checks for safety"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("profil = 'x'", "f:1: profil: unknown key `profil`; did you mean `profile`?"),
+        ("zzz = 1", "f:1: zzz: unknown key `zzz`; known here: profile, default, subagent, aliases, routes"),
+        ("[[routes]]\nname = 'x'", "f:1: routes[0]: needs `use`"),
+        ("a = [", "f:1: Invalid value, at the end of the file"),
+        ("[[routes]]\nuse = 'x'\nwhen = { class = 'x' }", "f:3: routes[0].when.class: is no class of requests"),
+        (
+            "[[routes]]\nuse = 'x'\nwhen = { headers = { authorization = '*' } }",
+            "f:3: routes[0].when.headers.authorization: carries a credential",
+        ),
+    ],
+)
+def test_each_mistake_of_a_projects_file_is_told_too(text, words):
+    found = project(text)
+    assert isinstance(found, tuple)
+    assert found[0].told("f").startswith(words)
 
 
 # ---------------------------------------------------------------------------------- where credentials would go
@@ -456,7 +543,8 @@ pace = "20ms"
 
 words = st.sampled_from(
     ["default", "server", "port", "token", "hosts", "timeouts", "connect", "providers", "ollama", "work", "preset",
-     "base_url", "api_key", "models", "headers", "aliases", "demo", "pace", "env", "file", "command", "ttl", "id", "x"]
+     "base_url", "api_key", "models", "headers", "aliases", "demo", "pace", "env", "file", "command", "ttl", "id", "x",
+     "routes", "profiles", "profile", "use", "when", "class", "budget", "price", "quota_over", "hours", "subagent"]
 )  # fmt: skip
 scalars = st.one_of(
     st.booleans(), st.integers(), st.floats(), words, st.text(max_size=8),
@@ -508,6 +596,12 @@ def test_any_tables_are_a_configuration_or_a_config_error(tree):
     text = "\n".join(f"{key} = {inline(value)}" for key, value in tree.items())
     tomllib.loads(text)
     assert is_told_by_lines(message(text))
+
+
+@given(st.dictionaries(words, trees, max_size=4))
+def test_any_tables_are_a_project_or_mistakes(tree):
+    found = project("\n".join(f"{key} = {inline(value)}" for key, value in tree.items()))
+    assert isinstance(found, Project) or is_told_by_lines("\n".join(each.told("config.toml") for each in found))
 
 
 @given(st.integers(0, len(WHOLE)), st.integers(0, 30), st.text(alphabet="[]{}=.,\"'\n #a1\\", max_size=3))

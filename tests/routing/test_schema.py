@@ -29,7 +29,7 @@ timeouts = { connect = "10s", first_byte = "10m", idle = "5m", total = "1h" }   
 base_url = "http://192.168.1.50:11434"
 
 [providers.work]
-preset = "messages"
+preset = "chat"
 timeouts = { idle = "90s" }              # silence in mid-stream
 base_url = "https://llm.example.com/v1"
 api_key = { command = ["op", "read", "op://work/llm/key"], ttl = "1h" }
@@ -39,6 +39,18 @@ headers = { "x-team" = "core" }
 [aliases]
 big = "openai:gpt-5.1"
 haiku = "ollama:qwen3:8b"                # deliberate: see the warning about background work
+
+[[routes]]                               # first match wins; all conditions of a rule must hold
+when = { class = "subagent", agent = "Explore" }
+use = "ollama:qwen3-coder:30b"
+
+[[routes]]
+when = { tokens_over = 150000 }
+use = ["openrouter:google/gemini-3-pro", "anthropic:claude-sonnet-5-5[1m]"]   # fallback order
+
+[profiles.local]
+default = "ollama"
+subagent = "ollama:qwen3:8b"
 """
 
 TYPES: dict[str, type | tuple[type, ...]] = {
@@ -129,7 +141,8 @@ def inline(value):
 
 def test_the_file_of_the_contract_is_right_by_both_readers():
     assert is_valid(tomllib.loads(CONTRACT), SCHEMA)
-    parse(CONTRACT, where="f", presets=PRESETS)
+    config = parse(CONTRACT, where="f", presets=PRESETS)
+    assert (len(config.routes), list(config.profiles), len(config.providers)) == (2, ["local"], 3)
 
 
 # What the shape alone decides: here both readers must say the same.
@@ -138,6 +151,18 @@ secrets = [
     ({"file": "~/x"}, True), ({"command": ["a"]}, True), ({"command": []}, False), ({"command": "a"}, False),
     ({"command": ["a"], "ttl": "1h"}, True), ({"env": "A", "ttl": 1}, False), ({"env": "A", "file": "b"}, False),
     ({"env": "A", "x": 1}, False),
+]  # fmt: skip
+conditions = [
+    ({"class": "subagent"}, True), ({"class": ["main", "title"]}, True), ({"class": "sub"}, False), ({"class": []}, False),
+    ({"agent": "E*", "model": ["*"], "project": "~", "profile": "*"}, True), ({"agent": ""}, False),
+    ({"tokens_over": 1, "tokens_under": 9}, True), ({"tokens_over": 0}, False), ({"tokens_under": "9"}, False),
+    ({"has": "images"}, True), ({"has": ["tools", "thinking"]}, True), ({"has": "audio"}, False),
+    ({"effort": "max"}, True), ({"effort": "huge"}, False), ({"effort": ["max"]}, False),
+    ({"headers": {"x-a": "*"}}, True), ({"headers": {"a b": "*"}}, False), ({"headers": "x"}, False),
+    ({"hours": "22:00-06:00"}, True), ({"hours": "9-17"}, False), ({"hours": "24:00-01:00"}, False),
+    ({"days": "mon"}, True), ({"days": ["sat", "sun"]}, True), ({"days": "monday"}, False),
+    ({"quota_over": {"anthropic": 80}}, True), ({"quota_over": {"anthropic": 0}}, False), ({"quota_over": 80}, False),
+    ({"server_tool": "web_search"}, True), ({"hologram": 1}, False),
 ]  # fmt: skip
 durations = [("10s", True), (0.5, True), ("10", False), (0, False), ("-1s", False), (True, False), ([], False)]
 CASES = [
@@ -173,7 +198,44 @@ CASES = [
     ({"aliases": {"a": "b", "c": ["d", "e"]}}, True),
     ({"aliases": {"a": []}}, False),
     ({"aliases": {"": "x"}}, False),
-    ({"routes": []}, False),
+    ({"routes": []}, True),
+    ({"routes": {}}, False),
+    ({"routes": [{"use": "a:b", "name": "x"}]}, True),
+    ({"routes": [{"use": ["a:b", "{model}"], "when": {}}]}, True),
+    ({"routes": [{"use": []}]}, False),
+    ({"routes": [{"use": "x", "then": 1}]}, False),
+    *[({"routes": [{"use": "x", "when": when}]}, right) for when, right in conditions],
+    *[({"profiles": {"p": {"routes": [{"use": "x", "when": when}]}}}, right) for when, right in conditions],
+    ({"profile": "p", "profiles": {"p": {}}}, True),
+    ({"profiles": {"p": {"default": "ollama", "subagent": "a", "classifier": ["a", "b"]}}}, True),
+    ({"profiles": {"p": {"aliases": {"a": "b"}, "providers": {"ollama": False}}}}, True),
+    ({"profiles": {"p": {"providers": {"ollama": "no"}}}}, False),
+    ({"profiles": {"p": {"providers": {"ollama": 0}}}}, False),
+    ({"profiles": {"p": {"providers": {"ollama": []}}}}, False),
+    ({"profiles": {"p": {"server": {}}}}, False),
+    ({"profiles": {"": {}}}, False),
+    ({"subagent": "a", "classifier": ["a", "b"]}, True),
+    ({"subagent": []}, False),
+    ({"slots": "conservative"}, True),
+    ({"slots": "all"}, False),
+    ({"explain": {"keep": 10, "prompts": True}}, True),
+    ({"explain": {"keep": 0}}, False),
+    ({"server": {"tries": 3, "patience": "1m"}}, True),
+    ({"server": {"tries": 0}}, False),
+    ({"providers": {"ollama": {"max_concurrent": 2, "budget": {"tokens_per_day": 1, "tokens_per_month": 2}}}}, True),
+    ({"providers": {"ollama": {"max_concurrent": 0}}}, False),
+    ({"providers": {"ollama": {"budget": {"tokens_per_day": 1.5}}}}, False),
+    *[
+        ({"providers": {"ollama": {"models": [{"id": "b", "price": price}]}}}, right)
+        for price, right in [
+            ({"input": 3, "output": 15.5}, True),
+            ({"input": 0, "output": 0, "cache_read": 0.1, "cache_write": 1}, True),
+            ({"input": 3}, False),
+            ({"input": -1, "output": 1}, False),
+            ({"input": "3", "output": 1}, False),
+            (3, False),
+        ]
+    ],
 ]
 
 
@@ -225,12 +287,30 @@ server = st.fixed_dictionaries(
     {},
     optional={"host": text, "port": values, "token": secret, "hosts": st.lists(text, max_size=2), "drain": values},
 )
+when = st.fixed_dictionaries(
+    {},
+    optional={
+        "class": text | st.sampled_from(["main", "title"]), "agent": text | st.lists(text, max_size=2), "hours": text | st.sampled_from(["22:00-06:00", "٠9:00-10:00"]),
+        "days": text | st.just(["mon"]), "tokens_over": values, "has": st.sampled_from(["images", [], "x"]),
+        "quota_over": st.dictionaries(text, values, max_size=1), "headers": st.dictionaries(text, text, max_size=1),
+    },
+)  # fmt: skip
+routes = st.lists(st.fixed_dictionaries({}, optional={"name": text, "when": when, "use": text | st.lists(text)}), max_size=2)
+profile = st.fixed_dictionaries(
+    {},
+    optional={
+        "default": text, "subagent": text, "routes": routes, "aliases": st.dictionaries(text, text, max_size=1),
+        "providers": st.dictionaries(text, st.booleans(), max_size=2),
+    },
+)  # fmt: skip
 files = st.fixed_dictionaries(
     {},
     optional={
         "default": text, "server": server, "demo": st.fixed_dictionaries({}, optional={"pace": values}),
         "providers": st.dictionaries(text, provider, max_size=2),
         "aliases": st.dictionaries(text, text | st.lists(text, max_size=2), max_size=2),
+        "routes": routes, "profile": text, "profiles": st.dictionaries(text, profile, max_size=2), "slots": text,
+        "classifier": text, "explain": st.fixed_dictionaries({}, optional={"keep": values, "prompts": values}),
     },
 )  # fmt: skip
 
