@@ -70,21 +70,16 @@ def resolve(name: str, directory: Directory, *, client_login: bool = False) -> t
     ``client_login``: the client brings a credential for Anthropic of its own, which makes that provider
     usable even when the router has none. Raises ApiError 404 for a name that can't be meant.
     """
-    if name.startswith(DISCOVERY_PREFIX):
-        decoded = name.removeprefix(DISCOVERY_PREFIX)
-        if _split(decoded, directory):
-            name = decoded
     targets: list[Target] = []
-    for each in _unalias(name, directory.aliases):
+    for each in _unalias(_decoded(name, directory), directory.aliases):
         targets += [found for found in _targets(each, directory, client_login) if found not in targets]
     return tuple(targets)
 
 
 def is_plain(name: str, directory: Directory) -> bool:
     """Whether what a name means depends on what there is just now: nobody explains it, no provider is named."""
-    if name.startswith(DISCOVERY_PREFIX) or _split(name, directory):
-        return False
-    if alias_of(name, directory.aliases) is not None:
+    name = _decoded(name, directory)
+    if _split(name, directory) or alias_of(name, directory.aliases) is not None:
         return False
     return not (is_claude(name) and directory.claude is not None)
 
@@ -99,6 +94,12 @@ def alias_of(name: str, aliases: Container[str]) -> str | None:
     family = next((each for each in _FAMILIES if f"-{each}-" in f"{short}-"), None)
     candidates = (name, short, family if short.startswith("claude-") else None)
     return next((each for each in candidates if each is not None and each in aliases), None)
+
+
+def _decoded(name: str, directory: Directory) -> str:
+    """The name that a discovery id is for; any other as it is."""
+    decoded = name.removeprefix(DISCOVERY_PREFIX)
+    return decoded if decoded != name and _split(decoded, directory) else name
 
 
 def _unalias(name: str, aliases: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
