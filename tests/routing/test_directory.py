@@ -107,6 +107,30 @@ def test_what_is_found_has_the_deadlines_of_the_configuration():
     assert directory.providers["ollama"].timeouts.total == 9
 
 
+# What the profile in force switches off
+
+
+def test_who_is_switched_off_is_not_there_even_if_it_is_configured_or_found():
+    there = config(configured("ollama"), configured("work", "messages"), off=frozenset({"ollama", "anthropic"}))
+    directory = found(there, logins={"client"}, running={"ollama", "vllm"})
+    assert list(directory.providers) == ["work", "vllm"]
+    assert {"ollama", "anthropic"}.isdisjoint(directory.addressable)
+    assert directory.default == "work"
+
+
+def test_the_name_of_who_is_switched_off_goes_to_the_default():
+    there = config(configured("ollama"), off=frozenset({"anthropic"}))
+    directory = found(there, logins={"client"})
+    assert str(resolve("claude-opus-5-5", directory)[0]) == "ollama:claude-opus-5-5"
+    assert str(resolve("claude-opus-5-5", directory, client_login=True)[0]) == "ollama:claude-opus-5-5"
+    assert str(resolve("anthropic:opus", directory)[0]) == "ollama:anthropic:opus"
+
+
+def test_when_all_are_switched_off_the_demo_answers():
+    directory = found(config(configured("ollama"), off=frozenset({"ollama"})))
+    assert list(directory.providers) == [DEMO]
+
+
 @given(
     st.sets(st.sampled_from(["client", "codex"])),
     st.sets(st.sampled_from([name for row in PRESETS.values() for name in row.key_env])),

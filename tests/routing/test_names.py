@@ -1,13 +1,22 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
-from ccrouter.routing.names import DISCOVERY_PREFIX, Directory, discovery_id, is_claude, resolve
+from ccrouter.routing.names import (
+    DISCOVERY_PREFIX,
+    Directory,
+    alias_of,
+    discovery_id,
+    is_claude,
+    is_plain,
+    resolve,
+)
 
 
 def provider(name, preset=None, models=()):
@@ -200,6 +209,94 @@ def test_any_name_has_targets_or_is_refused(name, aliases, default, login):
     assert targets
     assert len(set(targets)) == len(targets)
     assert all(target.provider in there.addressable.values() for target in targets)
+
+
+# Families
+
+FAMILY = {"haiku": ("ollama:small",), "opus": ("ollama:large",), "claude-opus-4-8": ("ollama:old",)}
+
+
+@pytest.mark.parametrize(
+    ("name", "alias"),
+    [
+        ("haiku", "haiku"),
+        ("haiku[1m]", "haiku"),
+        ("claude-haiku-5-5", "haiku"),
+        ("claude-haiku-4-5-20251001", "haiku"),
+        ("claude-3-5-haiku-20241022", "haiku"),
+        ("claude-haiku-5-5[1m]", "haiku"),
+        ("claude-opus-5-5", "opus"),
+        ("claude-opus-4-8", "claude-opus-4-8"),
+        ("claude-opus-4-8[1m]", "claude-opus-4-8"),
+        ("claude-sonnet-5-5", None),
+        ("sonnet", None),
+        ("my-haiku-model", None),
+        ("claude-haikus", None),
+        ("anthropic:claude-haiku-5-5", None),
+        ("claude-", None),
+        ("", None),
+    ],
+)
+def test_an_alias_by_the_name_of_a_family_is_one_of_every_model_of_it(name, alias):
+    assert alias_of(name, FAMILY) == alias
+
+
+def test_a_family_goes_where_its_alias_leads():
+    there = directory(ANTHROPIC, OLLAMA, aliases=FAMILY)
+    assert spelled(resolve("claude-haiku-5-5", there)) == ["ollama:small"]
+    assert spelled(resolve("claude-opus-4-8", there)) == ["ollama:old"]
+    assert spelled(resolve("claude-sonnet-5-5", there)) == ["anthropic:claude-sonnet-5-5"]
+    assert spelled(resolve("anthropic:claude-haiku-5-5", there)) == ["anthropic:claude-haiku-5-5"]
+
+
+def test_an_alias_for_a_model_of_its_own_family_ends_there():
+    there = directory(ANTHROPIC, aliases={"opus": ("claude-opus-4-8",)})
+    for name in ("opus", "claude-opus-5-5", "claude-opus-4-8"):
+        assert spelled(resolve(name, there)) == ["anthropic:claude-opus-4-8"]
+
+
+# What depends on what there is just now
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("glm-5", True),
+        ("nobody-knows", True),
+        ("", True),
+        ("ollama", True),
+        ("work:glm-5", False),
+        ("ollama,x", False),
+        ("openrouter/x", False),
+        ("big", False),
+        ("big[1m]", False),
+        ("haiku", False),
+        ("claude-haiku-5-5", False),
+        ("claude-opus-5-5", False),
+        ("anthropic-via-ollama:x", False),
+    ],
+)
+def test_a_name_that_nobody_explains_is_plain(name, plain):
+    assert is_plain(name, FULL) is plain
+
+
+def test_a_claude_name_is_plain_where_nobody_has_claude():
+    assert is_plain("claude-opus-5-5", directory(WORK))
+    assert not is_plain("claude-opus-5-5", directory(ANTHROPIC, WORK))
+
+
+@given(names, st.dictionaries(names, st.lists(names, min_size=1, max_size=2).map(tuple), max_size=3))
+def test_a_name_that_is_not_plain_means_the_same_whatever_servers_list(name, aliases):
+    quiet = directory(OLLAMA, WORK, aliases=aliases)
+    if is_plain(name, quiet):
+        return
+    ends = {each for some in aliases.values() for each in some}
+    assume(not any(is_plain(each, quiet) and each not in aliases for each in ends))
+    try:
+        targets = resolve(name, quiet)
+    except ApiError:
+        return
+    assert resolve(name, evolve(quiet, listed={"work": (name, *ends), "ollama": ("a", "b")})) == targets
 
 
 # Names of providers that are parts of each other

@@ -70,3 +70,11 @@ def test_any_bytes_give_a_request_or_a_frame_error(body):
 
 def test_a_prompt_is_not_shown_by_a_request():
     assert "secret" not in repr(read_request(b'{"model":"m","system":"secret"}'))
+
+
+def test_what_was_found_out_about_a_request_is_kept_with_it_and_makes_no_difference():
+    first, second = read_request(b'{"model":"m"}'), read_request(b'{"model":"m"}')
+    first.computed["tokens"] = 7
+    assert second.computed == {}
+    assert first == second
+    assert "tokens" not in repr(first)
