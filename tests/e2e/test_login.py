@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from attrs import frozen
@@ -140,7 +141,9 @@ async def test_run_keeps_the_login_and_its_own_token_to_itself(
     assert request.header("authorization") == f"Bearer {BEARER}"
     assert "oauth-2025-04-20" in (request.header("anthropic-beta") or "")
     # The client did carry a token of ours, and no byte of it went further.
-    name, _, token = recorder.env["ANTHROPIC_CUSTOM_HEADERS"].partition(": ")
+    project, carried = recorder.env["ANTHROPIC_CUSTOM_HEADERS"].split("\n")
+    assert project == f"x-ccrouter-project: {quote(str(sandbox.folder))}"
+    name, _, token = carried.partition(": ")
     assert name == "x-ccrouter-token"
     assert token.startswith(TOKEN_PREFIX.decode())
     assert len(token) > 20

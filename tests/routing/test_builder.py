@@ -113,7 +113,11 @@ def test_a_whole_profile_reaches_its_place():
         routes=(Rule(name="local 1", use=("big",)),),
         off=frozenset({"anthropic", "openrouter"}),
     )
-    assert (config.profile, config.subagent, config.classifier) == ("local", ("ollama:s",), ("ollama:c", "ollama:d"))
+    assert (config.profile, config.subagent, config.classifier) == (
+        "local",
+        ("ollama:s",),
+        ("ollama:c", "ollama:d"),
+    )
     assert (config.slots, config.explain) == ("aggressive", Explain(keep=5, prompts=True))
     assert (config.server.tries, config.server.patience) == (2, 60.0)
 
@@ -135,7 +139,13 @@ def test_a_provider_with_a_budget_and_prices_reaches_its_place():
 def test_what_a_file_leaves_out_is_as_the_defaults_say():
     config = read("[providers.ollama]\n[profiles.x]")
     assert config.profiles == {"x": Profile()}
-    assert (config.routes, config.subagent, config.classifier, config.slots, config.profile) == ((), (), (), "none", None)
+    assert (config.routes, config.subagent, config.classifier, config.slots, config.profile) == (
+        (),
+        (),
+        (),
+        "none",
+        None,
+    )
     assert (config.explain, config.providers["ollama"].max_concurrent) == (Explain(), None)
     assert not config.providers["ollama"].budget
 
@@ -191,8 +201,10 @@ WORK = "[providers.work]\npreset = 'messages'\nbase_url = 'https://x.example'\n"
         ),
         (
             "[profiles.a]\ndefault = 'messages:x'",
-            "f:2: profiles.a.default: the preset `messages` does not know where it is;"
-            ' add [providers.messages] with base_url = "https://…"',
+            (
+                "f:2: profiles.a.default: the preset `messages` does not know where it is;"
+                ' add [providers.messages] with base_url = "https://…"'
+            ),
         ),
         (
             "[profiles.a]\ndefault = 'big'\naliases = { big = 'bare' }",
@@ -200,8 +212,10 @@ WORK = "[providers.work]\npreset = 'messages'\nbase_url = 'https://x.example'\n"
         ),
         (
             "[aliases]\nx = 'y'\n[profiles.a.aliases]\ny = 'x'",
-            "f:4: profiles.a.aliases.y: leads back to itself;"
-            " to mean the model of that name, name its provider too: `PROVIDER:y`",
+            (
+                "f:4: profiles.a.aliases.y: leads back to itself;"
+                " to mean the model of that name, name its provider too: `PROVIDER:y`"
+            ),
         ),
         (
             "[aliases]\nx = 'y'\ny = 'ollama:z'\n[profiles.a.aliases]\nw = 'x'",
@@ -209,23 +223,31 @@ WORK = "[providers.work]\npreset = 'messages'\nbase_url = 'https://x.example'\n"
         ),
         (
             "default = 'ollama:m'\n[profiles.a]\nproviders = { ollama = false }",
-            "f:3: profiles.a.providers.ollama: is where the default leads;"
-            " give this profile another `default`, beside `ollama = false`",
+            (
+                "f:3: profiles.a.providers.ollama: is where the default leads;"
+                " give this profile another `default`, beside `ollama = false`"
+            ),
         ),
         (
             "[profiles.a]\ndefault = 'ollama'\nproviders = { ollama = false }",
-            "f:3: profiles.a.providers.ollama: is where the default leads;"
-            " give this profile another `default`, beside `ollama = false`",
+            (
+                "f:3: profiles.a.providers.ollama: is where the default leads;"
+                " give this profile another `default`, beside `ollama = false`"
+            ),
         ),
         (
             f"{WORK}budget = {{ dollars_per_day = 5 }}",
-            "f:4: providers.work.budget.dollars_per_day: needs what its models cost:"
-            " models = [{ id = …, price = { input = 3, output = 15 } }]",
+            (
+                "f:4: providers.work.budget.dollars_per_day: needs what its models cost:"
+                " models = [{ id = …, price = { input = 3, output = 15 } }]"
+            ),
         ),
         (
             f"{WORK}models = ['a']\nbudget.dollars_per_month = 5",
-            "f:5: providers.work.budget.dollars_per_month: needs what its models cost:"
-            " models = [{ id = …, price = { input = 3, output = 15 } }]",
+            (
+                "f:5: providers.work.budget.dollars_per_month: needs what its models cost:"
+                " models = [{ id = …, price = { input = 3, output = 15 } }]"
+            ),
         ),
     ],
 )

@@ -222,7 +222,10 @@ CASES = [
     ({"explain": {"keep": 0}}, False),
     ({"server": {"tries": 3, "patience": "1m"}}, True),
     ({"server": {"tries": 0}}, False),
-    ({"providers": {"ollama": {"max_concurrent": 2, "budget": {"tokens_per_day": 1, "tokens_per_month": 2}}}}, True),
+    (
+        {"providers": {"ollama": {"max_concurrent": 2, "budget": {"tokens_per_day": 1, "tokens_per_month": 2}}}},
+        True,
+    ),
     ({"providers": {"ollama": {"max_concurrent": 0}}}, False),
     ({"providers": {"ollama": {"budget": {"tokens_per_day": 1.5}}}}, False),
     *[
@@ -290,12 +293,14 @@ server = st.fixed_dictionaries(
 when = st.fixed_dictionaries(
     {},
     optional={
-        "class": text | st.sampled_from(["main", "title"]), "agent": text | st.lists(text, max_size=2), "hours": text | st.sampled_from(["22:00-06:00", "٠9:00-10:00"]),
+        "class": text | st.sampled_from(["main", "title"]), "agent": text | st.lists(text, max_size=2), "hours": text | st.sampled_from(["22:00-06:00", "\u0669:00-10:00"]),
         "days": text | st.just(["mon"]), "tokens_over": values, "has": st.sampled_from(["images", [], "x"]),
         "quota_over": st.dictionaries(text, values, max_size=1), "headers": st.dictionaries(text, text, max_size=1),
     },
 )  # fmt: skip
-routes = st.lists(st.fixed_dictionaries({}, optional={"name": text, "when": when, "use": text | st.lists(text)}), max_size=2)
+routes = st.lists(
+    st.fixed_dictionaries({}, optional={"name": text, "when": when, "use": text | st.lists(text)}), max_size=2
+)
 profile = st.fixed_dictionaries(
     {},
     optional={

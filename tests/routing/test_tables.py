@@ -64,11 +64,21 @@ def test_every_key_has_a_place_in_what_is_made_of_it(table, made, renamed):
 
 @pytest.mark.parametrize("table", [WhenTable, RouteTable, ProfileTable, BudgetTable, ExplainTable])
 def test_what_is_made_of_it_has_no_place_that_no_key_fills(table):
-    made = {WhenTable: When, RouteTable: Rule, ProfileTable: Profile, BudgetTable: Budget, ExplainTable: Explain}[table]
+    made = {WhenTable: When, RouteTable: Rule, ProfileTable: Profile, BudgetTable: Budget, ExplainTable: Explain}[
+        table
+    ]
     renamed = {"class": "classes"} | ({"providers": "off"} if made is Profile else {})
     assert {each.name for each in fields(made)} == {renamed.get(key, key) for key in keys(table)}
 
 
 def test_a_projects_keys_mean_what_they_mean_in_the_file():
     assert set(keys(ProjectTable)) < set(keys(FileTable))
-    assert not set(keys(ProjectTable)) & {"providers", "server", "classifier", "profiles", "slots", "explain", "demo"}
+    assert not set(keys(ProjectTable)) & {
+        "providers",
+        "server",
+        "classifier",
+        "profiles",
+        "slots",
+        "explain",
+        "demo",
+    }

@@ -162,7 +162,10 @@ def test_what_a_value_can_not_be_is_refused(kind: Any, value: object) -> None:
 
 
 @given(value=st.text(min_size=12))
-@pytest.mark.parametrize("kind", [Deadline, Stay, Port, BaseUrl, HostName, HeaderName, HintName, Hours, Dollars, ClassName, ProviderName, Name])
+@pytest.mark.parametrize(
+    "kind",
+    [Deadline, Stay, Port, BaseUrl, HostName, HeaderName, HintName, Hours, Dollars, ClassName, ProviderName, Name],
+)
 def test_a_refusal_does_not_repeat_what_it_refuses(kind: Any, value: str) -> None:
     try:
         KINDS[kind].read(value)
