@@ -73,7 +73,7 @@ class Recorder:
         self.folder.mkdir()
         script = f"""#!/bin/sh
 if [ "$1" != --version ]; then
-  env >"{self.folder}/env"
+  env -0 >"{self.folder}/env"
   printf '%s\\n' "$@" >"{self.folder}/arguments"
   if [ "$1" = --settings ]; then
     if [ -f "$2" ]; then cp "$2" "{self.folder}/settings"; else printf %s "$2" >"{self.folder}/settings"; fi
@@ -89,8 +89,8 @@ exec "{client.program}" "$@"
     @property
     def env(self) -> dict[str, str]:
         """The environment that the client got."""
-        lines = (self.folder / "env").read_text().splitlines()
-        return dict(line.split("=", 1) for line in lines if "=" in line)
+        variables = (self.folder / "env").read_text().split("\0")
+        return dict(each.split("=", 1) for each in variables if each)
 
     @property
     def settings(self) -> dict[str, Any]:
