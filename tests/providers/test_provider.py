@@ -5,7 +5,7 @@ from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
 
 from ccrouter.providers.presets import PRESETS
-from ccrouter.providers.provider import Model, Provider, Target, Timeouts
+from ccrouter.providers.provider import Budget, Model, Price, Provider, Target, Timeouts
 from ccrouter.providers.secret import Literal
 
 PROVIDER = Provider(
@@ -81,3 +81,24 @@ def test_values_are_equal_by_content_and_cannot_change():
 def test_deadlines_grow_from_the_connection_to_the_whole():
     deadlines = Timeouts()
     assert 0 < deadlines.connect < deadlines.idle <= deadlines.first_byte < deadlines.total
+
+
+def test_a_budget_without_limits_is_none():
+    assert not Budget()
+    for limit in ("tokens_per_day", "tokens_per_month", "dollars_per_day", "dollars_per_month"):
+        assert Budget(**{limit: 0})
+
+
+def test_a_provider_has_no_limits_unless_it_is_given_some():
+    assert (PROVIDER.max_concurrent, PROVIDER.budget) == (None, Budget())
+    assert evolve(PROVIDER, budget=Budget(tokens_per_day=1)) != PROVIDER
+
+
+def test_of_a_price_only_the_caches_may_be_unknown():
+    assert Price(3.0, 15.0) == Price(input=3.0, output=15.0, cache_read=None, cache_write=None)
+    assert Model("m").price is None
+
+
+def test_only_who_is_known_to_tell_of_a_plan_is_listened_to():
+    plans = {name: row.plan for name, row in PRESETS.items() if row.plan != "none"}
+    assert plans == {"anthropic": "unified", "codex": "codex"}

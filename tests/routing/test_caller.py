@@ -187,8 +187,8 @@ def test_other_schemas_are_no_title(names):
 def test_what_is_no_background_request_has_no_task():
     fields = {"output_config": schema("title")}
     found = caller(headers(x_claude_code_request_class="main"), fields)
-    assert found == Caller(kind="main", sign=found.sign)
-    assert (found.background, found.classes) == (False, frozenset({"main"}))
+    assert (found.kind, found.task, found.background) == ("main", None, False)
+    assert found.classes == {"main"}
     assert caller(headers(x_claude_code_request_class="auxiliary"), fields).background
 
 

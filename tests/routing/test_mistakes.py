@@ -37,6 +37,12 @@ def test_a_file_whose_shape_is_right_has_its_tables():
     assert (found.profile, found.routes[0].when.class_) == ("x", ("main",))
 
 
+def wrong(text):
+    found = tables(text, FileTable)
+    assert isinstance(found, tuple)
+    return found
+
+
 @pytest.mark.parametrize("shape", [FileTable, ProjectTable])
 @pytest.mark.parametrize(
     ("text", "line", "column", "words"),
@@ -84,17 +90,13 @@ def test_what_is_no_toml_is_told_with_its_place(shape, text, line, column, words
     ],
 )  # fmt: skip
 def test_each_mistake_in_the_shape_is_told_with_line_key_and_cure(text, words):
-    found = tables(text, FileTable)
-    assert isinstance(found, tuple)
-    (mistake,) = found
+    (mistake,) = wrong(text)
     told = mistake.told("f")
     assert told.startswith(f"f:{len(text.splitlines())}: {words}")
 
 
 def test_a_key_as_long_as_a_novel_is_cut():
-    found = tables(f"{'x' * 5000} = 1", FileTable)
-    assert isinstance(found, tuple)
-    (mistake,) = found
+    (mistake,) = wrong(f"{'x' * 5000} = 1")
     assert len(mistake.told("f")) < 400
 
 

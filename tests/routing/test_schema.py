@@ -293,7 +293,7 @@ server = st.fixed_dictionaries(
 when = st.fixed_dictionaries(
     {},
     optional={
-        "class": text | st.sampled_from(["main", "title"]), "agent": text | st.lists(text, max_size=2), "hours": text | st.sampled_from(["22:00-06:00", "\u0669:00-10:00"]),
+        "class": text | st.sampled_from(["main", "title"]), "agent": text | st.lists(text, max_size=2), "hours": text | st.sampled_from(["22:00-06:00", "\u06609:00-10:00"]),
         "days": text | st.just(["mon"]), "tokens_over": values, "has": st.sampled_from(["images", [], "x"]),
         "quota_over": st.dictionaries(text, values, max_size=1), "headers": st.dictionaries(text, text, max_size=1),
     },

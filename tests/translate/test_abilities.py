@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ccrouter.errors import ApiError
+from ccrouter.errors import ApiError, CapabilityRefused
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.translate.abilities import check
@@ -33,6 +33,12 @@ def test_tools_for_a_model_without_are_refused_by_the_word_of_who_said_so(source
         check(request(tools=[TOOL]), target(tools=False, sources={"tools": source}))
     assert caught.value.status == 400
     assert '`{ id = "m", tools = true }`' in caught.value.message
+
+
+def test_what_another_model_may_be_able_to_do_is_refused_as_such():
+    with pytest.raises(CapabilityRefused) as caught:
+        check(request(tools=[TOOL]), target(tools=False))
+    assert (caught.value.status, caught.value.kind, caught.value.headers) == (400, "invalid_request_error", ())
 
 
 @pytest.mark.parametrize("fields", [{}, {"tools": []}, {"tools": [TOOL], "tool_choice": {"type": "none"}}])

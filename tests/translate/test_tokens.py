@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.translate.tokens import estimate, estimate_text, texts_of
+from ccrouter.translate import tokens as module
+from ccrouter.translate.tokens import estimate, estimate_text, of, texts_of
+from ccrouter.wire.messages import read_request
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
@@ -294,3 +296,12 @@ def test_the_time_is_linear() -> None:
         start = time.process_time()
         estimate_text(shape)
         assert time.process_time() - start < 0.5
+
+
+def test_the_estimate_for_a_request_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {"model": "m", "messages": [{"role": "user", "content": "Some words"}]}
+    request = read_request(json.dumps(fields).encode())
+    assert of(request) == estimate(fields)
+    monkeypatch.setattr(module, "estimate", lambda _: 99)
+    assert of(request) == estimate(fields)
+    assert of(read_request(json.dumps(fields).encode())) == 99
