@@ -288,12 +288,16 @@ def test_what_was_said_in_the_conversation_is_no_directory(fields):
 
 _KEYS = ["system", "messages", "tools", "stop_sequences", "output_config", "stream"]
 _loaded = json_values.map(json.loads)
-_blocks = st.lists(_loaded | st.fixed_dictionaries({"text": _loaded, "content": _loaded}), max_size=3)
-_odd = _loaded | _blocks | st.lists(st.fixed_dictionaries({"role": _loaded | st.just("user"), "content": _blocks}))
+_blocks = st.lists(_loaded | st.fixed_dictionaries({"text": _loaded, "content": _loaded}), max_size=2)
+_messages = st.lists(st.fixed_dictionaries({"role": _loaded | st.just("user"), "content": _blocks}), max_size=2)
+_odd = _loaded | _blocks | _messages
 _nested = st.fixed_dictionaries({"format": st.fixed_dictionaries({"schema": _loaded}) | _loaded})
 
 
-@given(st.dictionaries(st.sampled_from(_KEYS), _odd | _nested), st.lists(st.binary(max_size=8), max_size=6))
+@given(
+    st.dictionaries(st.sampled_from(_KEYS), _odd | _nested, max_size=3),
+    st.lists(st.binary(max_size=8), max_size=6),
+)
 def test_no_shape_of_a_request_is_beyond_it(fields, values):
     names = ["request-class", "agent-type", "agent-id", "session-id"]
     said = [(f"x-claude-code-{name}".encode(), value) for name, value in zip(names, values, strict=False)]
