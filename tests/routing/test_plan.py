@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from attrs import evolve
 from hypothesis import strategies as st
