@@ -78,12 +78,6 @@ class Caller:
         return frozenset({self.kind} if self.task is None else {self.kind, self.task})
 
     @property
-    def strand(self) -> str | None:
-        """Which of a session's conversations it is; None: the main one. Each has a prompt cache of its own."""
-        kind = None if self.kind in {"main", "subagent"} else self.kind
-        return "/".join(each for each in (self.agent_id, kind) if each) or None
-
-    @property
     def background(self) -> bool:
         """Whether nobody reads the answer: titles, summaries, safety checks."""
         return self.kind == "auxiliary"

@@ -9,7 +9,8 @@ A pin decides among the targets that are equally meant, never against anybody's 
 
 A pin holds for one *intent*: the rule, alias or name by which the targets were chosen. Another model name, another
 profile or an edited rule is another intent, and its first request is pinned anew. A pin to a target that is gone,
-or rests after failures, does not hold.
+or rests after failures, does not hold. What a client asks besides, with an intent of its own, such as a compaction
+that has a rule to itself, has a pin of its own (`routing.route`).
 """
 
 from __future__ import annotations
@@ -77,9 +78,9 @@ class Pins:
             del self._pins[next(iter(self._pins))]
 
 
-def key(session: str, strand: str | None) -> str:
-    """What a pin is for: a session's conversation, or another one in it, such as an agent's."""
-    return f"{session}/{strand}" if strand else session
+def key(session: str, agent: str | None) -> str:
+    """What a pin is for: a session's conversation, or one of its agents' conversation."""
+    return f"{session}/{agent}" if agent else session
 
 
 def dump(pins: Mapping[str, Pin]) -> dict[str, list[object]]:

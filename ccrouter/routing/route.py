@@ -16,12 +16,16 @@ import hashlib
 from attrs import evolve, field, frozen
 
 from ccrouter.providers.provider import Target
+from ccrouter.routing.caller import Caller, RequestClass
 from ccrouter.routing.config import Config
 from ccrouter.routing.marker import marked
 from ccrouter.routing.names import Directory, is_plain, resolve
 from ccrouter.routing.pins import Pins, key
 from ccrouter.routing.traits import Traits
 from ccrouter.wire.messages import MessagesRequest
+
+#: The classes of a conversation's own turns.
+_CONVERSATIONS: frozenset[RequestClass] = frozenset({"main", "subagent", "workflow"})
 
 
 @frozen(kw_only=True)
@@ -90,8 +94,19 @@ def route(
     )
     if caller.session is None or not (plain or len(targets) > 1):
         return made
-    session = key(caller.session, caller.strand)
+    session = _pinned_as(caller, key(caller.session, caller.agent_id), made.intent, pins)
     return _pinned(evolve(made, session=session), session, directory, pins, plain=plain)
+
+
+def _pinned_as(caller: Caller, conversation: str, intent: str, pins: Pins) -> str:
+    """The key of a pin. What a client asks in a conversation's midst takes nothing from the conversation's own.
+
+    A compaction that is meant as the conversation is shares its pin, for the sake of its prompt cache. One that
+    has a rule to itself has another, as has a title or a safety check.
+    """
+    if caller.kind in _CONVERSATIONS or pins.of(conversation, intent) is not None:
+        return conversation
+    return f"{conversation}#{caller.task or caller.kind}"
 
 
 def _pinned(made: Route, session: str, directory: Directory, pins: Pins, *, plain: bool) -> Route:

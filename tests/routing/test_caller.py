@@ -312,17 +312,3 @@ def test_no_shape_of_a_request_is_beyond_it(fields, values):
 @given(json_objects())
 def test_no_object_is_beyond_it(written):
     assert caller([], json.loads(written.text)).kind
-
-
-@pytest.mark.parametrize(
-    ("who", "strand"),
-    [
-        (Caller(), None),
-        (Caller(kind="subagent", agent_id="a1"), "a1"),
-        (Caller(kind="compaction"), "compaction"),
-        (Caller(kind="compaction", agent_id="a1"), "a1/compaction"),
-        (Caller(kind="auxiliary", task="title"), "auxiliary"),
-    ],
-)
-def test_each_conversation_of_a_session_is_told_apart(who, strand):
-    assert who.strand == strand
