@@ -59,15 +59,19 @@ async def serve(
     *,
     program: Sequence[str] = (),
     environ_more: Mapping[str, str] | None = None,
+    foreground: bool = False,
 ) -> AsyncIterator[Router]:
     """A router for the block, as a sidecar. ``config`` is the text of its configuration file, empty for none.
 
-    ``program`` is how it is called, if not as `command` says.
+    ``program`` is how it is called, if not as `command` says. ``foreground``: as at a terminal, where other
+    commands of its user find it.
 
     When the block is left its standard input is closed, and it must end by itself, cleanly, with nothing more
     said on standard output and no traceback on standard error.
     """
-    argv = [*(program or command()), "serve", "--port", "0", "--print-env=json", "--exit-on-stdin-close"]
+    argv = [*(program or command()), "serve", "--port", "0", "--exit-on-stdin-close"]
+    if not foreground:
+        argv.append("--print-env=json")
     if config:
         argv += ["--config", str(write_config(sandbox, config))]
     log: list[str] = []
@@ -77,7 +81,7 @@ async def serve(
         assert process.stderr is not None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_keep_lines, process.stderr, log)
-            router = await _first_line(process, log)
+            router = await (_joined(sandbox, process, log) if foreground else _first_line(process, log))
             try:
                 yield router
             finally:
@@ -112,6 +116,16 @@ async def _first_line(process: trio.Process, log: list[str]) -> Router:
             await process.wait()
         raise AssertionError(f"the router did not start: {log}")
     said = json.loads(line)
+    return Router(said["url"], said["port"], said["env"], process, log)
+
+
+async def _joined(sandbox: Sandbox, process: trio.Process, log: list[str]) -> Router:
+    with trio.move_on_after(START_DEADLINE):
+        while not any("ccrouter env" in line for line in log) and process.poll() is None:
+            await trio.sleep(0.02)
+    ran = await sandbox.run([*command(), "env", "--format", "json"], environ(sandbox))
+    assert ran.code == 0, (ran, log)
+    said = ran.json
     return Router(said["url"], said["port"], said["env"], process, log)
 
 

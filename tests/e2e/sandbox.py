@@ -56,6 +56,8 @@ class Sandbox:
     """A home and a working folder below ``root``, which exists and is empty."""
 
     root: Path
+    work: str = "work"
+    """The name of the working folder."""
 
     @property
     def home(self) -> Path:
@@ -65,7 +67,7 @@ class Sandbox:
     @property
     def folder(self) -> Path:
         """The working folder."""
-        return self.root / "work"
+        return self.root / self.work
 
     def make(self) -> Sandbox:
         """Makes the folders."""
