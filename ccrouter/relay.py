@@ -181,7 +181,8 @@ class _Attempt:
                 case None:
                     if not ended:
                         await self._client.send(_PING)
-                case Piece(data, _, ended):
+                case Piece(data, _, ended, usage):
+                    self._usage = usage
                     await self._client.send(data)
                 case Head():
                     self._changes = part.changes

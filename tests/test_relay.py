@@ -17,11 +17,11 @@ from trio.testing import MockClock, lockstep_stream_pair
 
 from ccrouter.errors import ConnectFailed, UpstreamBroken, UpstreamTimeout
 from ccrouter.providers.presets import PRESETS
-from ccrouter.providers.provider import Timeouts
+from ccrouter.providers.provider import Budget, Model, Price, Timeouts
 from ccrouter.routing.config import Config, Server
 from ccrouter.wire import events
 from ccrouter.wire.fold import fold
-from tests.rig import JSON, SSE, Script, Sleep, Step, event_types, message, provider, request, rig, talk
+from tests.rig import JSON, SSE, Rig, Script, Sleep, Step, event_types, message, provider, request, rig, talk
 
 OVERFLOW = b'{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 5 tokens > 4 maximum"},"request_id":"req_up"}'
 
@@ -396,6 +396,104 @@ async def test_nothing_is_tried_again_after_the_commit_point() -> None:
         await client.send(request(model="big"))
         assert event_types(await client.reply()) == ["message_start", "error"]
     assert len(it.dial.calls) == 1
+
+
+# What was used up
+
+
+def used(it: Rig) -> tuple[dict[str, int], int]:
+    """The usage in the last trail, and the tokens that the ledger has of the rig's first provider."""
+    (trail,) = it.dispatch.trails.last(1)
+    days = it.dispatch.notebook.ledger.dump().get(next(iter(it.providers)), {})
+    return trail.usage, int(sum(tokens for tokens, _ in days.values()))
+
+
+BUDGET = Budget(tokens_per_day=1_000_000)
+CHAT_CHUNKS = [
+    b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"hi"},"finish_reason":null}]}\n\n',
+    b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":2}}}\n\n',
+    b"data: [DONE]\n\n",
+]
+TOLD = {"input_tokens": 3, "output_tokens": 5}
+WHOLE = b'{"type":"message","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":5}}'
+
+
+CHAT_TOLD = {"input_tokens": 5, "cache_read_input_tokens": 2, "output_tokens": 4}
+
+
+@pytest.mark.parametrize(
+    ("preset", "script", "stream", "usage"),
+    [
+        ("anthropic", Script(body=message()), True, TOLD),
+        ("anthropic", Script(headers=JSON, body=[WHOLE]), False, TOLD),
+        ("ollama", Script(body=message()), True, TOLD),
+        ("ollama", Script(body=message()), False, TOLD),
+        ("ollama", Script(headers=JSON, body=[WHOLE]), True, TOLD),
+        ("ollama", Script(headers=JSON, body=[WHOLE]), False, TOLD),
+        ("chat", Script(body=CHAT_CHUNKS), True, CHAT_TOLD),
+        ("chat", Script(body=CHAT_CHUNKS), False, CHAT_TOLD),
+    ],
+)
+async def test_what_a_reply_cost_is_counted_once_however_it_comes(
+    preset: str, script: Script, stream: bool, usage: dict[str, int]
+) -> None:
+    it = rig(script, providers=[provider(preset, budget=BUDGET)])
+    async with talk(it) as client:
+        for count in (1, 2):
+            await client.send(request(model=f"{preset}:m", stream=stream))
+            await client.reply()
+            assert client.status == 200
+            await trio.testing.wait_all_tasks_blocked()  # the end is noted once the client has all of it
+            told, tokens = used(it)
+            assert {name: number for name, number in told.items() if number} == usage
+            assert tokens == count * sum(usage.values())
+
+
+@pytest.mark.parametrize("preset", ["anthropic", "ollama"])
+async def test_a_stream_that_breaks_counts_what_it_told(preset: str) -> None:
+    it = rig(Script(body=[*message()[:3], UpstreamBroken("cut")]), providers=[provider(preset, budget=BUDGET)])
+    async with talk(it) as client:
+        await client.send(request(model=f"{preset}:m"))
+        assert event_types(await client.reply())[-1] == "error"
+    assert used(it) == ({"input_tokens": 3, "output_tokens": 1}, 4)
+
+
+@pytest.mark.parametrize("how", ["hang-up", "stop"])
+async def test_a_stream_that_is_cut_short_from_our_side_counts_what_it_told(how: str) -> None:
+    it = rig(Script(body=[*message()[:3], Sleep(1e6)]), providers=[provider("anthropic", budget=BUDGET)])
+    async with talk(it) as client:
+        await client.send(request())
+        await client.head()
+        while b"hello" not in await client.some():
+            pass
+        if how == "stop":
+            it.ending.set()
+            await client.rest()
+        else:
+            await trio.aclose_forcefully(client.stream)
+        await trio.testing.wait_all_tasks_blocked()
+    assert used(it) == ({"input_tokens": 3, "output_tokens": 1}, 4)
+
+
+async def test_what_failed_before_a_reply_costs_nothing() -> None:
+    it = rig(Script(status=529, headers=JSON, body=[OVERFLOW]), providers=[provider("anthropic", budget=BUDGET)])
+    async with talk(it) as client:
+        await client.send(request())
+        await client.reply()
+    assert used(it) == ({}, 0)
+
+
+async def test_a_count_that_no_reply_can_have_is_no_count() -> None:
+    huge = WHOLE.replace(b"5}", b"1%s}" % (b"0" * 400))
+    price = Price(input=1.0, output=1.0)
+    it = rig(
+        Script(headers=JSON, body=[huge]),
+        providers=[provider("anthropic", budget=BUDGET, models=(Model("claude-opus-5-5", price=price),))],
+    )
+    async with talk(it) as client:
+        await client.send(request(stream=False))
+        assert await client.reply() == huge
+    assert used(it) == ({"input_tokens": 3}, 3)
 
 
 # Credentials, through the whole router

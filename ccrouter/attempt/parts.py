@@ -27,7 +27,7 @@ class Head:
 class Piece:
     """Whole frames of a stream. ``first`` is the type of its first event, ``ended`` whether its last is in it.
 
-    ``usage`` is what the stream told so far; it grows with the stream.
+    ``usage`` is what the stream told of it up to here: one that breaks has no `End` to tell it.
     """
 
     data: bytes = field(repr=False)

@@ -206,5 +206,5 @@ class Bridge(Generic[FrameT]):
         if self.first is None and event["type"] != "ping":
             self.first = event["type"]
         if event["type"] in _TELLS_USAGE:
-            self.usage |= events.usage_of(event)
+            self.usage = self.usage | events.usage_of(event)  # who has the last one keeps it
         self.ended = self._grammar.state in ENDED

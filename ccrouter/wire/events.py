@@ -85,11 +85,16 @@ Usage: TypeAlias = dict[str, int]
 _COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
 
 
+#: No reply has so many; a number that is larger is none, and too large to reckon with.
+_TOO_MANY = 10**12
+
+
 def usage_in(value: object) -> Usage:
     """The counts of a ``usage``, whatever else it is."""
     if not isinstance(value, dict):
         return {}
-    return {name: value[name] for name in _COUNTS if type(value.get(name)) is int and value[name] >= 0}
+    counts = ((name, value.get(name)) for name in _COUNTS)
+    return {name: count for name, count in counts if type(count) is int and 0 <= count < _TOO_MANY}
 
 
 def usage_of(event: Event) -> Usage:

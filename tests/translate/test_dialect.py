@@ -132,3 +132,13 @@ def test_how_bytes_are_framed_is_the_dialects_affair() -> None:
     cut.feed(b'{"say":[0]}\n{"say"')
     with pytest.raises(TruncatedStream):
         cut.close()
+
+
+def test_the_usage_is_what_was_told_last_and_what_was_handed_out_stays() -> None:
+    bridge = Bridge(Scripted(), Decoder())
+    assert bridge.usage == {}
+    bridge.feed(b"data: 0 1 2\n\n")
+    early = bridge.usage
+    bridge.feed(b"data: 3 4 5\n\n")
+    assert early == {"input_tokens": 1, "output_tokens": 0}
+    assert bridge.usage == {"input_tokens": 1, "output_tokens": 1}

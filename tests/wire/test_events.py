@@ -50,3 +50,37 @@ def test_the_makers_put_together_make_a_whole_message():
 def test_a_stop_sequence_is_told():
     delta = events.message_delta("stop_sequence", {"output_tokens": 1}, "END")["delta"]
     assert delta == {"stop_reason": "stop_sequence", "stop_sequence": "END"}
+
+
+@pytest.mark.parametrize(
+    ("told", "usage"),
+    [
+        (None, {}),
+        ([1], {}),
+        ({}, {}),
+        (
+            {"input_tokens": 0, "output_tokens": 7, "server_tool_use": {"a": 1}},
+            {"input_tokens": 0, "output_tokens": 7},
+        ),
+        ({"input_tokens": -1, "output_tokens": True, "cache_read_input_tokens": 2.0}, {}),
+        ({"input_tokens": "5", "cache_creation_input_tokens": None}, {}),
+        ({"input_tokens": 10**400, "cache_read_input_tokens": 3}, {"cache_read_input_tokens": 3}),
+    ],
+)
+def test_of_a_usage_the_counts_are_kept(told, usage):
+    assert events.usage_in(told) == usage
+    assert events.usage_of({"type": "message_start", "message": {"usage": told}}) == usage
+    assert events.usage_of({"type": "message_delta", "usage": told}) == usage
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "message_start"},
+        {"type": "message_start", "message": []},
+        {"type": "message_delta"},
+        {"type": "content_block_delta", "usage": {"input_tokens": 1}},
+    ],
+)
+def test_other_events_tell_no_usage(event):
+    assert events.usage_of(event) == {}

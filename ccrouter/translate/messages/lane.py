@@ -214,7 +214,7 @@ class StreamWatch:
         if kind in {"message_stop", "error"}:
             self.ended = True
         elif kind in {"message_start", "message_delta"}:
-            self.usage |= _usage_in(frame)
+            self.usage = self.usage | _usage_in(frame)  # who has the last one keeps it
         return frame.raw
 
 

@@ -514,3 +514,25 @@ def test_more_than_a_model_can_say_is_not_asked_for_and_its_budget_fits():
 def test_a_limit_that_fits_and_those_of_anthropics_own_models_stay(fields, how):
     body, outbound = cut(fields, **how)
     assert (outbound.body, outbound.changes) == (body, ())
+
+
+def test_of_a_stream_that_passes_the_usage_is_what_was_told_last():
+    watch = lane.StreamWatch()
+    watch.feed(events.encode(events.message_start("msg_1", "m", {"input_tokens": 3, "output_tokens": 1})))
+    early = watch.usage
+    watch.feed(b"event: message_delta\ndata: not json\n\nevent: message_delta\ndata: [1]\n\n")
+    watch.feed(events.encode(events.message_delta("end_turn", {"output_tokens": 5})))
+    assert early == {"input_tokens": 3, "output_tokens": 1}
+    assert watch.usage == {"input_tokens": 3, "output_tokens": 5}
+
+
+@pytest.mark.parametrize("preset", ["anthropic", "ollama", "messages"])
+@pytest.mark.parametrize("endpoint", ["messages", "count_tokens"])
+def test_where_the_client_was_started_is_told_to_nobody(preset, endpoint):
+    row = PRESETS[preset]
+    to = Target(Provider(name=preset, preset=row, base_url=row.base_url or "https://x.example"), "m")
+    request = read_request(b'{"model":"m","messages":[]}')
+    headers = [(http.PROJECT, b"/home/user/secret-project"), (b"x-team", b"core")]
+    sent = lane.render(request, to, headers, "", endpoint).headers
+    assert (b"x-team", b"core") in sent
+    assert all(b"secret-project" not in value for _, value in sent)
