@@ -163,18 +163,20 @@ async def serve(
             background.start_soon(service.facts.keep_fresh)
             background.start_soon(service.notebook.keep, time.time)
             task_status.started(running)
-            await serve_port(
-                listeners,
-                endpoints.answer,
-                endpoints.refuse,
-                stop=service.stop,
-                limits=Limits(),
-                max_connections=config.server.max_connections,
-                drain_seconds=lambda: file.current().server.drain,
-            )
-            background.cancel_scope.cancel()
-            with trio.CancelScope(shield=True), trio.move_on_after(1):
-                await service.notebook.write(time.time())
+            try:
+                await serve_port(
+                    listeners,
+                    endpoints.answer,
+                    endpoints.refuse,
+                    stop=service.stop,
+                    limits=Limits(),
+                    max_connections=config.server.max_connections,
+                    drain_seconds=lambda: file.current().server.drain,
+                )
+            finally:
+                background.cancel_scope.cancel()
+                with trio.CancelScope(shield=True), trio.move_on_after(1):
+                    await service.notebook.write(time.time())
     finally:
         for listener in listeners:
             await trio.aclose_forcefully(listener)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from attrs import frozen
 #: A file that is larger is something else.
 _LARGEST = 8 * 1024 * 1024
 
+_DIGITS = 30
+
 
 @frozen
 class Stamp:
@@ -21,6 +24,8 @@ class Stamp:
     inode: int
     size: int
     changed: int
+    allowed: int
+    """When its owner or mode changed: who may read it is a part of what can be read."""
 
 
 def stamp(path: Path) -> Stamp | None:
@@ -29,14 +34,18 @@ def stamp(path: Path) -> Stamp | None:
         seen = path.stat()
     except (OSError, ValueError):  # ValueError: a NUL in a path that a client named
         return None
-    return Stamp(seen.st_ino, seen.st_size, seen.st_mtime_ns)
+    return Stamp(seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
 
 
 def read(path: Path) -> dict[str, Any]:
     """What stands in the file; empty where it is not there, or no JSON object."""
     try:
+        if not path.is_file():  # a pipe in its place would hold the router up
+            return {}
         with path.open("rb") as file:
-            value = json.loads(file.read(_LARGEST))
+            value = json.loads(
+                file.read(_LARGEST), parse_int=_whole, parse_float=_fraction, parse_constant=_fraction
+            )
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
@@ -44,16 +53,33 @@ def read(path: Path) -> dict[str, Any]:
 
 def write(path: Path, value: dict[str, Any]) -> None:
     """Put ``value`` in the file's place; raises OSError. Readers see the old version or the new one."""
+    try:
+        text = json.dumps(value, indent=1) + "\n"
+    except RecursionError:
+        raise OSError("nested too deeply to be written") from None
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1)
-            file.write("\n")
+            file.write(text)
         draft.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
         raise
+
+
+def _whole(digits: str) -> int:
+    """One that can be reckoned with; no file of ours has a longer one."""
+    if len(digits) > _DIGITS:
+        raise ValueError("a number that is too large")
+    return int(digits)
+
+
+def _fraction(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("a number without end")
+    return value

@@ -62,27 +62,36 @@ class Notebook:
             await self.write(clock())
 
     async def write(self, now: float) -> None:
-        """Write down what is new, if there is something. Never fails."""
-        if not self._dirty.is_set():
-            return
+        """Write down what is new, if there is something. Never fails; what was not written is kept."""
         self._dirty = trio.Event()
+        if not self._added.dump() and not self.pins.changed:
+            return
         added, self._added = self._added, Ledger()
         changed, self.pins.changed = self.pins.changed, {}
+        written = False
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             async with locked(self.path.with_suffix(".lock"), _PATIENCE):
                 value = await trio.to_thread.run_sync(self._write, added, changed, now)
+                written = True
             self._take_over(value, now)
-        except (OSError, trio.TooSlowError):
-            # Kept, for the next time that there is something to write.
-            self._added.merge(added)
-            self.pins.changed = changed | self.pins.changed
+        except trio.TooSlowError:
+            self._dirty.set()  # the other one will be done soon
+        except OSError:
+            pass  # tried again when there is something new, or at the end
+        finally:
+            if not written:
+                self._added.merge(added)
+                self.pins.changed = changed | self.pins.changed
 
     def _write(self, added: Ledger, changed: dict[str, pins.Pin], now: float) -> dict[str, Any]:
         value = json_file.read(self.path)
         ledger = Ledger.load(value.get("spent"))
         ledger.merge(added)
-        sessions = pins.load(value.get("sessions"), now) | changed
+        sessions = pins.load(value.get("sessions"), now)
+        for session, pin in changed.items():  # of two pins the later one stands, whoever writes first
+            if session not in sessions or sessions[session].seen <= round(pin.seen):
+                sessions[session] = pin
         value |= {"spent": ledger.dump(), "sessions": pins.dump(pins.newest(sessions.items()))}
         json_file.write(self.path, value)
         return value
