@@ -48,9 +48,14 @@ class ProjectFiles:
             return None
         for folder in [place, *place.parents][:_DEEPEST]:
             path = folder / NAME
+            try:
+                path.lstat()
+            except (OSError, ValueError):  # ValueError: a NUL in a path that a client named
+                continue
             stamp = json_file.stamp(path)
-            if stamp is not None:
-                return self._read(path, stamp)
+            if stamp is None:
+                return Found(path, problem=f"{path}: is a link that leads nowhere")
+            return self._read(path, stamp)
         return None
 
     def _read(self, path: Path, stamp: json_file.Stamp) -> Found:
@@ -68,13 +73,16 @@ def _read(path: Path) -> Found:
     try:
         # A pipe in its place must not hold the router up.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            seen = os.fstat(file.fileno())
+        try:
+            seen = os.fstat(descriptor)
             if not stat.S_ISREG(seen.st_mode):
                 return Found(path, problem=f"{path}: is not a file")
             if os.name == "posix" and seen.st_uid not in {os.getuid(), 0}:
                 return Found(path, problem=f"{path}: belongs to another user of this machine, so it is not read")
-            content = file.read(_LARGEST + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                content = file.read(_LARGEST + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         return Found(path, problem=f"{path}: cannot be read: {error.strerror or error}")
     if len(content) > _LARGEST:
