@@ -81,7 +81,7 @@ class Health:
             self._states.pop(key, None)
 
     def failed(self, target: Target, failure: Failure, now: float) -> None:
-        """An attempt failed before anything of a reply came."""
+        """An attempt failed, before anything of a reply came or after."""
         kind = kind_of(failure)
         treatment = TREATMENTS[kind]
         provider, own = _keys(target)
