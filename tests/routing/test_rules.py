@@ -9,6 +9,7 @@ from ccrouter.routing.caller import Caller
 from ccrouter.routing.rules import Rule, When, counts_tokens
 from ccrouter.routing.traits import Moment
 from ccrouter.routing.values import CLASSES, DAYS, EFFORTS, PARTS
+from ccrouter.translate import tokens
 from tests.routing.samples import headers, request, traits
 
 LONG = [{"role": "user", "content": "word " * 1000}]
@@ -65,6 +66,14 @@ FITTING = [
 @pytest.mark.parametrize(("when", "one"), FITTING)
 def test_a_condition_that_holds_has_no_objection(when, one):
     assert objection(when, one) is None
+
+
+def test_over_and_under_are_more_and_fewer_and_never_both():
+    one = traits(messages=LONG)
+    size = tokens.of(one.request)
+    for asked, over, under in ((size - 1, True, False), (size, False, False), (size + 1, False, True)):
+        assert (objection(When(tokens_over=asked), one) is None) is over
+        assert (objection(When(tokens_under=asked), one) is None) is under
 
 
 OBJECTIONS = [
