@@ -52,6 +52,7 @@ AGENTS = (
 )
 CUSTOM = "custom"
 
+_WORDS = "orking directory: "
 _DIRECTORY = re.compile(r"^(?: - )?(?:Primary working|Working) directory: (.+)$", re.MULTILINE)
 
 #: What names a session or an agent is kept in memory and on disk; no id of the client's is longer.
@@ -154,7 +155,8 @@ def _project(headers: Headers, fields: Mapping[str, Any]) -> str | None:
     if said:
         return unquote(said.strip()) or None
     for text in _surroundings(fields):
-        if (found := _DIRECTORY.search(text)) is not None:
+        # To look for the words first is a hundred times as fast as to look at the beginning of each line.
+        if _WORDS in text and (found := _DIRECTORY.search(text)) is not None:
             return found[1].strip() or None
     return None
 
