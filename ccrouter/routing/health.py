@@ -92,10 +92,12 @@ class Health:
             return
         key = provider if treatment.scope == "provider" else own
         state = self._states.setdefault(key, _State())
+        told = rest_of(failure)
+        if told is None and state.until > now:
+            return  # it began before the rest, or in spite of it: twenty that fail at once are one reason to rest
         state.failures = state.failures + 1 if state.why == kind else 1
         state.why = kind
         beyond = state.failures - treatment.patience
-        told = rest_of(failure)
         if told is not None:
             state.until = now + min(told, LONGEST_TOLD)
         elif beyond >= 0:
