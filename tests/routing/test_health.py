@@ -51,9 +51,28 @@ def test_a_rest_begins_after_as_many_failures_as_are_allowed_and_doubles_up_to_t
 
 def test_a_thousand_failures_do_not_make_a_rest_longer():
     health = Health()
-    for _ in range(3000):
-        health.failed(HOME, CONNECT, 0)
-    assert rests(health, HOME, 0) == LONGEST
+    for number in range(3000):
+        health.failed(HOME, CONNECT, number * 100)
+    assert rests(health, HOME, 299_900) == LONGEST
+
+
+@pytest.mark.parametrize("kind", [kind for kind, each in TREATMENTS.items() if each.scope != "nobody"])
+def test_twenty_requests_that_fail_at_once_are_one_reason_to_rest(kind):
+    health = Health()
+    for number in range(20):
+        health.failed(HOME, FAILURES[kind][0], number / 100)
+    down = health.down(HOME, 0.2)
+    assert down is not None
+    assert down.seconds <= TREATMENTS[kind].rest
+    health.failed(HOME, FAILURES[kind][0], 100)
+    assert rests(health, HOME, 100) == min(2 * TREATMENTS[kind].rest, LONGEST)
+
+
+def test_a_rest_that_the_backend_asks_for_in_the_midst_of_one_is_kept():
+    health = Health()
+    health.failed(HOME, refused(529), 0)
+    health.failed(HOME, refused(529, retry_after="50"), 1)
+    assert rests(health, HOME, 1) == 50
 
 
 @pytest.mark.parametrize(("said", "seconds"), [("7", 7), ("90", 90), ("9000", 9000), ("99999999", LONGEST_TOLD)])
@@ -82,11 +101,14 @@ def test_after_what_the_request_got_wrong_nobody_rests(kind):
 
 def test_failures_in_a_row_are_of_one_kind():
     health = Health()
-    for failure in (SERVER, SERVER, FAILURES["overloaded"][0], SERVER, SERVER):
+    for failure in (SERVER, SERVER, FAILURES["overloaded"][0]):
         health.failed(HOME, failure, 0)
     assert rests(health, HOME, 0) == TREATMENTS["overloaded"].rest
-    health.failed(HOME, SERVER, 100)
-    assert rests(health, HOME, 100) == TREATMENTS["server"].rest
+    for now in (10, 11):
+        health.failed(HOME, SERVER, now)
+        assert health.down(HOME, now) is None
+    health.failed(HOME, SERVER, 12)
+    assert rests(health, HOME, 12) == TREATMENTS["server"].rest
 
 
 # Who rests
@@ -186,6 +208,8 @@ class Known:
         self.probe = float("-inf")
 
     def add(self, kind, told, now):
+        if told is None and self.until > now:
+            return
         self.row.append(kind)
         streak = next((n for n, each in enumerate(reversed(self.row)) if each != kind), len(self.row))
         treatment = TREATMENTS[kind]
