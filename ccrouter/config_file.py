@@ -1,7 +1,7 @@
 """The configuration file on disk: where it is, and its newest version that is right.
 
-`ConfigFile.current` looks at the file each time it is asked, so that an edit holds from the next request on and
-nothing needs to watch. What it promises about edits:
+`ConfigFile.current` looks at the file each time it is asked, so that an edit holds from the next request on
+and nothing needs to watch. What it promises about edits:
 
 - A version with a mistake, an unreadable file or a missing one changes nothing: the last good configuration
   stays in force and ``problem`` says what is wrong until it is mended.

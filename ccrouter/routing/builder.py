@@ -286,8 +286,14 @@ def _trimmed(url: str, preset: Preset) -> str:
     return url
 
 
-def rules(tables: Sequence[RouteTable], place: KeyPath, refuse: _Refuse) -> tuple[Rule, ...]:
-    """The rules of ``routes`` at ``place``; what is wrong with one is told to ``refuse``."""
+def rules(
+    tables: Sequence[RouteTable], place: KeyPath, refuse: _Refuse, whose: str | None = None
+) -> tuple[Rule, ...]:
+    """The rules of ``routes`` at ``place``; what is wrong with one is told to ``refuse``.
+
+    One without a name is called by its number, behind ``whose`` it is, or the profile's name.
+    """
+    whose = whose or (f"{place[1]} " if place else "")
     found = []
     for number, table in enumerate(tables):
         path = (*place, "routes", number)
@@ -297,8 +303,7 @@ def rules(tables: Sequence[RouteTable], place: KeyPath, refuse: _Refuse) -> tupl
         over, under = table.when.tokens_over, table.when.tokens_under
         if over is not None and under is not None and under <= over + 1:
             refuse((*path, "when"), f"never holds: nothing has more than {over} and fewer than {under} tokens")
-        where = f"{place[1]} " if place else ""
-        found.append(Rule(name=table.name or f"{where}{number + 1}", when=_when(table), use=tuple(table.use)))
+        found.append(Rule(name=table.name or f"{whose}{number + 1}", when=_when(table), use=tuple(table.use)))
     return tuple(found)
 
 

@@ -79,6 +79,11 @@ class Caller:
         return frozenset({self.kind} if self.task is None else {self.kind, self.task})
 
     @property
+    def is_agent(self) -> bool:
+        """Whether an agent asks that another one started, be it to compact its own conversation."""
+        return self.kind == "subagent" or (self.agent_id is not None and not self.background)
+
+    @property
     def background(self) -> bool:
         """Whether nobody reads the answer: titles, summaries, safety checks."""
         return self.kind == "auxiliary"

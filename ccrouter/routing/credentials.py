@@ -1,8 +1,8 @@
 """Whose credentials are whose: what a client carries of its own, and which provider may be given it.
 
-A client of the router shows two kinds of things in the same few headers: the router's token, which lets it in and
-must never travel on, and a login or key of its own, which belongs to Anthropic and to nobody else. `of_client`
-tells them apart; `may_forward` says where the second kind may go.
+A client of the router shows two kinds of things in the same few headers: the router's token, which lets it
+in and must never travel on, and a login or key of its own, which belongs to Anthropic and to nobody else.
+`of_client` tells them apart; `may_forward` says where the second kind may go.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def project(text: str) -> Project | tuple[Mistake, ...]:
         default=file.default,
         subagent=tuple(file.subagent or ()),
         aliases={alias: tuple(targets) for alias, targets in file.aliases.items()},
-        routes=rules(file.routes, (), lambda path, words: wrong.append(Mistake(words, path))),
+        routes=rules(file.routes, (), lambda path, words: wrong.append(Mistake(words, path)), "the project's "),
     )
     return placed(wrong, text) if wrong else made
 

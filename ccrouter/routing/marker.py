@@ -1,12 +1,13 @@
-"""A subagent's definition may name the model that it wants: a marker on a line of its own, in its prompt. Pure.
+"""An agent's definition may name the model that it wants: a marker on a line of its own, in its prompt. Pure.
 
 ::
 
     <ccrouter-model>ollama:qwen3-coder:30b</ccrouter-model>
 
 ``<CCR-SUBAGENT-MODEL>PROVIDER,MODEL</CCR-SUBAGENT-MODEL>`` is read too, as claude-code-router has it. Only the
-system prompt of a subagent is searched, which is the text of its file (seen with 2.1.329 and 2.1.197, 2026-11):
-what was read or said in the conversation chooses no model. The marker is taken out of what is sent.
+system prompt is searched, which is the text of the agent's file, also where an agent leads the conversation
+(``claude --agent``; seen with 2.1.329 and 2.1.197, 2026-11): what was read or said in the conversation chooses no
+model. The marker is taken out of what is sent.
 """
 
 from __future__ import annotations

@@ -56,12 +56,15 @@ class InForce:
 
 def in_force(config: Config, choice: Choice, project: Project | None, directory: str | None) -> InForce:
     """Put together what holds."""
-    name = _chosen(config, choice, project, directory)
+    named = _chosen(config, choice, project, directory)
+    name = next((each for each in named if each in config.profiles), None)
     problem = None
-    if name is not None and name not in config.profiles:
+    if named and named[0] != name:
         there = ", ".join(config.profiles) or "none"
-        problem = f"there is no profile {name!r} in the configuration (there are: {there}), so none is in force"
-        name = None
+        holds = f"{name!r} is" if name is not None else "none is"
+        problem = (
+            f"there is no profile {named[0]!r} in the configuration (there are: {there}), so {holds} in force"
+        )
     if name is not None:
         profile = config.profiles[name]
         config = evolve(
@@ -88,7 +91,7 @@ def in_force(config: Config, choice: Choice, project: Project | None, directory:
     return InForce(config=config, profile=name, problem=problem)
 
 
-def _chosen(config: Config, choice: Choice, project: Project | None, directory: str | None) -> str | None:
+def _chosen(config: Config, choice: Choice, project: Project | None, directory: str | None) -> list[str]:
     """For a directory the user's own word, then the project's; then the user's word for all, then the file's."""
     named = (choice.of(directory), None if project is None else project.profile, choice.profile, config.profile)
-    return next((each for each in named if each is not None), None)
+    return [each for each in named if each is not None]

@@ -2,9 +2,10 @@
 
 In this order, the first that has a word on it decides:
 
-1. a marker in the definition of the subagent that asks (`routing.marker`); 2. the rules, in their order
-(`routing.rules`); 3. the settings ``classifier`` and ``subagent``; 4. the model's name (`routing.names`), which is
-where nearly all requests get.
+1. a marker in the definition of the agent that asks (`routing.marker`);
+2. the rules, in their order (`routing.rules`);
+3. the settings ``classifier`` and ``subagent``;
+4. the model's name (`routing.names`), which is where nearly all requests get.
 
 Of several targets a session stays with the one that it had (`routing.pins`).
 """
@@ -61,8 +62,8 @@ def route(
     considered: list[Considered] = []
     names: tuple[str, ...] = ()
     because = ""
-    if caller.kind == "subagent" and (found := marked(request)) is not None:
-        request, names, because = found.request, (found.model,), "the marker in the subagent's definition"
+    if not caller.background and (found := marked(request)) is not None:
+        request, names, because = found.request, (found.model,), "the marker in the agent's definition"
         changes = ("system: the marker of a model taken out",)
     if not names:
         for rule in config.routes:
@@ -73,7 +74,7 @@ def route(
                 break
     if not names and caller.task == "classifier" and config.classifier:
         names, because = config.classifier, "the setting `classifier`"
-    if not names and caller.kind == "subagent" and config.subagent:
+    if not names and caller.is_agent and config.subagent:
         names, because = config.subagent, "the setting `subagent`"
     plain = False
     if not names:

@@ -13,6 +13,7 @@ request is refused only if it can't fit even if the estimate is too high.
 from __future__ import annotations
 
 import math
+import re
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
@@ -22,6 +23,8 @@ from ccrouter.wire.messages import MessagesRequest
 #: How far the estimate is from what real tokenizers count, at most, on what the client sends: measured by
 #: tests/e2e/test_tokens_against_real_tokenizers.py on 2026-11-20.
 MARGIN = 0.15
+
+_BY_URL = re.compile(r'"type"\s*:\s*"url"')
 
 #: No server gives a model that it loads by itself a smaller window than this (Ollama without a GPU, 2026-11).
 _SMALLEST = 4_096
@@ -58,6 +61,10 @@ def wants_loading(request: MessagesRequest, target: Target) -> bool:
 
 
 def surely_fits(request: MessagesRequest, room: float, more: int = 0) -> bool:
-    """Whether no count is needed, which costs more than all the rest: no token is shorter than a byte."""
+    """Whether no count is needed, which costs more than all the rest: no token is shorter than a byte.
+
+    But for images and documents by their URLs, whose bytes are elsewhere.
+    """
     text = request.text
-    return more + len(text) * (1 if text.isascii() else 4) <= room
+    fits = more + len(text) * (1 if text.isascii() else 4) <= room
+    return fits and not ('"url"' in text and _BY_URL.search(text))

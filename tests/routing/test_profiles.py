@@ -193,3 +193,11 @@ def test_a_project_touches_names_and_rules_only(project, choice):
 
 def test_a_project_has_no_words_but_those():
     assert {each.name for each in fields(Project)} == {"profile", "default", "subagent", "aliases", "routes"}
+
+
+def test_an_unknown_profile_of_a_project_leaves_the_users_own_in_force():
+    project = Project(profile="none of ours")
+    found = in_force(CONFIG, Choice(profile="local"), project, HERE)
+    assert found.profile == "local"
+    assert found.problem is not None
+    assert found.problem.endswith("so 'local' is in force")

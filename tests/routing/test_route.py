@@ -55,18 +55,38 @@ SETTINGS = evolve(ALL, routes=())
 
 def test_a_marker_comes_before_all_others():
     made = sent(traits(system=f"{MARKER}\nYou are BEGIN.", of=SUBAGENT), ALL)
-    assert (spelled(made), made.because) == (["ollama:marked"], "the marker in the subagent's definition")
+    assert (spelled(made), made.because) == (["ollama:marked"], "the marker in the agent's definition")
     assert made.request.fields["system"] == "You are BEGIN."
     assert made.changes == ("system: the marker of a model taken out",)
     assert made.considered == ()
 
 
-@pytest.mark.parametrize("kind", ["main", "auxiliary", "side_reply"])
-def test_only_a_subagents_prompt_can_hold_a_marker(kind):
+@pytest.mark.parametrize("kind", ["main", "subagent", "workflow", "compaction", "side_reply"])
+def test_whoever_has_an_agents_prompt_can_have_its_marker(kind):
+    made = sent(traits(request(system=f"{MARKER}\nYou are BEGIN."), of=Caller(kind=kind)))
+    assert spelled(made) == ["ollama:marked"]
+
+
+def test_a_background_request_has_no_marker():
     whole = request(system=MARKER)
-    made = sent(traits(whole, of=Caller(kind=kind)))
+    made = sent(traits(whole, of=Caller(kind="auxiliary")))
     assert made.request is whole
     assert (spelled(made), made.changes) == (["anthropic:claude-opus-5-5"], ())
+
+
+@pytest.mark.parametrize(
+    ("who", "set_"),
+    [
+        (Caller(kind="subagent"), True),
+        (Caller(kind="workflow", agent_id="a1"), True),
+        (Caller(kind="compaction", agent_id="a1"), True),
+        (Caller(kind="compaction"), False),
+        (Caller(kind="auxiliary", agent_id="a1"), False),
+        (Caller(), False),
+    ],
+)
+def test_the_model_for_subagents_is_for_all_that_an_agent_asks(who, set_):
+    assert (sent(traits(of=who), SETTINGS).because == "the setting `subagent`") is set_
 
 
 def test_what_a_subagent_was_told_is_no_marker():

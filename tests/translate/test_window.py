@@ -118,6 +118,14 @@ def test_what_surely_fits_is_not_counted(monkeypatch):
     assert not window.wants_loading(request("hi"), target(local=True))
 
 
+def test_what_is_shown_by_its_url_is_counted_however_short_that_is():
+    image = {"type": "image", "source": {"type": "url", "url": "https://x.example/a.png"}}
+    many = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [image] * 8}]}
+    asked = read_request(json.dumps(many).encode())
+    assert len(asked.text) < 8_192 < tokens.of(asked)
+    assert refused(asked=asked, loaded=8_192) is not None
+
+
 def test_only_what_might_be_cut_waits_for_its_model_to_be_loaded():
     assert window.wants_loading(LONG, target(local=True, window=262_144))
     assert not window.wants_loading(LONG, target(local=True, loaded=262_144))
