@@ -1,0 +1,106 @@
+"""Whether a target can take a request is looked at before it is sent."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import trio
+from attrs import evolve
+
+from ccrouter.attempt.backends import Inbound
+from ccrouter.attempt.parts import End, Failed, Whole
+from ccrouter.errors import ApiError
+from ccrouter.providers.provider import Model, Target
+from tests.attempt.calls import (
+    NOBODY,
+    inbound,
+    parts,
+)
+from tests.rig import JSON, Rig, Script, message, provider, rig
+
+LONG_PROMPT = [{"role": "user", "content": "word " * 6_000}]
+
+
+def ollama(it: Rig, *, loaded: int | None = None, loads: int | None = None) -> Rig:
+    """Its backend is an Ollama with a model that is loaded with this window, or will be when it is asked to."""
+
+    def running(size: int) -> Script:
+        body = json.dumps({"models": [{"name": "m:latest", "context_length": size}]}).encode()
+        return Script(where="/api/ps", headers=JSON, body=[body])
+
+    scripts = [] if loads is None else [Script(where="/api/generate", headers=JSON, body=[b"{}"]), running(loads)]
+    if loaded is not None:
+        scripts.append(running(loaded))
+    it.questions.scripts = [*scripts, Script(status=404)]
+    return it
+
+
+LOCAL = Target(provider("ollama"), "m")
+
+
+async def failure(it: Rig, target: Target, wanted: Inbound) -> str:
+    found = await parts(it, target, wanted)
+    assert [type(part) for part in found] == [Failed]
+    assert isinstance(found[0], Failed)
+    error = found[0].error
+    assert isinstance(error, ApiError)
+    assert error.status == 400
+    return error.message
+
+
+async def test_what_would_be_cut_in_silence_is_refused_and_never_sent() -> None:
+    it = ollama(rig(Script(body=message()), providers=[LOCAL.provider]), loaded=4_096)
+    (target,) = await it.backends.facts.inform([LOCAL], NOBODY)
+    assert "tokens > 4096 maximum" in await failure(it, target, inbound(messages=LONG_PROMPT))
+    assert it.dial.calls == []
+    assert isinstance((await parts(it, target, inbound()))[-1], End)
+
+
+async def test_no_request_is_refused_for_a_window_of_the_past() -> None:
+    it = ollama(rig(Script(body=message()), providers=[LOCAL.provider]), loaded=32_768)
+    old = Target(LOCAL.provider, "m", Model("m", loaded=4_096, local=True))
+    assert isinstance((await parts(it, old, inbound(messages=LONG_PROMPT)))[-1], End)
+
+
+async def test_a_model_that_is_not_loaded_is_loaded_before_a_prompt_that_it_might_cut() -> None:
+    it = ollama(rig(Script(body=message()), providers=[LOCAL.provider]))
+    (target,) = await it.backends.facts.inform([LOCAL], NOBODY)
+    ollama(it, loads=4_096)
+    await trio.sleep(0)
+    assert "tokens > 4096 maximum" in await failure(it, target, inbound(messages=LONG_PROMPT))
+    assert it.dial.calls == []
+    paths = [call.url.removeprefix("http://127.0.0.1:11434") for call in it.questions.calls]
+    assert paths.index("/api/generate") < len(paths) - 1 - paths[::-1].index("/api/ps")
+
+
+async def test_a_small_prompt_loads_nothing_by_itself() -> None:
+    it = ollama(rig(Script(body=message()), providers=[LOCAL.provider]), loads=4_096)
+    assert isinstance((await parts(it, Target(LOCAL.provider, "m", Model("m", local=True)), inbound()))[-1], End)
+    assert it.questions.calls == []
+
+
+async def test_a_count_of_tokens_is_never_refused_for_its_length() -> None:
+    it = rig(Script(headers=JSON, body=[b'{"input_tokens":1}']))
+    target = Target(provider("llamacpp"), "m", Model("m", loaded=10, tools=False))
+    counted = evolve(
+        inbound(messages=LONG_PROMPT, tools=[{"name": "t", "input_schema": {}}]), endpoint="count_tokens"
+    )
+    assert isinstance((await parts(it, target, counted))[0], Whole)
+
+
+async def test_a_very_long_prompt_is_measured_the_same_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = rig(Script(body=message()))
+    target = Target(provider("lmstudio", models=(Model("m", window=2_000),)), "m")
+    wanted = inbound(messages=LONG_PROMPT)
+    said = await failure(it, target, wanted)
+    monkeypatch.setattr("ccrouter.attempt.checks.LONG", 10)
+    assert await failure(it, target, wanted) == said
+
+
+async def test_tools_for_a_model_without_are_refused_and_never_sent() -> None:
+    it = rig(Script(body=message()))
+    target = Target(LOCAL.provider, "m", Model("m", tools=False))
+    said = await failure(it, target, inbound(tools=[{"name": "read", "input_schema": {"type": "object"}}]))
+    assert "can't call tools" in said
+    assert it.dial.calls == []
