@@ -206,6 +206,7 @@ class Talk:
     ended: trio.Event = field(factory=trio.Event)
     status: int = 0
     headers: dict[str, str] = field(factory=dict)
+    received: bytes = b""
 
     async def send(
         self,
@@ -253,7 +254,8 @@ class Talk:
     async def reply(self) -> bytes:
         """Head and body at once; the status stands in ``status``."""
         await self.head()
-        return await self.rest()
+        self.received = await self.rest()
+        return self.received
 
     async def _next(self) -> object:
         while (event := self.conn.next_event()) is h11.NEED_DATA:

@@ -7,7 +7,9 @@ import gzip
 import json
 import random
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -21,7 +23,7 @@ from ccrouter.providers.provider import Budget, Model, Price, Timeouts
 from ccrouter.routing.config import Config, Server
 from ccrouter.wire import events
 from ccrouter.wire.fold import fold
-from tests.rig import JSON, SSE, Rig, Script, Sleep, Step, event_types, message, provider, request, rig, talk
+from tests.rig import JSON, SSE, Rig, Script, Sleep, Step, Talk, event_types, message, provider, request, rig, talk
 
 OVERFLOW = b'{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 5 tokens > 4 maximum"},"request_id":"req_up"}'
 
@@ -396,6 +398,259 @@ async def test_nothing_is_tried_again_after_the_commit_point() -> None:
         await client.send(request(model="big"))
         assert event_types(await client.reply()) == ["message_start", "error"]
     assert len(it.dial.calls) == 1
+
+
+async def exchange(it: Rig, model: str = "claude-opus-5-5", headers: Sequence[tuple[bytes, bytes]] = ()) -> Talk:
+    """One request and its reply, on a connection of its own; the end is noted."""
+    async with talk(it) as client:
+        await client.send(request(model=model), headers)
+        await client.reply()
+        await trio.testing.wait_all_tasks_blocked()
+    return client
+
+
+def busy(seconds: int) -> Script:
+    return Script(status=429, headers=[*JSON, (b"retry-after", b"%d" % seconds)], body=[OVERFLOW])
+
+
+# A pause before the next try
+
+
+async def test_a_moment_that_the_backend_asks_for_is_waited_for(autojump_clock: MockClock) -> None:
+    it = rig(busy(1), Script(body=message()))
+    client = await exchange(it)
+    assert client.received == b"".join(message())
+    assert trio.current_time() == pytest.approx(1)
+    assert it.dial.opened == it.dial.closed == 2
+
+
+async def test_more_than_a_moment_is_the_clients_to_wait_for(autojump_clock: MockClock) -> None:
+    it = rig(busy(60), Script(body=message()))
+    client = await exchange(it)
+    assert (client.status, client.headers["retry-after"]) == (429, "60")
+    assert trio.current_time() == 0
+    assert len(it.dial.calls) == 1
+
+
+async def test_a_hang_up_ends_a_pause_at_once(autojump_clock: MockClock) -> None:
+    it = rig(busy(2), Script(body=message()))
+    async with talk(it) as client:
+        await client.send(request())
+        await trio.sleep(0.5)
+        assert len(it.dial.calls) == 1
+        await trio.aclose_forcefully(client.stream)
+        await client.ended.wait()
+        assert trio.current_time() == pytest.approx(0.5)
+        await trio.sleep(10)
+    assert len(it.dial.calls) == 1
+    assert "hung_up" in it.lines[-1]
+    (trail,) = it.dispatch.trails.last(1)
+    assert (trail.result, len(trail.tries)) == ("hung_up", 1)
+
+
+async def test_a_stop_ends_a_pause_at_once(autojump_clock: MockClock) -> None:
+    it = rig(busy(2), Script(body=message()))
+    async with talk(it) as client:
+        await client.send(request())
+        await trio.sleep(0.5)
+        it.ending.set()
+        await client.reply()
+        assert trio.current_time() == pytest.approx(0.5)
+    assert (client.status, client.headers["retry-after"]) == (529, "5")
+    assert len(it.dial.calls) == 1
+
+
+# Who keeps failing
+
+BIG: Any = {
+    "providers": [provider("anthropic"), provider("ollama")],
+    "aliases": {"big": ("anthropic:claude-x", "ollama:qwen")},
+}
+
+
+def hosts(it: Rig) -> list[str]:
+    """Which providers were called."""
+    return ["anthropic" if "anthropic.com" in call.url else "ollama" for call in it.dial.calls]
+
+
+async def test_a_backend_that_is_down_is_passed_over_until_it_has_rested(autojump_clock: MockClock) -> None:
+    it = rig(
+        Script(where="anthropic.com", before=[ConnectFailed("refused")]),
+        Script(where="anthropic.com", body=message()),
+        Script(where=":11434", body=message()),
+        **BIG,
+    )
+    await exchange(it, "big")
+    assert hosts(it) == ["anthropic", "ollama"]
+    await exchange(it, "big")
+    assert hosts(it) == ["anthropic", "ollama", "ollama"]
+    (trail,) = it.dispatch.trails.last(1)
+    ((target, why),) = trail.passed
+    assert target == "anthropic:claude-x"
+    assert "left alone for 2 s more after failures (connect)" in why
+    await trio.sleep(2.1)
+    await exchange(it, "big")
+    assert hosts(it)[3:] == ["anthropic"]
+
+
+async def test_a_backend_that_rests_is_tried_where_there_is_no_other(autojump_clock: MockClock) -> None:
+    it = rig(Script(status=529, headers=JSON, body=[OVERFLOW]), Script(body=message()))
+    assert (await exchange(it)).status == 529
+    assert (await exchange(it)).status == 200
+
+
+async def test_a_probe_whose_client_hung_up_is_no_word_on_the_backend(autojump_clock: MockClock) -> None:
+    it = rig(
+        Script(where="anthropic.com", before=[ConnectFailed("refused")]),
+        Script(where="anthropic.com", before=[Sleep(1e6)]),
+        Script(where="anthropic.com", body=message()),
+        Script(where=":11434", body=message()),
+        **BIG,
+    )
+    await exchange(it, "big")
+    await trio.sleep(3)
+    async with talk(it) as client:
+        await client.send(request(model="big"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert hosts(it)[-1] == "anthropic"
+        await exchange(it, "big")
+        assert hosts(it)[-1] == "ollama", "one probe at a time"
+        await trio.aclose_forcefully(client.stream)
+        await client.ended.wait()
+    await exchange(it, "big")
+    assert hosts(it)[-1] == "anthropic"
+
+
+# Budgets
+
+
+async def test_who_has_used_up_its_budget_is_not_asked(autojump_clock: MockClock) -> None:
+    it = rig(Script(body=message()), providers=[provider("anthropic", budget=Budget(tokens_per_day=8))])
+    assert (await exchange(it)).status == 200
+    client = await exchange(it)
+    assert client.status == 429
+    assert client.headers["x-should-retry"] == "false"
+    assert 0 < int(client.headers["retry-after"]) <= 24 * 3600
+    assert not any(name.startswith("anthropic-ratelimit") for name in client.headers)
+    error = json.loads(client.received)["error"]
+    assert error["type"] == "rate_limit_error"
+    assert "the budget of anthropic for this day is used up (8 of 8 tokens)" in error["message"]
+    assert len(it.dial.calls) == 1
+    (trail,) = it.dispatch.trails.last(1)
+    assert trail.result == "failed"
+    assert "budget" in trail.passed[0][1]
+
+
+async def test_another_target_is_asked_in_place_of_one_without_budget(autojump_clock: MockClock) -> None:
+    it = rig(
+        Script(body=message()),
+        providers=[provider("anthropic", budget=Budget(tokens_per_month=1)), provider("ollama")],
+        aliases=BIG["aliases"],
+    )
+    for _ in range(3):
+        assert (await exchange(it, "big")).status == 200
+    assert hosts(it) == ["anthropic", "ollama", "ollama"]
+    assert used(it)[1] == 8
+
+
+# Places
+
+ONE = [provider("anthropic", max_concurrent=1)]
+
+
+def session(name: str) -> list[tuple[bytes, bytes]]:
+    return [(b"x-claude-code-session-id", name.encode())]
+
+
+async def test_who_waits_for_a_place_is_pinged(autojump_clock: MockClock) -> None:
+    it = rig(Script(body=[message()[0], Sleep(40), *message()[1:]]), Script(body=message("two")), providers=ONE)
+    async with talk(it) as one, talk(it) as two:
+        await one.send(request(), session("a"))
+        await one.head()
+        await two.send(request(), session("b"))
+        assert await two.head() == 200
+        assert trio.current_time() == pytest.approx(15)
+        assert it.dispatch.summary(await it.directory())["lines"] == {"anthropic": {"inside": 1, "waiting": 1}}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one.rest)
+            stream = await two.rest()
+        assert trio.current_time() == pytest.approx(40)
+    assert stream == events.encode(events.ping()) * 2 + b"".join(message("two"))
+    assert it.dispatch.summary(await it.directory())["lines"] == {"anthropic": {"inside": 0, "waiting": 0}}
+
+
+async def test_a_hang_up_leaves_the_line_and_nothing_was_sent_for_it(autojump_clock: MockClock) -> None:
+    it = rig(Script(body=[message()[0], Sleep(100), *message()[1:]]), Script(body=message("two")), providers=ONE)
+    async with talk(it) as one, talk(it) as two:
+        await one.send(request(), session("a"))
+        await one.head()
+        await two.send(request(), session("b"))
+        await trio.sleep(3)
+        await trio.aclose_forcefully(two.stream)
+        await two.ended.wait()
+        assert trio.current_time() == pytest.approx(3)
+        assert it.backends.places.waiting(ONE[0]) == (1, 0)
+        assert len(it.dial.calls) == 1
+        await one.rest()
+
+
+@pytest.mark.parametrize("how", ["hang-up", "stop", "end"])
+async def test_a_stream_gives_its_place_to_the_next_however_it_ends(how: str, autojump_clock: MockClock) -> None:
+    it = rig(Script(body=[message()[0], Sleep(1), *message()[1:]]), Script(body=message("two")), providers=ONE)
+    async with talk(it) as one, talk(it) as two:
+        await one.send(request(), session("a"))
+        await one.head()
+        await two.send(request(), session("b"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert it.backends.places.waiting(ONE[0]) == (1, 1)
+        match how:
+            case "hang-up":
+                await trio.aclose_forcefully(one.stream)
+            case "stop":
+                it.ending.set()
+            case "end":
+                await one.rest()
+        await two.reply()
+        assert two.status == (529 if how == "stop" else 200)
+        await trio.testing.wait_all_tasks_blocked()
+        assert it.backends.places.waiting(ONE[0]) == (0, 0)
+        assert trio.current_time() == (1 if how == "end" else 0)
+
+
+async def test_a_session_that_does_not_read_leaves_the_other_places_to_others(autojump_clock: MockClock) -> None:
+    two = provider("anthropic", max_concurrent=2)
+    piece = events.encode({"type": "ping", "pad": "x" * 1000})
+    long: list[Step] = [message()[0], *[piece] * 100, *message()[1:]]
+    it = rig(Script(body=long), Script(body=message("quick")), providers=[two])
+    async with talk(it, pair=lockstep_stream_pair) as slow:
+        await slow.send(request(), session("slow"))
+        await slow.head()
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(3):
+            quick = await exchange(it, headers=session("quick"))
+            assert quick.received == b"".join(message("quick"))
+        assert it.backends.places.waiting(two) == (1, 0)
+        async with talk(it) as second:  # of the slow one's session too; whoever reads goes on
+            await second.send(request(), session("slow"))
+            assert await second.reply() == b"".join(message("quick"))
+        await slow.rest()
+
+
+async def test_the_next_place_goes_to_who_had_none_for_longest(autojump_clock: MockClock) -> None:
+    """A session with many agents does not keep another one's single question waiting."""
+    scripts = [Script(body=[message()[0], Sleep(1), *message()[1:]])]
+    it = rig(*scripts, providers=ONE)
+    ended: list[str] = []
+
+    async def ask(name: str) -> None:
+        await exchange(it, headers=session(name))
+        ended.append(name)
+
+    async with trio.open_nursery() as nursery:
+        for name in ["many", "many", "many", "many", "single"]:
+            nursery.start_soon(ask, name)
+            await trio.testing.wait_all_tasks_blocked()
+    assert ended == ["many", "many", "single", "many", "many"]
 
 
 # What was used up
