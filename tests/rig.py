@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider
 from ccrouter.remembered.choice import ChoiceFile
 from ccrouter.remembered.notebook import Notebook
+from ccrouter.remembered.project import ProjectFiles
 from ccrouter.routing.config import Config
 from ccrouter.routing.names import Directory
 from ccrouter.server.connection import Limits, serve_connection
@@ -134,6 +136,9 @@ class Rig:
     gate: Gate = field(factory=lambda: Gate(host="127.0.0.1"))
     token: str = TOKEN
     ending: trio.Event = field(factory=trio.Event)
+    projects: ProjectFiles | None = None
+    state: Path = Path("/nonexistent/ccrouter")
+    now: Callable[[], datetime] = lambda: datetime.now().astimezone()
     lines: list[str] = field(factory=list)
     makes_mistakes: bool = False
     """Whether a mistake of ccrouter's own is what the test is about; in all others it is a failure."""
@@ -149,15 +154,15 @@ class Rig:
         facts = Facts(ModelLists({"http": self.questions, "demo": self.questions}, credentials))
         self.backends = Backends(dials=dials, credentials=credentials, facts=facts)
         self.lists = ModelLists(dials, credentials)
-        nowhere = Path("/nonexistent/ccrouter")
         self.dispatch = Dispatcher(
             config=lambda: self.config,
             build=self.built,
             backends=self.backends,
-            notebook=Notebook(nowhere),
-            choice=ChoiceFile(nowhere),
-            projects=None,
+            notebook=Notebook(self.state),
+            choice=ChoiceFile(self.state),
+            projects=self.projects,
             home="/home/user",
+            now=self.now,
         )
 
     def log(self, line: str) -> None:

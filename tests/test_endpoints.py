@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import h11
 import pytest
@@ -12,7 +11,6 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from ccrouter.errors import ConnectFailed
-from ccrouter.menu import describe
 from ccrouter.providers.provider import Model
 from ccrouter.translate.tokens import estimate
 from ccrouter.wire import envelope
@@ -219,24 +217,6 @@ async def test_the_models_of_all_providers_are_listed_within_two_seconds_whateve
     assert body["data"][1]["display_name"] == "GLM"
     assert body["data"][1]["description"] == "Anthropic-format endpoint · 128k"
     assert it.dial.opened == it.dial.closed == 4
-
-
-@pytest.mark.parametrize(
-    ("facts", "words"),
-    [
-        ({}, "Ollama"),
-        (
-            {"window": 262_144, "loaded": 32_768, "vision": False, "local": True},
-            "Ollama · 32k of 256k · text only · local",
-        ),
-        ({"window": 200_000, "vision": True, "tools": False}, "Ollama · 200k · images · no tools"),
-        ({"window": 32_768, "sources": {"window": "guess"}}, "Ollama · ~32k"),
-        ({"window": 1_048_576}, "Ollama · 1M"),
-        ({"window": 1_050_000, "loaded": 500}, "Ollama · 500 of 1.05M"),
-    ],
-)
-def test_a_picker_shows_what_matters_of_a_model(facts: dict[str, Any], words: str) -> None:
-    assert describe("Ollama", Model("m", **facts)) == words
 
 
 async def test_a_listed_model_has_its_true_window() -> None:
