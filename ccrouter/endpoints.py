@@ -225,7 +225,7 @@ class Endpoints:
             chosen = await self._router.dispatch.choose(inbound)
         except ApiError:
             return await estimated(inbound)
-        return await count(inbound, chosen.plan.targets[0], self._router.backends)
+        return await count(placed(inbound, chosen), chosen.plan.targets[0], self._router.backends)
 
     async def _models(self, request: Request, client: Client, request_id: str) -> None:
         await client.body()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import h11
 import pytest
@@ -12,9 +13,11 @@ from trio.testing import MockClock
 
 from ccrouter.errors import ConnectFailed
 from ccrouter.providers.provider import Model
+from ccrouter.routing.config import Config, Explain
+from ccrouter.routing.rules import Rule, When
 from ccrouter.translate.tokens import estimate
 from ccrouter.wire import envelope
-from tests.rig import JSON, Rig, Script, Sleep, message, provider, request, rig, talk
+from tests.rig import JSON, Rig, Script, Sleep, Talk, message, provider, request, rig, talk
 
 
 @pytest.mark.parametrize("path", ["/", "/api/hello", "/health"])
@@ -351,3 +354,153 @@ async def test_a_model_with_a_window_of_its_own_is_listed_with_that() -> None:
         (row,) = json.loads(await client.reply())["data"]
     assert row["max_input_tokens"] == 65_536
     assert "64k" in row["description"]
+
+
+# explain
+
+
+async def explained(client: Talk, query: str = "") -> list[dict[str, Any]]:
+    await client.send(b"", method="GET", target=f"/explain{query}")
+    body = json.loads(await client.reply())
+    assert client.status == 200, body
+    found: list[dict[str, Any]] = body["requests"]
+    return found
+
+
+async def test_the_last_requests_are_told_the_newest_first() -> None:
+    it = rig(Script(headers=JSON, body=[b"{}"]), config=Config(explain=Explain(keep=3)))
+    async with talk(it) as client:
+        assert await explained(client) == []
+        ids = []
+        for _ in range(4):
+            await client.send(request())
+            await client.reply()
+            ids.append(client.headers["request-id"])
+        assert [each["request_id"] for each in await explained(client)] == ids[-1:]
+        assert [each["request_id"] for each in await explained(client, "?last=2")] == ids[:-3:-1]
+        assert [each["request_id"] for each in await explained(client, "?last=999999")] == ids[:0:-1]
+        assert await explained(client, "?last=0") == []
+        (told,) = await explained(client)
+    assert told["candidates"] == ["anthropic:claude-opus-5-5"]
+    assert told["because"] == "the model's name"
+    assert [each["result"] for each in told["tries"]] == ["done"]
+
+
+@pytest.mark.parametrize("query", ["last=x", "last=-1", "last=1.5", "last=1000000", "last=%C2%B2"])
+async def test_a_number_that_is_none_is_refused(query: str) -> None:
+    async with talk(rig(Script())) as client:
+        await client.send(b"", method="GET", target=f"/explain?{query}")
+        body = await client.reply()
+    assert client.status == 400
+    assert b"?last=3" in body
+
+
+async def test_a_request_that_leads_nowhere_is_told_too() -> None:
+    it = rig(Script())
+    async with talk(it) as client:
+        await client.send(request(model="anthropic:"))
+        await client.reply()
+        assert client.status == 404
+        (told,) = await explained(client)
+    assert (told["result"], told["candidates"], told["tries"]) == ("failed", [], [])
+    assert "names a provider but no model" in told["failure"]
+
+
+async def test_each_try_is_told_with_what_it_was_passed_over_for(autojump_clock: MockClock) -> None:
+    it = rig(
+        Script(where="anthropic.com", before=[Sleep(2), ConnectFailed("refused")]),
+        Script(where=":11434", body=message()),
+        providers=[provider("anthropic"), provider("ollama")],
+        aliases={"big": ("anthropic:claude-x", "ollama:q")},
+    )
+    async with talk(it) as client:
+        await client.send(request(model="big"))
+        await client.reply()
+        await trio.testing.wait_all_tasks_blocked()
+        (told,) = await explained(client)
+    first, second = told["tries"]
+    assert (first["target"], first["kind"], first["failure"]) == ("anthropic:claude-x", "connect", "refused")
+    assert (first["began"], first["seconds"]) == (0.0, 2.0)
+    assert (second["target"], second["result"], second["began"]) == ("ollama:q", "done", 2.0)
+    assert told["usage"] == {"input_tokens": 3, "output_tokens": 5}
+    assert told["changes"]
+
+
+async def test_a_request_that_is_explained_is_sent_nowhere_and_not_remembered() -> None:
+    it = rig(Script(body=message()))
+    async with talk(it) as client:
+        await client.send(request(), target="/explain")
+        told = json.loads(await client.reply())
+        assert client.status == 200
+        assert [each["target"] for each in told["candidates"]] == ["anthropic:claude-opus-5-5"]
+        assert await explained(client) == []
+    assert it.dial.calls == []
+    assert it.lines == []
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"[]", 400), (b"{}", 400), (request(model="anthropic:"), 404)])
+async def test_what_can_not_be_explained_is_refused_as_the_request_would_be(body: bytes, status: int) -> None:
+    async with talk(rig(Script())) as client:
+        await client.send(body, target="/explain")
+        assert envelope.is_envelope(await client.reply())
+        assert client.status == status
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_explanations_are_for_who_has_the_token(method: str) -> None:
+    async with talk(rig(Script())) as client:
+        await client.send(request(), method=method, target="/explain", token=None)
+        await client.reply()
+    assert client.status == 401
+
+
+async def test_a_hang_up_ends_an_explanation() -> None:
+    it = rig(Script(), providers=[provider("ollama")])
+    it.questions.scripts = [Script(before=[Sleep(1e6)])]
+    async with talk(it) as client:
+        await client.send(request(model="ollama:q"), target="/explain")
+        await trio.testing.wait_all_tasks_blocked()
+        assert it.questions.opened > it.questions.closed
+        await trio.aclose_forcefully(client.stream)
+        await trio.testing.wait_all_tasks_blocked()
+        assert it.questions.opened == it.questions.closed
+
+
+async def test_the_status_has_the_summary() -> None:
+    it = rig(Script(headers=JSON, body=[b"{}"]), config=Config(subagent=("ollama:s",)))
+    async with talk(it) as client:
+        await client.send(request())
+        await client.reply()
+        await client.send(b"", method="GET", target="/status")
+        told = json.loads(await client.reply())
+    assert told["subagent"] == ["ollama:s"]
+    assert told["remembered"] == 1
+    assert (told["profile"], told["problems"], told["resting"]) == (None, [], {})
+
+
+# A count goes where the request would go
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+async def test_a_count_goes_where_the_request_would_go(path: str) -> None:
+    rule = Rule(name="r", when=When(classes=("subagent",)), use=("llamacpp:q",))
+    it = rig(
+        Script(headers=JSON, body=[b'{"input_tokens": 42}']),
+        providers=[provider("anthropic"), provider("llamacpp")],
+        config=Config(routes=(rule,)),
+    )
+    marked = request(system="be\n<ccrouter-model>anthropic:claude-x</ccrouter-model>\nkind", stream=False)
+    for headers, body, expected in (
+        ([(b"x-claude-code-request-class", b"subagent")], COUNT, (":8080", "q")),
+        ([(b"x-claude-code-request-class", b"main")], COUNT, ("api.anthropic.com", "claude-opus-5-5")),
+        ([(b"x-claude-code-request-class", b"subagent")], marked, ("api.anthropic.com", "claude-x")),
+    ):
+        async with talk(it) as client:
+            await client.send(body, [*headers, (b"x-ccrouter-project", b"/secret-project")], target=path)
+            await client.reply()
+        host, model = expected
+        assert host in it.dial.calls[-1].url
+        sent = it.dial.calls[-1]
+        assert json.loads(sent.body)["model"] == model
+        assert b"ccrouter-model" not in sent.body
+        assert b"secret-project" not in b"".join(value for _, value in sent.headers)
