@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 from ccrouter.attempt.backends import Backends, Inbound
 from ccrouter.attempt.checks import LONG
 from ccrouter.errors import ApiError
-from ccrouter.observe.trail import Trail, Trails
+from ccrouter.observe.trail import LONGEST, Trail, Trails, brief, tried
 from ccrouter.providers.provider import Target
 from ccrouter.remembered.choice import ChoiceFile
 from ccrouter.remembered.notebook import Notebook
@@ -30,7 +30,7 @@ from ccrouter.routing.health import Health
 from ccrouter.routing.names import Directory
 from ccrouter.routing.plan import Outcome, Patience, Plan
 from ccrouter.routing.profiles import InForce, Project, in_force
-from ccrouter.routing.route import Route, route
+from ccrouter.routing.route import Considered, Route, route
 from ccrouter.routing.rules import counts_tokens
 from ccrouter.routing.traits import Moment, Traits
 from ccrouter.translate import tokens
@@ -130,10 +130,10 @@ class Dispatcher:
             Trail(
                 at=self._backends.clock(),
                 request_id=inbound.request_id,
-                caller=caller(inbound.headers, inbound.request.fields),
-                model=inbound.request.model,
+                caller=_cut(caller(inbound.headers, inbound.request.fields)),
+                model=inbound.request.model[:LONGEST],
                 result="failed",
-                failure=str(error),
+                failure=str(error)[:LONGEST],
             )
         )
 
@@ -219,20 +219,21 @@ class Dispatcher:
             Trail(
                 at=self._backends.clock(),
                 request_id=inbound.request_id,
-                caller=chosen.caller,
-                model=inbound.request.model,
+                caller=_cut(chosen.caller),
+                model=inbound.request.model[:LONGEST],
                 profile=chosen.in_force.profile,
                 problems=chosen.problems,
-                considered=made.considered,
+                considered=tuple(map(_brief, made.considered)),
                 because=made.because,
-                names=made.names,
-                targets=tuple(str(each) for each in plan.targets),
+                names=brief(made.names),
+                targets=brief(str(each) for each in plan.targets),
                 pinned=made.pinned,
-                passed=tuple((str(each.target), each.why) for each in plan.passed),
-                tries=tuple(plan.tries),
+                passed=tuple((str(each.target)[:LONGEST], each.why[:LONGEST]) for each in plan.passed),
+                tries=tuple(tried(each) for each in plan.tries),
                 result=outcome.result,
-                changes=(*made.changes, *outcome.changes),
-                notes=outcome.notes,
+                failure=None if plan.tries or outcome.failure is None else str(outcome.failure)[:LONGEST],
+                changes=brief((*made.changes, *outcome.changes)),
+                notes=brief(outcome.notes),
                 usage=outcome.usage,
                 dollars=budget.amount(outcome.usage, price).dollars if price is not None else None,
                 seconds=trio.current_time() - plan.began,
@@ -248,6 +249,16 @@ class Dispatcher:
 def placed(inbound: Inbound, chosen: Chosen) -> Inbound:
     """The request as it is sent on: without a marker, and with whose turn it is."""
     return evolve(inbound, request=chosen.route.request, session=chosen.caller.session or inbound.request_id)
+
+
+def _cut(who: Caller) -> Caller:
+    """Its directory comes out of a prompt, and is as long as that says."""
+    return who if who.project is None else evolve(who, project=who.project[:LONGEST])
+
+
+def _brief(one: Considered) -> Considered:
+    """A reason may quote the model's name, which is as long as the client likes."""
+    return one if one.objection is None else evolve(one, objection=one.objection[:LONGEST])
 
 
 _PROMPT = 400

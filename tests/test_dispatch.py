@@ -155,12 +155,12 @@ async def test_no_directory_that_a_client_names_makes_its_request_fail(project: 
 # Who waits with whom, and what is sent on
 
 
-async def test_whose_turn_it_is_goes_by_session_and_agent_and_else_by_request() -> None:
+async def test_whose_turn_it_is_goes_by_session_and_else_by_request() -> None:
     it = rig(Script())
     for headers, expected in (
         ([], "req_1"),
         ([(SESSION, b"s")], "s"),
-        ([(SESSION, b"s"), (b"x-claude-code-agent-id", b"a")], "s/a"),
+        ([(SESSION, b"s"), (b"x-claude-code-agent-id", b"a")], "s"),
     ):
         wanted = asked(*headers)
         assert placed(wanted, await it.dispatch.choose(wanted)).session == expected

@@ -7,20 +7,65 @@ No header, no credential and nothing of a prompt stands in a trail, unless its u
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ccrouter.observe.log import printable
 from ccrouter.routing.caller import Caller
-from ccrouter.routing.failure import Refusal, kind_of
+from ccrouter.routing.failure import Kind, Refusal, kind_of
 from ccrouter.routing.plan import Try
 from ccrouter.routing.route import Considered
+
+#: How much of a text is kept, in characters.
+LONGEST = 200
+
+#: How many changes and notes of one request are kept; a request may have a thousand images.
+_MOST = 50
+
+
+@frozen(kw_only=True)
+class Tried:
+    """One try, without what a backend sent: that may be long. ``began`` is in seconds since the request began."""
+
+    target: str
+    began: float
+    seconds: float
+    result: str
+    kind: Kind | None = None
+    status: int | None = None
+    failure: str | None = None
+
+
+def tried(one: Try) -> Tried:
+    """What is kept of a try."""
+    failure = one.outcome.failure
+    made = Tried(
+        target=str(one.target)[:LONGEST],
+        began=one.began,
+        seconds=one.ended - one.began,
+        result=one.outcome.result,
+    )
+    if failure is None:
+        return made
+    words = failure.original if isinstance(failure, Refusal) else str(failure)
+    status = getattr(failure, "status", None)
+    return evolve(made, kind=kind_of(failure), status=status, failure=words[:LONGEST] or None)
+
+
+def brief(words: Iterable[str]) -> tuple[str, ...]:
+    """Some of many, each cut: names and words come from outside, and may be long."""
+    return tuple(each[:LONGEST] for each in islice(words, _MOST))
 
 
 @frozen(kw_only=True)
 class Trail:
-    """One request. ``at`` is when it was over, in seconds since 1970; ``seconds`` how long it took."""
+    """One request. ``at`` is when it was over, in seconds since 1970; ``seconds`` how long it took.
+
+    Whoever makes one keeps its texts short (`brief`): it stays in memory.
+    """
 
     at: float
     request_id: str
@@ -34,7 +79,7 @@ class Trail:
     targets: tuple[str, ...] = ()
     pinned: str | None = None
     passed: tuple[tuple[str, str], ...] = ()
-    tries: tuple[Try, ...] = ()
+    tries: tuple[Tried, ...] = ()
     result: str = ""
     failure: str | None = None
     changes: tuple[str, ...] = ()
@@ -56,21 +101,24 @@ class Trail:
             "agent": who.agent,
             "session": who.session,
             "agent_id": who.agent_id,
-            "project": who.project,
+            "project": None if who.project is None else printable(who.project),
             "model": printable(self.model),
             "profile": self.profile,
             "problems": list(self.problems),
-            "rules": [{"rule": each.rule, "objection": each.objection} for each in self.considered],
+            "rules": [
+                {"rule": each.rule, "objection": each.objection and printable(each.objection)}
+                for each in self.considered
+            ],
             "because": self.because,
-            "names": [printable(each) for each in self.names],
-            "candidates": list(self.targets),
+            "names": _printable(self.names),
+            "candidates": _printable(self.targets),
             "pinned": self.pinned,
-            "passed_over": [{"target": target, "why": why} for target, why in self.passed],
+            "passed_over": [{"target": printable(target), "why": printable(why)} for target, why in self.passed],
             "tries": [_try(each) for each in self.tries],
             "result": self.result,
-            "failure": self.failure,
-            "changes": list(self.changes),
-            "notes": list(self.notes),
+            "failure": None if self.failure is None else printable(self.failure),
+            "changes": _printable(self.changes),
+            "notes": _printable(self.notes),
             "usage": self.usage,
             "dollars": self.dollars,
             "seconds": round(self.seconds, 3),
@@ -98,16 +146,17 @@ class Trails:
         return len(self._kept)
 
 
-def _try(one: Try) -> dict[str, Any]:
-    failure = one.outcome.failure
+def _printable(words: Iterable[str]) -> list[str]:
+    return [printable(each) for each in words]
+
+
+def _try(one: Tried) -> dict[str, Any]:
     told: dict[str, Any] = {
-        "target": str(one.target),
+        "target": printable(one.target),
         "began": round(one.began, 3),
-        "seconds": round(one.ended - one.began, 3),
-        "result": one.outcome.result,
+        "seconds": round(one.seconds, 3),
+        "result": one.result,
     }
-    if failure is not None:
-        status = getattr(failure, "status", None)
-        words = failure.original if isinstance(failure, Refusal) else str(failure)
-        told |= {"kind": kind_of(failure), "status": status, "failure": printable(words) or None}
+    if one.kind is not None:
+        told |= {"kind": one.kind, "status": one.status, "failure": one.failure and printable(one.failure)}
     return told

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrouter.errors import ApiError, ConnectFailed, UpstreamTimeout
-from ccrouter.observe.trail import Trail, Trails
+from ccrouter.observe.trail import LONGEST, Trail, Trails, brief, tried
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.failure import Failure, Refusal
 from ccrouter.routing.plan import Outcome, Try
@@ -50,7 +50,7 @@ def attempt(failure: Failure | None = None, result: str = "failed") -> Try:
     ],
 )
 def test_a_try_is_told_with_the_kind_of_its_failure(failure: Failure | None, told: dict[str, object]) -> None:
-    (said,) = trail(tries=(attempt(failure, "failed" if failure else "done"),)).told()["tries"]
+    (said,) = trail(tries=(tried(attempt(failure, "failed" if failure else "done")),)).told()["tries"]
     assert said["target"] == "anthropic:claude-opus-5-5"
     assert (said["began"], said["seconds"]) == (0.0, 1.5)
     assert {name: said[name] for name in told} == told
@@ -62,7 +62,7 @@ def test_what_is_told_is_json_and_has_no_prompt_unless_it_was_asked_for() -> Non
     full = trail(
         considered=(Considered(rule="a", objection=None), Considered(rule="b", objection="no")),
         passed=(("x:y", "rests"),),
-        tries=(attempt(),),
+        tries=(tried(attempt()),),
         usage={"input_tokens": 1},
         names=("x\x1by",),
         prompt="sesame",
@@ -74,3 +74,16 @@ def test_what_is_told_is_json_and_has_no_prompt_unless_it_was_asked_for() -> Non
     assert told["prompt"] == "sesame"
     assert "sesame" not in repr(full)
     assert "prompt" not in trail().told()
+
+
+def test_what_is_kept_of_a_try_is_short_whatever_its_backend_said() -> None:
+    long = "x" * 10_000_000
+    for failure in (Refusal(500, [(b"x", long.encode())], long.encode(), long), ApiError(500, "api_error", long)):
+        kept = tried(attempt(failure))
+        assert kept.failure == "x" * LONGEST
+        assert "xxxx" * 100 not in repr(kept)
+
+
+def test_of_many_changes_some_are_kept() -> None:
+    assert brief(["a" * 1000, "b"]) == ("a" * LONGEST, "b")
+    assert len(brief(str(number) for number in range(10_000))) == 50
