@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -51,13 +52,25 @@ def read(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder for its owner alone, with those above it. Raises OSError.
+
+    Where not even its first folder below the root is there, as for users without a home, there is no place for it:
+    root itself could make one, and nobody would look for it there.
+    """
+    top = Path(path.anchor, *path.parts[1:2])
+    if not top.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(top))
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def write(path: Path, value: dict[str, Any]) -> None:
     """Put ``value`` in the file's place; raises OSError. Readers see the old version or the new one."""
     try:
         text = json.dumps(value, indent=1) + "\n"
     except RecursionError:
         raise OSError("nested too deeply to be written") from None
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     try:

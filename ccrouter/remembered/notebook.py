@@ -70,7 +70,7 @@ class Notebook:
         changed, self.pins.changed = self.pins.changed, {}
         written = False
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            json_file.make_folder(self.path.parent)
             async with locked(self.path.with_suffix(".lock"), _PATIENCE):
                 value = await trio.to_thread.run_sync(self._write, added, changed, now)
                 written = True

@@ -152,3 +152,11 @@ def test_a_change_of_who_may_read_it_is_another_version(tmp_path: Path) -> None:
     first = json_file.stamp(path)
     path.chmod(0o400)
     assert json_file.stamp(path) != first
+
+
+@pytest.mark.only_on("linux", "darwin")
+def test_who_has_no_home_gets_no_folder() -> None:
+    nowhere = Path("/nonexistent/.local/state/ccrouter")
+    with pytest.raises(FileNotFoundError):
+        json_file.write(nowhere / "file.json", {})
+    assert not Path("/nonexistent").exists()
