@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import evolve, frozen
 
+from ccrouter.cli.terminal import emit, say
 from ccrouter.errors import CcrouterError, UsageError
+from ccrouter.observe.log import printable
 from ccrouter.remembered import place
-from ccrouter.remembered.choice import ChoiceFile
+from ccrouter.remembered.choice import ChoiceFile, unwritten
+from ccrouter.routing.config import Config
+from ccrouter.routing.profiles import in_force
 
 if TYPE_CHECKING:
     from ccrouter.service import Listed
@@ -28,6 +32,14 @@ _WHAT = {
     "subagent": "the agents that Claude Code starts (Explore, Plan, your own)",
     "classifier": "Claude Code's safety checks of commands",
 }
+
+_EXAMPLE = """\
+examples:
+  ccrouter {setting}                    the models, numbered; * marks the present one
+  ccrouter {setting} 2                  the second of them
+  ccrouter {setting} ollama:qwen3:8b    this one
+  ccrouter {setting} default            what the configuration says
+"""
 
 WARNING = (
     "warning: a model that fails, or is not up to it, lets through commands that it should have stopped, or makes "
@@ -53,10 +65,10 @@ class Command:
 def _declare(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], setting: Setting) -> None:
     parser = subparsers.add_parser(
         setting,
-        description=f"Show or set the model for {_WHAT[setting]}. Rules of the configuration come first. Running "
-        "routers follow with their next request.",
-        epilog=f"examples: ccrouter {setting}    ccrouter {setting} 2    ccrouter {setting} ollama:qwen3:8b    "
-        f"ccrouter {setting} default",
+        description=f"Show or set the model for {_WHAT[setting]}.\n"
+        "Rules of the configuration come first. Running routers follow with their next request.",
+        epilog=_EXAMPLE.format(setting=setting),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "model",
@@ -71,13 +83,18 @@ def _declare(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], se
 def _run(args: argparse.Namespace, setting: Setting) -> int:
     file = ChoiceFile(place.find(os.environ, sys.platform))
     wanted = args.model
+    if wanted is not None and (not wanted.strip() or wanted.startswith("-")):
+        raise UsageError(f"{wanted!r} is no model; ccrouter {setting} shows which there are")
     if wanted is None or wanted.isdecimal():
         import trio  # what serves takes long to import
 
-        listed, configured = trio.run(partial(_models, args.config, setting))
+        listed, config = trio.run(partial(_models, args.config))
         names = [each.name for each in listed]
         if wanted is None:
-            _menu(setting, listed, getattr(file.current(), setting), configured, as_json=args.json)
+            choice = file.current()
+            # What would hold without the choice, in the profile of this moment.
+            without = in_force(config, evolve(choice, subagent=None, classifier=None), None, None).config
+            _menu(setting, listed, getattr(choice, setting), getattr(without, setting), as_json=args.json)
             return 0
         if not 0 <= int(wanted) <= len(names):
             raise UsageError(
@@ -89,37 +106,37 @@ def _run(args: argparse.Namespace, setting: Setting) -> int:
         before = file.current()
         file.write(evolve(before, subagent=chosen) if setting == "subagent" else evolve(before, classifier=chosen))
     except OSError as error:
-        raise CcrouterError(f"{file.path}: cannot be written: {error.strerror or error}") from None
+        raise CcrouterError(unwritten(file.path, error)) from None
     if wanted == "default":
-        print(f"{setting}: as the configuration says, from the next request on", file=sys.stderr)
+        say(f"{setting}: as the configuration says, from the next request on")
     else:
-        print(f"{setting}: {wanted}, from the next request on", file=sys.stderr)
+        say(f"{setting}: {wanted}, from the next request on")
         if setting == "classifier":
-            print(WARNING, file=sys.stderr)
+            say(WARNING)
     return 0
 
 
-async def _models(config: Path | None, setting: Setting) -> tuple[list[Listed], tuple[str, ...]]:
-    """The models that can be had, and what the configuration says."""
+async def _models(file: Path | None) -> tuple[list[Listed], Config]:
+    """The models that can be had, and the configuration."""
     import trio  # see `_run`
 
     from ccrouter.service import Options, serve
 
     failure: CcrouterError | None = None
     listed: list[Listed] = []
-    configured: tuple[str, ...] = ()
+    config = Config()
     async with trio.open_nursery() as nursery:
         try:
-            running = await nursery.start(serve, Options(config=config, host="127.0.0.1", port=0))
+            running = await nursery.start(serve, Options(config=file, host="127.0.0.1", port=0))
             listed = await running.models(_MODELS_WITHIN)
-            configured = getattr(running.config, setting)
+            config = running.config
             running.end()
         except CcrouterError as error:  # raised here it would arrive in a group
             failure = error
             nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
-    return listed, configured
+    return listed, config
 
 
 def _menu(
@@ -132,13 +149,13 @@ def _menu(
             "configured": list(configured),
             "models": [{"name": each.name, "description": each.description} for each in listed],
         }
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+        emit(json.dumps(told, indent=2) + "\n")
         return
     default = " or ".join(configured) or "as they are asked for"
     rows = [("default", default), *((each.name, each.description) for each in listed)]
     width = max(len(name) for name, _ in rows)
     for number, (name, description) in enumerate(rows):
         mark = "*" if name == (chosen or "default") else " "
-        print(f"{mark} {number:3}  {name:{width}}  {description}".rstrip())
+        emit(printable(f"{mark} {number:3}  {name:{width}}  {description}".rstrip(), 1000) + "\n")
     if chosen is not None and chosen not in [name for name, _ in rows]:
-        print(f"*      {chosen}  (no provider lists it now)")
+        emit(printable(f"*      {chosen}  (no provider lists it now)", 1000) + "\n")

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from attrs import evolve
 
+from ccrouter.cli.terminal import emit, say
 from ccrouter.config_file import ConfigFile, choose
 from ccrouter.errors import CcrouterError, UsageError
+from ccrouter.observe.log import printable
 from ccrouter.providers.presets import PRESETS
 from ccrouter.remembered import place
-from ccrouter.remembered.choice import ChoiceFile, with_project
-from ccrouter.remembered.project import ProjectFiles
+from ccrouter.remembered.choice import ChoiceFile, unwritten, with_project
+from ccrouter.remembered.project import Found, ProjectFiles
 from ccrouter.routing.config import Config
 from ccrouter.routing.profiles import Choice, InForce, in_force
 
@@ -24,7 +26,8 @@ examples:
   ccrouter use                         the profiles, and which one is in force here
   ccrouter use local                   this one, for everything
   ccrouter use cloud --for ~/work      this one, in that directory and below it
-  ccrouter use --none                  no profile: the configuration as it is
+  ccrouter use --for ~/work --none     there again what holds everywhere
+  ccrouter use --none                  none of these choices: the configuration as it is
 """
 
 
@@ -38,7 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("profile", nargs="?", metavar="PROFILE", help="the profile to use")
-    parser.add_argument("--none", action="store_true", help="use none")
+    parser.add_argument("--none", action="store_true", help="take the choice back")
     parser.add_argument("--for", dest="folder", metavar="DIR", type=Path, help="in this directory only")
     parser.add_argument("--show", action="store_true", help="print the name of the one in force, or nothing")
     parser.add_argument("--json", action="store_true", help="as JSON")
@@ -50,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     path, required = choose(args.config, os.environ, sys.platform)
     config = ConfigFile(path, required=required, presets=PRESETS).current()
     file = ChoiceFile(place.find(os.environ, sys.platform))
-    folder = None if args.folder is None else args.folder.expanduser().absolute()
+    folder = None if args.folder is None else args.folder.expanduser().resolve()  # as clients name theirs
     if args.profile is not None and (args.none or args.show):
         raise UsageError("either a PROFILE, or --none, or --show; see ccrouter use --help")
     if args.profile is None and not args.none:
@@ -59,25 +62,45 @@ def run(args: argparse.Namespace) -> int:
     if name is not None and name not in config.profiles:
         there = ", ".join(config.profiles)
         hint = f"there are: {there}" if there else f"{path} has none; add [profiles.{name}] to it"
-        raise CcrouterError(f"there is no profile {name!r}; {hint}")
+        raise UsageError(f"there is no profile {name!r}; {hint}")
     if folder is not None and not folder.is_dir():
-        raise CcrouterError(f"{folder}: is no directory")
+        raise UsageError(f"{folder}: is no directory")
     choice = file.current()
     choice = evolve(choice, profile=name) if folder is None else with_project(choice, str(folder), name)
     try:
         file.write(choice)
     except OSError as error:
-        raise CcrouterError(f"{file.path}: cannot be written: {error.strerror or error}") from None
-    where = "" if folder is None else f" in {folder}"
-    print(f"{name or 'no profile'} is in force{where} from the next request on", file=sys.stderr)
+        raise CcrouterError(unwritten(file.path, error)) from None
+    _say_what_holds(config, choice, folder, none=args.none)
     return 0
 
 
-def _show(args: argparse.Namespace, config: Config, choice: Choice, folder: Path) -> int:
+def _say_what_holds(config: Config, choice: Choice, folder: Path | None, *, none: bool) -> None:
+    """What was chosen need not be what holds: the file has a profile too, and so have projects."""
+    everywhere = in_force(config, choice, None, None).profile
+    here = Path.cwd() if folder is None else folder
+    there = _in(here, config, choice)[0].profile
+    holds = everywhere if folder is None else there
+    where = "" if folder is None else f" in {folder}"
+    why = ""
+    if none and holds is not None:
+        why = ", as everywhere" if folder is not None and holds == everywhere else ", as a file says"
+    say(f"{holds or 'no profile'} is in force{where} from the next request on{why}")
+    if folder is None and there != everywhere:
+        say(f"but {there or 'none'} in {here}, by what was said for that directory")
+
+
+def _in(folder: Path, config: Config, choice: Choice) -> tuple[InForce, Found | None]:
+    """What holds in a directory, with its project's file."""
     found = ProjectFiles().of(str(folder))
-    holds = in_force(config, choice, None if found is None else found.project, str(folder))
-    for problem in filter(None, (found and found.problem, holds.problem)):
-        print(f"warning: {problem}", file=sys.stderr)
+    return in_force(config, choice, None if found is None else found.project, str(folder)), found
+
+
+def _show(args: argparse.Namespace, config: Config, choice: Choice, folder: Path) -> int:
+    holds, found = _in(folder, config, choice)
+    for problem in (found.problem if found is not None else None, holds.problem):
+        if problem is not None:
+            say(f"warning: {printable(problem, 1000)}")
     if args.json:
         told = {
             "profile": holds.profile,
@@ -85,10 +108,10 @@ def _show(args: argparse.Namespace, config: Config, choice: Choice, folder: Path
             "everywhere": choice.profile,
             "projects": dict(choice.projects),
         }
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+        emit(json.dumps(told, indent=2) + "\n")
     elif args.show:
         if holds.profile is not None:
-            print(holds.profile)
+            emit(f"{holds.profile}\n")
     else:
         _list(config, choice, holds)
     return 0
@@ -96,13 +119,14 @@ def _show(args: argparse.Namespace, config: Config, choice: Choice, folder: Path
 
 def _list(config: Config, choice: Choice, holds: InForce) -> None:
     if not config.profiles:
-        print("The configuration has no profiles; a [profiles.NAME] table makes one.", file=sys.stderr)
+        say("The configuration has no profiles; a [profiles.NAME] table makes one.")
         return
     for name, profile in config.profiles.items():
         words = [f"default {profile.default}"] if profile.default else []
         words += [f"subagent {' or '.join(profile.subagent)}"] if profile.subagent else []
-        words += [f"{len(profile.routes)} rules"] if profile.routes else []
+        words += [f"{len(profile.routes)} rule{'s' * (len(profile.routes) > 1)}"] if profile.routes else []
         words += [f"without {', '.join(sorted(profile.off))}"] if profile.off else []
-        print(f"{'*' if name == holds.profile else ' '} {name:16} {'; '.join(words)}".rstrip())
+        mark = "*" if name == holds.profile else " "
+        emit(printable(f"{mark} {name:16} {'; '.join(words)}".rstrip(), 1000) + "\n")
     for folder, name in choice.projects:
-        print(f"  in {folder}: {name}")
+        emit(printable(f"  in {folder}: {name}", 1000) + "\n")

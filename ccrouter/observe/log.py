@@ -55,9 +55,9 @@ def _why(outcome: Outcome) -> str:
             return f" [{printable(str(failure))}]"
 
 
-def printable(text: str) -> str:
-    """Without characters that a terminal would act on, in at most 200 characters.
+def printable(text: str, most: int = 200) -> str:
+    """Without characters that a terminal would act on, in at most ``most`` characters.
 
     Model names and a backend's words come from outside.
     """
-    return "".join(char if char.isprintable() else "?" for char in text[:200])
+    return "".join(char if char.isprintable() else "?" for char in text[:most])

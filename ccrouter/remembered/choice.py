@@ -55,6 +55,14 @@ def with_project(choice: Choice, directory: str, profile: str | None) -> Choice:
     return evolve(choice, projects=tuple([*others, (directory, profile)] if profile is not None else others))
 
 
+def unwritten(path: Path, error: OSError) -> str:
+    """In words for the user: why a choice could not be kept, and what helps."""
+    return (
+        f"{path}: cannot be written: {error.strerror or error}; make its folder one of yours, or set"
+        " CCROUTER_STATE to another folder, for the router too"
+    )
+
+
 def _read(value: dict[str, Any]) -> Choice:
     projects = value.get("projects")
     return Choice(

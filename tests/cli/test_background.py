@@ -1,0 +1,160 @@
+"""``ccrouter subagent`` and ``ccrouter classifier``: a menu, and a choice by number or name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ccrouter.cli.background import WARNING
+from ccrouter.cli.main import main
+from ccrouter.errors import StartError
+from ccrouter.remembered.choice import NAME, ChoiceFile
+from ccrouter.routing.config import Config, Profile
+from ccrouter.routing.profiles import Choice
+from ccrouter.service import Listed
+from tests.cli.routers import FakeRouter
+
+MODELS = [
+    Listed(name="ollama:qwen3:8b", label="", description="Ollama · 32k", provider="ollama", anthropic=False),
+    Listed(name="x:y", label="", description="\x1b[31mred", provider="x", anthropic=False),
+]
+
+Choose = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def router(monkeypatch: pytest.MonkeyPatch) -> FakeRouter:
+    it = FakeRouter()
+    it.running.listed = MODELS
+    monkeypatch.setattr("ccrouter.service.serve", it.serve)
+    return it
+
+
+@pytest.fixture
+def choose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], router: FakeRouter
+) -> Choose:
+    monkeypatch.setenv("CCROUTER_STATE", str(tmp_path / "state"))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main([*arguments])
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+def chosen(tmp_path: Path) -> Choice:
+    return ChoiceFile(tmp_path / "state").current()
+
+
+def test_the_menu_is_numbered_and_marks_the_present_one(choose: Choose, router: FakeRouter) -> None:
+    assert choose("subagent")[1].splitlines() == [
+        "*   0  default          as they are asked for",
+        "    1  ollama:qwen3:8b  Ollama · 32k",
+        "    2  x:y              ?[31mred",
+    ]
+    assert router.options is not None
+    assert (router.options.host, router.options.port) == ("127.0.0.1", 0)
+    assert router.running.asked[-1] == "end"
+    choose("subagent", "1")
+    assert [line[0] for line in choose("subagent")[1].splitlines()] == [" ", "*", " "]
+
+
+def test_a_model_is_chosen_by_number_or_name_and_given_back(choose: Choose, tmp_path: Path) -> None:
+    said = (0, "", "subagent: ollama:qwen3:8b, from the next request on\n")
+    assert choose("subagent", "1") == said
+    assert chosen(tmp_path) == Choice(subagent="ollama:qwen3:8b")
+    for back in ("0", "default"):
+        assert choose("subagent", "ollama:qwen3:8b") == said
+        assert choose("subagent", back) == (
+            0,
+            "",
+            "subagent: as the configuration says, from the next request on\n",
+        )
+        assert not (tmp_path / "state" / NAME).exists()
+
+
+def test_a_name_needs_no_router(choose: Choose, router: FakeRouter) -> None:
+    choose("subagent", "ollama:q")
+    choose("subagent", "default")
+    assert router.options is None
+
+
+def test_the_classifier_comes_with_its_warning(choose: Choose, tmp_path: Path) -> None:
+    assert choose("classifier", "2") == (0, "", f"classifier: x:y, from the next request on\n{WARNING}\n")
+    assert chosen(tmp_path) == Choice(classifier="x:y")
+    assert WARNING not in choose("classifier", "default")[2]
+
+
+def test_one_setting_leaves_the_other_and_the_profile_alone(choose: Choose, tmp_path: Path) -> None:
+    ChoiceFile(tmp_path / "state").write(Choice(profile="local", projects=(("/a", "b"),), classifier="x:y"))
+    choose("subagent", "1")
+    choose("classifier", "default")
+    assert chosen(tmp_path) == Choice(profile="local", projects=(("/a", "b"),), subagent="ollama:qwen3:8b")
+
+
+def test_the_default_is_what_would_hold_without_the_choice(
+    choose: Choose, router: FakeRouter, tmp_path: Path
+) -> None:
+    router.running.config = Config(
+        subagent=("a:b", "c:d"), profiles={"local": Profile(subagent=("ollama:local",))}
+    )
+    assert choose("subagent")[1].splitlines()[0] == "*   0  default          a:b or c:d"
+    ChoiceFile(tmp_path / "state").write(Choice(profile="local", subagent="gone:z"))
+    lines = choose("subagent")[1].splitlines()
+    assert lines[0] == "    0  default          ollama:local"
+    assert lines[-1] == "*      gone:z  (no provider lists it now)"
+
+
+def test_as_json_it_is_json(choose: Choose, router: FakeRouter) -> None:
+    router.running.config = Config(classifier=("a:b",))
+    choose("classifier", "x:y")
+    assert json.loads(choose("classifier", "--json")[1]) == {
+        "setting": "classifier",
+        "chosen": "x:y",
+        "configured": ["a:b"],
+        "models": [
+            {"name": "ollama:qwen3:8b", "description": "Ollama · 32k"},
+            {"name": "x:y", "description": "\x1b[31mred"},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("3", "there is no number 3: the menu has 0 to 2; see ccrouter subagent"),
+        ("", "'' is no model; ccrouter subagent shows which there are"),
+        (" ", "' ' is no model"),
+        ("-1", "'-1' is no model"),
+    ],
+)
+def test_what_is_no_model_is_wrong_use(choose: Choose, tmp_path: Path, wanted: str, said: str) -> None:
+    code, out, err = choose("subagent", wanted)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_choice_that_cannot_be_kept_is_said_with_what_helps(choose: Choose, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    for wanted in ("x:y", "default"):
+        code, out, err = choose("subagent", wanted)
+        assert (code, out) == (1, "")
+        assert "cannot be written: " in err
+        assert "CCROUTER_STATE" in err
+
+
+def test_a_router_that_cannot_start_says_why_in_one_line(choose: Choose, router: FakeRouter) -> None:
+    router.failure, router.fails_at_start = StartError("port taken"), True
+    assert choose("subagent") == (1, "", "ccrouter: port taken\n")
+
+
+def test_the_configuration_that_is_named_is_the_one_that_is_read(choose: Choose, router: FakeRouter) -> None:
+    choose("subagent", "--config", "other.toml")
+    assert router.options is not None
+    assert router.options.config == Path("other.toml")
