@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -12,16 +13,37 @@ from pathlib import Path
 from typing import Any
 
 from ccrouter.cli import joined
+from ccrouter.cli.terminal import emit, say
 from ccrouter.errors import UsageError
+from ccrouter.observe.log import printable
+from ccrouter.wire import headers as http
 
-_EXAMPLE = """\
+#: No line is longer, in characters: a terminal has others to show.
+_WIDEST = 2_000
+
+#: No router remembers so many.
+_MOST = 100_000
+
+_HEADERS = '{"x-claude-code-request-class": "subagent"}'
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_VALUE = re.compile(r"[\x20-\x7e]*")
+
+#: Headers of a saved request that speak of its own connection, or open doors; all others may decide its way.
+_NOT_SENT = frozenset(
+    name.decode()
+    for name in http.CREDENTIALS
+    | http.HOP_BY_HOP
+    | {b"host", b"origin", b"content-length", b"content-encoding", b"accept-encoding", b"expect"}
+)
+
+_EXAMPLE = f"""\
 examples:
   ccrouter explain                     the last request of the running router
   ccrouter explain --last 5            the last five, the newest first
   ccrouter explain request.json        what would happen to this one, without sending it
 
 A saved request is the JSON body of POST /v1/messages. With the client's headers, it is
-{"headers": {"x-claude-code-request-class": "subagent"}, "body": {…}}.
+{{"headers": {_HEADERS}, "body": {{…}}}}.
 """
 
 
@@ -35,8 +57,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="a saved request, or - for standard input")
     parser.add_argument("--last", type=int, metavar="N", help="how many of the last requests (default: 1)")
-    parser.add_argument("--port", type=int, metavar="N", help="of the router on this port")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="with FILE: by this configuration")
+    parser.add_argument("--port", type=int, metavar="N", help="ask the router on this port")
+    parser.add_argument(
+        "--config", type=Path, metavar="CONFIG", help="with FILE: by this configuration, whatever router runs"
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -51,18 +75,22 @@ def run(args: argparse.Namespace) -> int:
     if args.file is None:
         if args.config is not None:
             raise UsageError("--config goes with FILE; the running router has its own configuration")
-        told = trio.run(partial(joined.ask, f"/explain?last={args.last or 1}", port=args.port))["requests"]
+        last = min(args.last or 1, _MOST)
+        told = trio.run(partial(joined.ask, f"/explain?last={last}", port=args.port))["requests"]
         if not told and not args.json:
-            print("The router has had no request yet.", file=sys.stderr)
-        words = ["\n".join(happened(each)) for each in told]
+            say("The router has had no request yet.")
+            return 0
+        requests = [happened(each) for each in told]
     else:
+        if args.config is not None and args.port is not None:
+            raise UsageError("either --config or --port: the running router has its own configuration")
         headers, body = _saved(args.file)
         ask = partial(
             joined.ask, "/explain", port=args.port, body=body, headers=headers, config=args.config, own=True
         )
         told = trio.run(ask)
-        words = ["\n".join(would_happen(told))]
-    print(json.dumps(told, indent=2, ensure_ascii=False) if args.json else "\n\n".join(words))
+        requests = [would_happen(told)]
+    emit((json.dumps(told, indent=2) if args.json else "\n\n".join(map(_text, requests))) + "\n")
     return 0
 
 
@@ -78,18 +106,30 @@ def _saved(name: str) -> tuple[dict[str, str], bytes]:
         value = None
     if not isinstance(value, dict):
         raise UsageError(f"{name}: is no saved request: it must be one JSON object")
-    if "messages" in value or not isinstance(value.get("body"), dict):
+    bare = "messages" in value or not isinstance(value.get("body"), dict)
+    body = value if bare else value["body"]
+    if not isinstance(body.get("model"), str) or not body["model"]:
+        raise UsageError(f"{name}: is no saved request: it names no `model`")
+    if bare:
         return {}, content
     given = value.get("headers") or {}
-    if not isinstance(given, dict) or not all(isinstance(each, str) and each.isascii() for each in given.values()):
-        raise UsageError(f"{name}: headers must be an object of strings, in ASCII")
-    kept = {
-        key.lower(): each for key, each in given.items() if key.lower().startswith(("x-claude-", "anthropic-"))
-    }
-    return kept, json.dumps(value["body"]).encode()
+    if not isinstance(given, dict) or not all(map(_is_header, given.items())):
+        raise UsageError(f"{name}: `headers` must be an object of strings, as in {_HEADERS}")
+    kept = {key.lower(): each for key, each in given.items() if key.lower() not in _NOT_SENT}
+    return kept, json.dumps(body).encode()
+
+
+def _is_header(header: tuple[str, object]) -> bool:
+    name, value = header
+    return _NAME.fullmatch(name) is not None and isinstance(value, str) and _VALUE.fullmatch(value) is not None
 
 
 # ------------------------------------------------------------------------------------------ in words
+
+
+def _text(lines: Iterator[str]) -> str:
+    """What stands in them comes from clients, backends and repositories, and goes to a terminal."""
+    return "\n".join(printable(each, _WIDEST) for each in lines)
 
 
 def happened(told: Mapping[str, Any]) -> Iterator[str]:
@@ -101,7 +141,7 @@ def happened(told: Mapping[str, Any]) -> Iterator[str]:
     if told["candidates"]:
         yield f"  candidates {', '.join(told['candidates'])}"
     for each in told["passed_over"]:
-        yield f"  passed     {each['target']}: {each['why']}"
+        yield f"  skipped    {each['target']}: {each['why']}"
     for number, each in enumerate(told["tries"], 1):
         yield f"  try {number}      {_try(each)}"
     if told["failure"]:
@@ -119,22 +159,30 @@ def would_happen(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"{told['model']}, about {told['tokens_estimated']} tokens"
     yield from _about(told)
     yield from _list("changed", told["changes"])
+    if told["candidates"]:
+        yield "  candidates in this order:"
     for number, each in enumerate(told["candidates"], 1):
-        known = [f"spoken to by {each['wire']}"]
+        known = [_WIRES.get(each["wire"], each["wire"])]
         if each["window"] is not None:
-            known.append(f"window {each['window']}")
+            known.append(f"window of {each['window']} tokens")
         known += [words for key, words in _CAN if each[key] is False]
         yield f"  {number}. {each['target']}: {', '.join(known)}"
         if each["rests"] is not None:
-            yield f"       rests for {each['rests']['seconds']} s after failures ({each['rests']['why']})"
+            rests = each["rests"]
+            yield f"       left alone for {rests['seconds']} s more after failures ({rests['why']})"
         if each["plan_used"] is not None:
-            yield f"       {each['plan_used']} % of its plan are used up"
+            yield f"       {each['plan_used']} % of its plan is used up"
         for key, word in (("budget", "no budget left"), ("refused", "would be refused")):
             if each[key] is not None:
                 yield f"       {word}: {each[key]}"
         yield from (f"       changed: {change}" for change in each["changes"])
 
 
+_WIRES = {
+    "messages": "in Anthropic's format",
+    "chat": "by Chat Completions",
+    "responses": "by Responses",
+}
 _CAN = (("vision", "sees no images"), ("tools", "calls no tools"))
 
 
@@ -175,7 +223,7 @@ def _list(name: str, rows: list[str]) -> Iterator[str]:
 def _usage(usage: Mapping[str, int]) -> str:
     read, written = usage.get("cache_read_input_tokens", 0), usage.get("cache_creation_input_tokens", 0)
     prompt = usage.get("input_tokens", 0) + read + written
-    share = f" ({round(100 * read / prompt)} % from the cache)" if prompt else ""
+    share = f" ({round(100 * read / prompt)} % from the cache)" if prompt and read else ""
     return f"{prompt} in{share}, {usage.get('output_tokens', 0)} out"
 
 
