@@ -139,7 +139,7 @@ def variables(
     headers = [line.strip() for line in environ.get("ANTHROPIC_CUSTOM_HEADERS", "").split("\n")]
     sent = [line for line in headers if line and not line.lower().startswith(_OURS)]
     if folder is not None:
-        sent.append(f"{PROJECT_HEADER}: {quote(folder)}")
+        sent.append(f"{PROJECT_HEADER}: {quote(folder, errors='surrogateescape')}")
     if login_kept:
         sent.append(f"{TOKEN_HEADER}: {token}")
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from ccrouter.cli.environment import (
@@ -110,3 +112,29 @@ def test_what_a_printed_line_cannot_take_away_is_printed_as_empty() -> None:
 
 def test_a_child_gets_ours_over_the_inherited_without_the_removed() -> None:
     assert child_environ({"A": "1", "B": "2", "C": "3"}, {"B": "x"}, ("C",)) == {"A": "1", "B": "x"}
+
+
+@pytest.mark.parametrize("login_kept", [True, False])
+def test_where_a_client_is_started_is_told_in_a_header(login_kept: bool) -> None:
+    env = variables(
+        URL, "t", {"ANTHROPIC_CUSTOM_HEADERS": "x-team: core"}, login_kept=login_kept, folder="/a b/ü\n:"
+    )
+    lines = env["ANTHROPIC_CUSTOM_HEADERS"].split("\n")
+    assert lines[:2] == ["x-team: core", "x-ccrouter-project: /a%20b/%C3%BC%0A%3A"]
+    assert lines[2:] == (["x-ccrouter-token: t"] if login_kept else [])
+
+
+def test_a_directory_whose_name_is_no_utf8_is_told_too() -> None:
+    env = variables(URL, "t", {}, folder=os.fsdecode(b"/home/caf\xe9"))
+    assert env["ANTHROPIC_CUSTOM_HEADERS"] == "x-ccrouter-project: /home/caf%E9"
+
+
+def test_the_directory_of_a_router_around_us_is_not_passed_on() -> None:
+    around = {"ANTHROPIC_CUSTOM_HEADERS": "X-CCRouter-Project: /outer\nx-team: core"}
+    assert variables(URL, "t", around)["ANTHROPIC_CUSTOM_HEADERS"] == "x-team: core"
+    inner = variables(URL, "t", around, folder="/inner")["ANTHROPIC_CUSTOM_HEADERS"]
+    assert inner == "x-team: core\nx-ccrouter-project: /inner"
+
+
+def test_what_is_printed_for_any_program_names_no_directory() -> None:
+    assert "ANTHROPIC_CUSTOM_HEADERS" not in printed(URL, "t", {})

@@ -26,6 +26,7 @@ def start(
     picker: bool = True,
     model: str | None = None,
     slots: Mapping[str, str] | None = None,
+    folder: str | None = None,
 ) -> Launch:
     words = argv or ("claude", "-p", "hi")
     client = Client(
@@ -37,7 +38,8 @@ def start(
         own=own,
     )
     chosen = mode(client, URL, picker=picker, has_login=lambda _environ: login)
-    return launch(client, chosen, URL, TOKEN, model=model, picker=PICKER if chosen.picker else None, slots=slots)
+    rows = PICKER if chosen.picker else None
+    return launch(client, chosen, URL, TOKEN, model=model, picker=rows, folder=folder, slots=slots)
 
 
 def keeps_login(started: Launch) -> bool:
@@ -219,3 +221,19 @@ def test_a_slot_that_the_settings_of_the_client_contradict_is_theirs() -> None:
     found = Found(env={"ANTHROPIC_CUSTOM_MODEL_OPTION": "theirs"})
     started = start(found=found, slots={"ANTHROPIC_CUSTOM_MODEL_OPTION": "ollama:q"})
     assert "ANTHROPIC_CUSTOM_MODEL_OPTION" not in started.environ
+
+
+def test_the_directory_goes_along_beside_the_headers_of_the_users_settings() -> None:
+    found = Found(env={"ANTHROPIC_CUSTOM_HEADERS": "x-team: core"})
+    started = start(found=found, picker=False, folder="/home/user/a b")
+    headers = f"x-team: core\nx-ccrouter-project: /home/user/a%20b\nx-ccrouter-token: {TOKEN}"
+    assert started.settings == {"env": {"ANTHROPIC_CUSTOM_HEADERS": headers}}
+    assert started.environ["ANTHROPIC_CUSTOM_HEADERS"] == headers
+
+
+@pytest.mark.parametrize("words", [("claude", "-p"), ("make",)])
+@pytest.mark.parametrize("login", [True, False])
+def test_every_command_is_told_from_where_it_was_started(words: tuple[str, ...], login: bool) -> None:
+    lines = start(*words, login=login, folder="/src").environ["ANTHROPIC_CUSTOM_HEADERS"].split("\n")
+    assert "x-ccrouter-project: /src" in lines
+    assert keeps_login(start(*words, login=login, folder="/src")) is login

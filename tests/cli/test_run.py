@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +16,9 @@ import trio
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from ccrouter.cli import joined, runtime
 from ccrouter.cli import run as run_module
+from ccrouter.cli.main import main
 from ccrouter.cli.run import run_command, split
 from ccrouter.errors import StartError, UsageError
 from ccrouter.service import Listed
@@ -72,7 +76,7 @@ DUMP = "import json, os, sys; json.dump([sys.argv[1:], dict(os.environ)], open(o
 
 
 async def started(
-    folder: Path, *argv: str, router: FakeRouter | None = None, login: bool = False, **changes: Any
+    folder: Path, /, *argv: str, router: FakeRouter | None = None, login: bool = False, **changes: Any
 ) -> int:
     options: dict[str, Any] = {
         "model": None,
@@ -237,3 +241,45 @@ async def test_without_a_log_file_lines_go_nowhere(tmp_path: Path, capfd: pytest
     assert capfd.readouterr() == ("", "")
     left = [*tmp_path.rglob("*")]
     assert left == [tmp_path / "ccrouter"]  # where running routers are found, and none is
+
+
+async def test_while_it_runs_explain_finds_it_and_env_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    router, environ = FakeRouter(), sandbox(tmp_path)
+    ready, go_on = tmp_path / "ready", tmp_path / "go_on"
+    code = f"open({str(ready)!r}, 'w')\nimport os, time\nwhile not os.path.exists({str(go_on)!r}): time.sleep(.01)"
+    before = time.time()
+    async with trio.open_nursery() as nursery:
+
+        async def look() -> None:
+            with trio.fail_after(30):
+                while not ready.exists():
+                    await trio.sleep(0.01)
+            (found,) = runtime.running(environ)
+            assert (found.purpose, found.url, found.token) == ("run", router.running.url, router.running.token)
+            assert before <= found.started <= time.time()
+            assert joined.chosen([found], None) == found
+            monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+            assert main(["env"]) == 1, "it is there for its own command"
+            assert "no router of yours is running" in capfd.readouterr().err
+            go_on.touch()
+
+        nursery.start_soon(look)
+        assert await started(tmp_path, sys.executable, "-c", code, router=router) == 0
+    assert runtime.running(environ) == []
+
+
+async def test_a_folder_that_cannot_be_had_stops_no_command(tmp_path: Path) -> None:
+    (tmp_path / "ccrouter").mkdir(mode=0o755)
+    (tmp_path / "ccrouter").chmod(0o755)
+    assert await started(tmp_path, sys.executable, "-c", DUMP) == 0
+    assert list((tmp_path / "ccrouter").iterdir()) == []
+
+
+@pytest.mark.only_on("linux")
+async def test_a_directory_whose_name_is_no_utf8_stops_no_command(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    assert await started(tmp_path, sys.executable, "-c", DUMP, folder=folder) == 0
+    assert dumped(tmp_path)[1]["ANTHROPIC_CUSTOM_HEADERS"].endswith("/caf%E9")

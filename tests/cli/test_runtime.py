@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from ccrouter.cli import runtime
 from ccrouter.cli.runtime import Record
@@ -112,3 +113,26 @@ def test_alive_tells_the_living_from_the_dead(dead: int) -> None:
     assert runtime.alive(os.getpid())
     assert runtime.alive(1)
     assert not runtime.alive(dead)
+
+
+def test_what_a_router_is_for_and_since_when_is_found_with_it(environ: dict[str, str]) -> None:
+    own = evolve(record(9), purpose="run", started=1234.5)
+    with runtime.announced(own, environ):
+        assert runtime.running(environ) == [own]
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({}, ("serve", 0.0)),  # a router of an older version
+        ({"purpose": "run", "started": 5}, ("run", 5.0)),
+        ({"started": "x"}, None),
+        ({"started": None}, None),
+    ],
+)
+def test_a_record_of_another_version_is_read_as_far_as_it_goes(
+    environ: dict[str, str], more: dict[str, object], found: tuple[str, float] | None
+) -> None:
+    value = {"url": "u", "port": 9, "pid": os.getpid(), "token": "t", "version": "1"} | more
+    (runtime.folder(environ) / "9.json").write_text(json.dumps(value))
+    assert [(each.purpose, each.started) for each in runtime.running(environ)] == ([found] if found else [])
