@@ -369,7 +369,7 @@ def test_what_show_prints_reads_back_as_the_same_configuration(config):
 def test_what_is_drawn_has_every_part_of_a_configuration():
     seen = set()
 
-    @settings(derandomize=True, max_examples=60)
+    @settings(derandomize=True, max_examples=150)
     @given(configs())
     def look(config):
         seen.update(drawn(config))
