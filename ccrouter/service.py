@@ -140,6 +140,7 @@ async def serve(
     port = options.port if options.port is not None else config.server.port
     listeners = await bind(host, port)
     http = HttpDial(environ=environ)
+    service: _Service | None = None
     try:
         async with trio.open_nursery() as background:
             service = _Service(
@@ -163,25 +164,25 @@ async def serve(
             background.start_soon(service.facts.keep_fresh)
             background.start_soon(service.notebook.keep, time.time)
             task_status.started(running)
-            try:
-                await serve_port(
-                    listeners,
-                    endpoints.answer,
-                    endpoints.refuse,
-                    stop=service.stop,
-                    limits=Limits(),
-                    max_connections=config.server.max_connections,
-                    drain_seconds=lambda: file.current().server.drain,
-                )
-            finally:
-                background.cancel_scope.cancel()
-                with trio.CancelScope(shield=True), trio.move_on_after(1):
-                    await service.notebook.write(time.time())
+            await serve_port(
+                listeners,
+                endpoints.answer,
+                endpoints.refuse,
+                stop=service.stop,
+                limits=Limits(),
+                max_connections=config.server.max_connections,
+                drain_seconds=lambda: file.current().server.drain,
+            )
+            background.cancel_scope.cancel()
     finally:
-        for listener in listeners:
-            await trio.aclose_forcefully(listener)
-        with trio.CancelScope(shield=True), trio.move_on_after(1):
-            await http.aclose()
+        with trio.CancelScope(shield=True):  # cancelled, not even a forceful close would come to its end
+            for listener in listeners:
+                await trio.aclose_forcefully(listener)
+            with trio.move_on_after(1):
+                await http.aclose()
+            if service is not None:  # nobody else has a hand in its notebook any more
+                with trio.move_on_after(1):
+                    await service.notebook.write(time.time())
 
 
 class _Service:
