@@ -344,7 +344,8 @@ class _Service:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.lists.refresh, providers, ClientCredentials(), seconds * 0.8)
                 nursery.start_soon(self.facts.refresh, providers, ClientCredentials(), seconds * 0.8)
-        directory = self._build(self.config())
+        holds, _ = self.dispatch.in_force(Caller())  # what was listed meanwhile is in it
+        directory = self._build(holds.config)
         return [
             Listed(
                 name=f"{provider.name}:{model.id}",
