@@ -17,7 +17,10 @@ from attrs import evolve
 
 import ccrouter.service
 from ccrouter.errors import ConfigError, SecretError, StartError
+from ccrouter.file_lock import locked
 from ccrouter.providers.presets import PRESETS
+from ccrouter.remembered.choice import ChoiceFile
+from ccrouter.routing.profiles import Choice
 from ccrouter.service import Options, Running, serve
 from ccrouter.wire import events
 from tests.backend import Backend, Reply, Seen, backend
@@ -36,12 +39,16 @@ def no_local_servers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def running(
-    tmp_path: Path, config: str = "", environ: Mapping[str, str] | None = None, lines: list[str] | None = None
+    tmp_path: Path,
+    config: str = "",
+    environ: Mapping[str, str] | None = None,
+    lines: list[str] | None = None,
+    host: str | None = None,
 ) -> AsyncIterator[Running]:
     file = tmp_path / "config.toml"
     file.write_text(config)
     log = [] if lines is None else lines
-    options = Options(config=file, port=0, log=log.append)
+    options = Options(config=file, port=0, host=host, log=log.append)
     async with trio.open_nursery() as nursery:
         it: Running = await nursery.start(
             lambda task_status: serve(
@@ -463,3 +470,223 @@ async def test_a_codex_login_is_used_as_its_backend_wants_it(tmp_path: Path) -> 
     assert sent["store"] is False
     assert "instructions" in sent
     assert not {"max_output_tokens", "temperature", "stream_options", "previous_response_id"} & set(sent)
+
+
+# What is remembered
+
+STATE = Path(".local/state/ccrouter")
+
+
+async def answering(seen: Seen, reply: Reply) -> None:
+    """A backend that says how many tokens it took, and which model was asked for."""
+    model = json.loads(seen.body or b"{}").get("model", "")
+    usage = {"input_tokens": 3, "output_tokens": 5}
+    answer = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": [{"type": "text", "text": model}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": usage,
+    }
+    status = 529 if model == "down" else 200
+    await reply.whole(status, [(b"content-type", b"application/json")], json.dumps(answer).encode())
+
+
+def answered(it: Backend) -> list[Seen]:
+    """Of what a backend was asked, the messages."""
+    return [seen for seen in it.seen if seen.target.endswith("/messages")]
+
+
+def one_and_two(it: Backend) -> str:
+    return f"""
+[providers.one]
+preset = "messages"
+base_url = "{it.url}"
+[providers.two]
+preset = "messages"
+base_url = "{it.url}"
+[aliases]
+big = ["one:down", "two:up"]
+"""
+
+
+async def test_a_session_stays_where_it_was_though_the_router_is_started_anew(tmp_path: Path) -> None:
+    session = {"x-claude-code-session-id": "s1"}
+    async with backend(answering) as upstream:
+        async with running(tmp_path, one_and_two(upstream)) as it, client(it) as http:
+            reply = await http.post("/v1/messages", json=body(model="big"), headers=session)
+            assert reply.json()["content"][0]["text"] == "up"
+        assert (tmp_path / STATE / "notebook.json").exists(), "written at the stop, whatever the time"
+        async with running(tmp_path, one_and_two(upstream)) as it, client(it) as http:
+            for headers, expected in ((session, ["up"]), ({"x-claude-code-session-id": "s2"}, ["down", "up"])):
+                asked = len(upstream.seen)
+                await http.post("/v1/messages", json=body(model="big"), headers=headers)
+                assert [json.loads(each.body)["model"] for each in upstream.seen[asked:]] == expected
+            (told,) = (await http.get("/explain?last=2")).json()["requests"][1:]
+            assert told["pinned"] == "two:up"
+
+
+async def test_a_budget_is_used_up_though_the_router_is_started_anew(tmp_path: Path) -> None:
+    async with backend(answering) as upstream:
+        config = anthropic(upstream) + "[providers.anthropic.budget]\ntokens_per_month = 10\n"
+        statuses = []
+        for _ in range(3):
+            async with running(tmp_path, config) as it, client(it) as http:
+                statuses.append((await http.post("/v1/messages", json=body())).status_code)
+                budgets = (await http.get("/status")).json()["budgets"]
+    assert statuses == [200, 200, 429]
+    assert budgets["anthropic"]["tokens_this_month"] == 16
+    assert len(answered(upstream)) == 2
+
+
+async def test_two_routers_share_a_budget_after_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ccrouter.remembered.notebook.EVERY", 0.01)
+    async with backend(answering) as upstream:
+        config = anthropic(upstream) + "[providers.anthropic.budget]\ntokens_per_month = 1000\n"
+        async with running(tmp_path, config) as one, running(tmp_path, config) as two:
+            async with client(one) as first, client(two) as second:
+                with trio.fail_after(5):
+                    while True:
+                        for http in (first, second):
+                            assert (await http.post("/v1/messages", json=body())).status_code == 200
+                        spent = [
+                            (await http.get("/status")).json()["budgets"]["anthropic"]["tokens_this_month"]
+                            for http in (first, second)
+                        ]
+                        if min(spent) > 8 * len(answered(upstream)) / 2:
+                            break
+                total = 8 * len(answered(upstream))
+        async with running(tmp_path, config) as it, client(it) as http:
+            budgets = (await http.get("/status")).json()["budgets"]
+    assert budgets["anthropic"]["tokens_this_month"] == total
+
+
+async def test_a_router_that_has_nothing_to_remember_leaves_no_trace(tmp_path: Path) -> None:
+    async with running(tmp_path, "[demo]\npace = 0") as it, client(it) as http:
+        assert (await http.post("/v1/messages", json=body())).status_code == 200
+        await http.get("/status")
+        await http.get("/explain")
+    assert [each.name for each in tmp_path.iterdir()] == ["config.toml"]
+
+
+async def test_a_router_that_is_cancelled_writes_down_what_it_has(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    async with backend(answering) as upstream:
+        file.write_text(anthropic(upstream) + "[providers.anthropic.budget]\ntokens_per_day = 1000\n")
+        async with trio.open_nursery() as nursery:
+            it: Running = await nursery.start(
+                lambda task_status: serve(
+                    Options(config=file, port=0), environ={"HOME": str(tmp_path)}, task_status=task_status
+                )
+            )
+            async with client(it) as http:
+                await http.post("/v1/messages", json=body())
+                while not (await http.get("/explain")).json()["requests"]:
+                    await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+    spent = json.loads((tmp_path / STATE / "notebook.json").read_text())["spent"]
+    assert [tokens for tokens, _ in spent["anthropic"].values()] == [8]
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"spent": {"a": {"b": [Infinity, 1]}}}', b"[" * 100_000])
+async def test_a_broken_notebook_or_choice_keeps_nobody_from_serving(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / STATE).mkdir(parents=True)
+    for name in ("notebook.json", "choice.json"):
+        (tmp_path / STATE / name).write_bytes(content)
+    async with backend(answering) as upstream:
+        config = anthropic(upstream) + "[providers.anthropic.budget]\ntokens_per_day = 1000\n"
+        async with running(tmp_path, config) as it, client(it) as http:
+            assert (await http.post("/v1/messages", json=body())).status_code == 200
+            assert (await http.get("/status")).json()["budgets"]["anthropic"]["tokens_today"] == 8
+
+
+# Profiles and projects
+
+PROFILES = """
+[profiles.cloud]
+default = "two"
+[profiles.bare.providers]
+one = false
+"""
+
+
+async def test_a_profile_that_is_chosen_holds_from_the_next_request_on(tmp_path: Path) -> None:
+    async with backend(answering) as upstream:
+        config = 'default = "one"\n' + one_and_two(upstream) + PROFILES
+        choice = ChoiceFile(tmp_path / STATE)
+        async with running(tmp_path, config) as it, client(it) as http:
+            for profile, expected in (("", "one"), ("cloud", "two"), ("bare", "two"), ("", "one")):
+                choice.write(Choice(profile=profile or None))
+                wanted = body(model=f"{expected}-model") if profile != "bare" else body(model="two:x")
+                assert (await http.post("/v1/messages", json=wanted)).status_code == 200
+                (told,) = (await http.get("/explain")).json()["requests"]
+                assert told["tries"][0]["target"].startswith(f"{expected}:")
+                assert told["profile"] == (profile or None)
+                assert (await http.get("/status")).json()["profile"] == (profile or None)
+
+
+async def test_a_provider_that_is_switched_off_is_in_no_list(tmp_path: Path) -> None:
+    config = (
+        """
+[providers.one]
+preset = "messages"
+base_url = "http://127.0.0.1:9"
+models = ["a"]
+[providers.two]
+preset = "messages"
+base_url = "http://127.0.0.1:9"
+models = ["b"]
+"""
+        + PROFILES
+    )
+    choice = ChoiceFile(tmp_path / STATE)
+    async with running(tmp_path, config) as it, client(it) as http:
+        for profile, expected in ((None, ["one:a", "two:b"]), ("bare", ["two:b"]), (None, ["one:a", "two:b"])):
+            choice.write(Choice(profile=profile))
+            assert [row["id"] for row in (await http.get("/v1/models")).json()["data"]] == expected
+            assert [row.name for row in await it.models(1.0)] == expected
+
+
+PROJECT = 'default = "two"\n[[routes]]\nwhen = { class = "main" }\nuse = "two:theirs"\n'
+
+
+@pytest.mark.parametrize(("host", "read"), [("127.0.0.1", True), ("0.0.0.0", False)])
+async def test_a_projects_file_is_read_for_clients_of_this_machine_only(
+    tmp_path: Path, host: str, read: bool
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / ".ccrouter.toml").write_text(PROJECT)
+    headers = {"x-ccrouter-project": str(project)}
+    async with backend(answering) as upstream:
+        config = 'default = "one"\n[server]\ntoken = "of-the-team"\n' + one_and_two(upstream)
+        async with running(tmp_path, config, host=host) as it, client(it) as http:
+            await http.post("/v1/messages", json=body(model="free"), headers=headers)
+            judging = headers | {"x-claude-code-request-class": "auxiliary"}
+            await http.post("/v1/messages", json=body(model="free"), headers=judging)
+            background, main = (await http.get("/explain?last=2")).json()["requests"]
+    assert main["tries"][0]["target"] == ("two:theirs" if read else "one:free")
+    assert background["tries"][0]["target"] == "one:free"
+    assert all(each.header(b"x-ccrouter-project") is None for each in upstream.seen)
+
+
+async def test_notes_that_wait_for_their_lock_are_written_at_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccrouter.remembered.notebook.EVERY", 0.0)
+    lock = tmp_path / STATE / "notebook.lock"
+    lock.parent.mkdir(parents=True)
+    async with backend(answering) as upstream:
+        config = anthropic(upstream) + "[providers.anthropic.budget]\ntokens_per_day = 1000\n"
+        async with running(tmp_path, config) as it:
+            async with locked(lock, 1):
+                async with client(it) as http:
+                    await http.post("/v1/messages", json=body())
+                await trio.sleep(0.1)  # they wait by now; if not, the test shows less
+                it.end()
+                await trio.sleep(0.1)
+    spent = json.loads((tmp_path / STATE / "notebook.json").read_text())["spent"]
+    assert [tokens for tokens, _ in spent["anthropic"].values()] == [8]
