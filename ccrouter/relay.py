@@ -71,9 +71,9 @@ async def relay(
             if (ended := await _pause(following.seconds, client, ending)) is not None:
                 return target, ended
             continue
-        [target] = await backends.facts.inform([following], inbound.credentials)
-        attempt = _Attempt(inbound, client, target, pacing, more=plan.more)
+        attempt = _Attempt(inbound, client, following, pacing, more=plan.more)
         outcome = await attempt.run(backends, ending)
+        target = attempt.target
         plan.record(outcome, trio.current_time())
     if outcome.result == "failed":
         verdict = plan.verdict()
@@ -116,7 +116,8 @@ class _Attempt:
     def __init__(self, inbound: Inbound, client: Client, target: Target, pacing: Pacing, *, more: bool) -> None:
         self._inbound = inbound
         self._client = client
-        self._target = target
+        self.target = target
+        """With what is known of its model, once the attempt has begun."""
         self._pacing = pacing
         self._more = more
         self._changes: tuple[str, ...] = ()
@@ -129,12 +130,16 @@ class _Attempt:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._await_hang_up, nursery.cancel_scope)
             nursery.start_soon(_await_stop, ending, send.clone())
-            nursery.start_soon(pump, self._inbound, self._target, backends, send)
+            nursery.start_soon(self._ask, backends, send)
             with suppress(ClientGone):
                 outcome = await self._write(receive)
             nursery.cancel_scope.cancel()
         # Whoever hangs up has still used what the backend told of by then.
         return evolve(outcome, changes=self._changes, usage=outcome.usage or dict(self._usage))
+
+    async def _ask(self, backends: Backends, send: trio.MemorySendChannel[Part]) -> None:
+        [self.target] = await backends.facts.inform([self.target], self._inbound.credentials)
+        await pump(self._inbound, self.target, backends, send)
 
     async def _await_hang_up(self, scope: trio.CancelScope) -> None:
         await self._client.hang_up()
@@ -207,7 +212,7 @@ class _Attempt:
             case ApiError():
                 event = events.error(failure.kind, failure.message)
             case _:
-                told = api_error(failure, self._target)
+                told = api_error(failure, self.target)
                 event = events.error(told.kind, told.message)
         await self._client.send(events.encode(event))
         await self._client.finish()
@@ -216,14 +221,14 @@ class _Attempt:
     async def _write_whole(self, whole: Whole) -> Outcome:
         if is_refusal(whole.status, whole.headers, whole.body):
             return Outcome(result="failed", failure=self._refusal(whole))
-        headers = lane.reply_headers(whole.headers, self._target.provider.preset, decoded=False)
+        headers = lane.reply_headers(whole.headers, self.target.provider.preset, decoded=False)
         await self._client.respond(whole.status, identified(headers, self._inbound), whole.body)
         return Outcome(result="done", notes=whole.notes, usage=whole.usage)
 
     def _refusal(self, whole: Whole) -> Refusal:
-        provider = self._target.provider
+        provider = self.target.provider
         request = self._inbound.request
-        error = reword(self._target, whole.status, whole.headers, whole.body, count=lambda: tokens.of(request))
+        error = reword(self.target, whole.status, whole.headers, whole.body, count=lambda: tokens.of(request))
         if error is None:
             headers = lane.reply_headers(whole.headers, provider.preset, decoded=False)
             return Refusal(whole.status, headers, whole.body)

@@ -181,6 +181,7 @@ class Rig:
             providers=providers,
             addressable=providers,
             aliases={**self.aliases, **config.aliases},
+            off=config.off,
             default=config.default or self.default,
         )
 

@@ -79,7 +79,8 @@ async def test_a_profile_that_is_gone_is_told_and_no_request_fails_for_it(tmp_pa
 async def test_a_provider_that_a_profile_switches_off_is_not_there(tmp_path: Path) -> None:
     it = rig(Script(), providers=TWO, config=LOCAL, state=tmp_path)
     it.dispatch._choice.write(Choice(profile="bare"))
-    assert all(not each.startswith("ollama:") for each in await targets(it, asked(model="ollama:q")))
+    with pytest.raises(ApiError, match="the provider ollama is switched off"):
+        await targets(it, asked(model="ollama:q"))
 
 
 # A project's file

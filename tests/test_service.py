@@ -608,8 +608,9 @@ async def test_a_broken_notebook_or_choice_keeps_nobody_from_serving(tmp_path: P
 PROFILES = """
 [profiles.cloud]
 default = "two"
-[profiles.bare.providers]
-one = false
+[profiles.bare]
+default = "two"
+providers = { one = false }
 """
 
 

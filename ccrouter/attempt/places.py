@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Provider
 from ccrouter.routing.line import Line, Ticket
 
@@ -22,7 +23,8 @@ class Places:
     async def place(self, provider: Provider, session: str | None) -> AsyncIterator[None]:
         """A place at ``provider`` for as long as the block runs; waits for it in the line.
 
-        Cancelled while it waits, it leaves the line at once.
+        Cancelled while it waits, it leaves the line at once. Raises ApiError 529 when the wait is as long as a
+        whole request may take.
         """
         if provider.max_concurrent is None:
             yield
@@ -32,10 +34,19 @@ class Places:
         try:
             if not ticket.admitted:
                 called = self._called[ticket] = trio.Event()
+                longest = provider.timeouts.total
                 try:
-                    await called.wait()
+                    with trio.move_on_after(longest) as waiting:
+                        await called.wait()
                 finally:
                     del self._called[ticket]
+                if waiting.cancelled_caught and not ticket.admitted:
+                    raise ApiError(
+                        529,
+                        "overloaded_error",
+                        f"{provider.name}: no place was free for {longest:g} s"
+                        f" (max_concurrent = {provider.max_concurrent} in [providers.{provider.name}])",
+                    )
             yield
         finally:
             self._call(line.leave(ticket))

@@ -46,14 +46,21 @@ async def ask(inbound: Inbound, target: Target, backends: Backends) -> Whole:
 
 
 async def _call(inbound: Inbound, target: Target, backends: Backends, send: trio.MemorySendChannel[Part]) -> None:
+    if inbound.endpoint == "count_tokens":
+        await _answered(inbound, target, backends, send)
+        return
+    target = await checked(inbound, target, backends.facts)
+    async with backends.places.place(target.provider, inbound.session):
+        await _answered(inbound, target, backends, send)
+
+
+async def _answered(
+    inbound: Inbound, target: Target, backends: Backends, send: trio.MemorySendChannel[Part]
+) -> None:
+    """The whole deadline begins here: what somebody waits in our own line is no fault of the backend's."""
     total = target.provider.timeouts.total
     with trio.move_on_after(total) as limit:
-        if inbound.endpoint == "count_tokens":
-            whole = await _exchanged(inbound, target, backends, send)
-        else:
-            target = await checked(inbound, target, backends.facts)
-            async with backends.places.place(target.provider, inbound.session):
-                whole = await _exchanged(inbound, target, backends, send)
+        whole = await _exchanged(inbound, target, backends, send)
         if whole is not None:
             await send.send(whole)
     if limit.cancelled_caught:

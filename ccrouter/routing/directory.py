@@ -57,6 +57,7 @@ def build(
         providers=providers,
         addressable=addressable,
         aliases=config.aliases,
+        off=config.off,
         default=config.default or _default(providers),
     )
 

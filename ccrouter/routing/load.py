@@ -65,7 +65,21 @@ def project(text: str) -> Project | tuple[Mistake, ...]:
 
 def warnings(config: Config) -> list[str]:
     """What is allowed and still deserves a word: credentials that travel in the clear, checks by other models."""
-    return [*_in_the_clear_told(config), *_checks_told(config)]
+    return [*_in_the_clear_told(config), *_checks_told(config), *_uncounted(config)]
+
+
+def _uncounted(config: Config) -> list[str]:
+    """Models whose use no budget of dollars sees."""
+    found = []
+    for name, provider in config.providers.items():
+        budget = provider.budget
+        if budget.dollars_per_day is None and budget.dollars_per_month is None:
+            continue
+        free = [model.id for model in provider.models if model.price is None]
+        if free:
+            path = spell_path(("providers", name, "budget"))
+            found.append(f"{path}: what {', '.join(free)} costs is not counted, for want of a `price`")
+    return found
 
 
 def _checks_told(config: Config) -> list[str]:

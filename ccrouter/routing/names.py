@@ -38,7 +38,7 @@ class Directory:
 
     ``providers`` are in the order in which they are preferred. ``addressable`` has those too, and the presets
     that are not set up but can be asked for by name. ``listed`` has the models that each provider is known to
-    have; a provider whose list has not been seen yet is missing.
+    have; a provider whose list has not been seen yet is missing. ``off`` are those that are switched off.
     """
 
     providers: Mapping[str, Provider]
@@ -46,6 +46,7 @@ class Directory:
     aliases: Mapping[str, tuple[str, ...]]
     default: str
     listed: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    off: frozenset[str] = frozenset()
 
     @property
     def claude(self) -> Provider | None:
@@ -128,6 +129,13 @@ def _targets(name: str, directory: Directory, client_login: bool) -> list[Target
         if not model:
             raise ApiError(404, "not_found_error", f"{name!r} names a provider but no model")
         return [_fit(provider, model)]
+    # Not somebody else's, prompt and all, only because its owner is off.
+    if (owner := next((each for each in directory.off if name.startswith(f"{each}:")), None)) is not None:
+        raise ApiError(
+            404,
+            "not_found_error",
+            f"{name!r}: the provider {owner} is switched off by the profile in force (`ccrouter use` shows it)",
+        )
     if is_claude(name):
         claude = directory.claude
         if claude is None and client_login:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from ccrouter.attempt.places import Places
-from ccrouter.providers.provider import Provider
+from ccrouter.errors import ApiError
+from ccrouter.providers.provider import Provider, Timeouts
 from tests.rig import provider
 
 
@@ -244,3 +245,17 @@ async def test_cancelled_at_any_step_no_place_is_lost(autojump_clock: MockClock)
         assert places.waiting(two) == (0, 0)
         assert places._called == {}
     assert steps > 3
+
+
+async def test_who_waits_as_long_as_a_request_may_take_is_told_so(autojump_clock: MockClock) -> None:
+    places = Places()
+    one = limited(1, timeouts=Timeouts(total=60))
+    async with places.place(one, "a"):
+        with pytest.raises(ApiError, match="no place was free for 60 s") as caught:
+            async with places.place(one, "b"):
+                pytest.fail("there was one")
+        assert trio.current_time() == 60
+        assert caught.value.status == 529
+        assert places.waiting(one) == (1, 0)
+    async with places.place(one, "b"):
+        assert places.waiting(one) == (1, 0)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccrouter.errors import ApiError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider, Timeouts
 from ccrouter.routing.config import Config, Server
@@ -118,12 +119,14 @@ def test_who_is_switched_off_is_not_there_even_if_it_is_configured_or_found():
     assert directory.default == "work"
 
 
-def test_the_name_of_who_is_switched_off_goes_to_the_default():
+def test_the_name_of_who_is_switched_off_goes_nowhere_and_a_plain_name_to_the_default():
     there = config(configured("ollama"), off=frozenset({"anthropic"}))
     directory = found(there, logins={"client"})
     assert str(resolve("claude-opus-5-5", directory)[0]) == "ollama:claude-opus-5-5"
     assert str(resolve("claude-opus-5-5", directory, client_login=True)[0]) == "ollama:claude-opus-5-5"
-    assert str(resolve("anthropic:opus", directory)[0]) == "ollama:anthropic:opus"
+    with pytest.raises(ApiError, match="the provider anthropic is switched off by the profile") as caught:
+        resolve("anthropic:opus", directory)
+    assert caught.value.status == 404
 
 
 def test_when_all_are_switched_off_the_demo_answers():

@@ -644,3 +644,47 @@ def test_unknown_keys_within_inline_tables_are_told_with_their_line():
         (told,) = complaint("\n".join(source)).split("\n")
         assert told.startswith(f"config.toml:{place + 1}: ")
         assert "zzz" in told
+
+
+def test_models_that_a_budget_of_dollars_does_not_see_are_named():
+    text = """
+[providers.work]
+preset = "messages"
+base_url = "https://llm.example.com"
+budget = { dollars_per_day = 5 }
+models = [{ id = "a", price = { input = 1, output = 2 } }, "b", "c"]
+"""
+    (told,) = warnings(parse(text, where="f", presets=presets.PRESETS))
+    assert told == "providers.work.budget: what b, c costs is not counted, for want of a `price`"
+    tokens = text.replace("dollars_per_day", "tokens_per_day")
+    assert warnings(parse(tokens, where="f", presets=presets.PRESETS)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "classifier = 'ollama:q'",
+        "[aliases]\nhaiku = 'ollama:q'",
+        "[profiles.a]\nclassifier = 'ollama:q'",
+        "[profiles.a.aliases]\nhaiku = ['anthropic:claude-haiku-5-5', 'ollama:q']",
+        "[[routes]]\nwhen = { class = ['main', 'auxiliary'] }\nuse = 'ollama:q'",
+        "[[profiles.a.routes]]\nwhen = { class = 'classifier' }\nuse = 'ollama:q'",
+    ],
+)
+def test_safety_checks_by_another_model_deserve_a_word(text):
+    (told,) = warnings(parse(text, where="f", presets=presets.PRESETS))
+    assert "safety checks go to" in told
+    assert "ollama:q" in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "classifier = 'anthropic:claude-haiku-5-5'",
+        "[aliases]\nhaiku = 'openrouter:anthropic/claude-haiku-5-5'",
+        "[[routes]]\nwhen = { class = 'title' }\nuse = 'ollama:q'",
+        "subagent = 'ollama:q'",
+    ],
+)
+def test_safety_checks_by_claude_deserve_none(text):
+    assert warnings(parse(text, where="f", presets=presets.PRESETS)) == []
