@@ -96,7 +96,7 @@ class Dispatcher:
         config = holds.config
         directory = self._build(config)
         traits = Traits(inbound.request, inbound.headers, who, self._moment(holds, directory))
-        if counts_tokens(config.routes) and len(inbound.request.text) > LONG:
+        if len(inbound.request.text) > LONG and counts_tokens(config.routes, inbound.request):
             await trio.to_thread.run_sync(tokens.of, inbound.request)
         made = route(traits, config, directory, self.notebook.pins, client_login=bool(inbound.credentials))
         facts = self._backends.facts
@@ -258,7 +258,9 @@ def _cut(who: Caller) -> Caller:
 
 def _brief(one: Considered) -> Considered:
     """A reason may quote the model's name, which is as long as the client likes."""
-    return one if one.objection is None else evolve(one, objection=one.objection[:LONGEST])
+    if one.objection is None or len(one.objection) <= LONGEST:
+        return one
+    return one._replace(objection=one.objection[:LONGEST])
 
 
 _PROMPT = 400

@@ -39,34 +39,41 @@ class ProjectFiles:
     """The files of all projects."""
 
     def __init__(self) -> None:
-        self._found: dict[Path, tuple[json_file.Stamp, Found]] = {}
+        self._found: dict[str, tuple[json_file.Stamp, Found]] = {}
+        self._places: dict[str, tuple[str, ...]] = {}
 
     def of(self, directory: str) -> Found | None:
         """The nearest file at or above a directory; None where there is none. A `stat` for each directory."""
-        place = Path(directory)
-        if not place.is_absolute():
-            return None
-        for folder in [place, *place.parents][:_DEEPEST]:
-            path = folder / NAME
-            try:
-                path.lstat()
-            except (OSError, ValueError):  # ValueError: a NUL in a path that a client named
+        places = self._places.get(directory)
+        if places is None:
+            places = self._places[directory] = _places(Path(directory))
+            if len(self._places) > _MOST:
+                del self._places[next(iter(self._places))]
+        for path in places:
+            if not os.path.lexists(path):
                 continue
             stamp = json_file.stamp(path)
             if stamp is None:
-                return Found(path, problem=f"{path}: is a link that leads nowhere")
+                return Found(Path(path), problem=f"{path}: is a link that leads nowhere")
             return self._read(path, stamp)
         return None
 
-    def _read(self, path: Path, stamp: json_file.Stamp) -> Found:
+    def _read(self, path: str, stamp: json_file.Stamp) -> Found:
         known = self._found.get(path)
         if known is not None and known[0] == stamp:
             return known[1]
-        found = _read(path)
+        found = _read(Path(path))
         self._found[path] = stamp, found
         if len(self._found) > _MOST:
             del self._found[next(iter(self._found))]
         return found
+
+
+def _places(directory: Path) -> tuple[str, ...]:
+    """Where a directory's file may be, the nearest first. To put that together takes longer than to look."""
+    if not directory.is_absolute():
+        return ()
+    return tuple(str(folder / NAME) for folder in [directory, *directory.parents][:_DEEPEST])
 
 
 def _read(path: Path) -> Found:

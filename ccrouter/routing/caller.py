@@ -52,8 +52,12 @@ AGENTS = (
 )
 CUSTOM = "custom"
 
-_WORDS = "orking directory: "
-_DIRECTORY = re.compile(r"^(?: - )?(?:Primary working|Working) directory: (.+)$", re.MULTILINE)
+_DIRECTORY = re.compile(r"(?: - )?(?:Primary working|Working) directory: (.+)")
+#: What is in such a line, and hardly elsewhere: to search for it is far quicker than to look at each line.
+_IN_DIRECTORY = "orking directory: "
+
+#: No path of a directory is longer.
+_LONGEST_PATH = 4096
 
 #: What names a session or an agent is kept in memory and on disk; no id of the client's is longer.
 _LONGEST = 128
@@ -157,13 +161,18 @@ def _id(headers: Headers, name: bytes) -> str | None:
 
 def _project(headers: Headers, fields: Mapping[str, Any]) -> str | None:
     said = http.get_text(headers, http.PROJECT)
-    if said:
-        return unquote(said.strip()) or None
-    for text in _surroundings(fields):
-        # To look for the words first is a hundred times as fast as to look at the beginning of each line.
-        if _WORDS in text and (found := _DIRECTORY.search(text)) is not None:
-            return found[1].strip() or None
-    return None
+    lines = (line for text in _surroundings(fields) for line in _directories(text))
+    found = (unquote(said) if said else next(lines, "")).strip()
+    return found if 0 < len(found) <= _LONGEST_PATH else None
+
+
+def _directories(text: str) -> Iterator[str]:
+    """What the lines of a text name as the directory."""
+    end = 0
+    while end >= 0 and (place := text.find(_IN_DIRECTORY, end)) >= 0:
+        if (found := _DIRECTORY.match(text, text.rfind("\n", end, place) + 1 or end)) is not None:
+            yield found[1]
+        end = text.find("\n", place)
 
 
 def _surroundings(fields: Mapping[str, Any]) -> Iterator[str]:

@@ -41,11 +41,9 @@ class Marked:
 
 def marked(request: MessagesRequest) -> Marked | None:
     """The first marker in the system prompt; None where there is none."""
-    if not any(beginning in request.text for beginning in _BEGINNINGS):  # nearly always
-        return None
     top = list(request.items)
     for position, item in enumerate(top):
-        if item.key != "system":
+        if item.key != "system" or not _may_hold_one(item.value):  # nearly always
             continue
         if isinstance(item.value, str) and (found := _MARKER.search(item.value)) is not None:
             return _without(request, found, [(top, position, item)])
@@ -61,6 +59,13 @@ def marked(request: MessagesRequest) -> Marked | None:
                 if (found := _MARKER.search(member.value)) is not None:
                     return _without(request, found, [(blocks, number, member), (top, position, item)])
     return None
+
+
+def _may_hold_one(system: object) -> bool:
+    """A quick look, before places are searched for."""
+    blocks = system if isinstance(system, list) else [system]
+    texts = (each.get("text") if isinstance(each, dict) else each for each in blocks)
+    return any(isinstance(text, str) and any(each in text for each in _BEGINNINGS) for text in texts)
 
 
 _Place = tuple[list[spans.Item], int, spans.Item]

@@ -5,17 +5,17 @@ No regular expressions: a project's file may hold patterns too, and no pattern m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 
 def fits(pattern: str, text: str) -> bool:
     """Whether a text is what a pattern says, in any case of its letters."""
-    pattern, text = pattern.lower(), text.lower()
-    first, *rest = pattern.split("*")
-    if not rest:
-        return pattern == text
-    *inner, last = rest
-    if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
+    text = text.lower()
+    first, inner, last = _parts(pattern)
+    if last is None:
+        return first == text
+    if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
         return False
     place, end = len(first), len(text) - len(last)
     for part in inner:
@@ -26,6 +26,22 @@ def fits(pattern: str, text: str) -> bool:
     return True
 
 
+def one_fits(patterns: Iterable[str], text: str) -> bool:
+    """Whether a text is what one of several patterns says."""
+    for each in patterns:  # noqa: SIM110  asked for each rule of each request: `any` costs as much again
+        if fits(each, text):
+            return True
+    return False
+
+
+@lru_cache(maxsize=1024)
+def _parts(pattern: str) -> tuple[str, tuple[str, ...], str | None]:
+    """What stands before the first star, between two, and behind the last; None where there is none."""
+    first, *rest = pattern.lower().split("*")
+    return (first, tuple(rest[:-1]), rest[-1]) if rest else (first, (), None)
+
+
+@lru_cache(maxsize=1024)  # the same few directories again and again
 def covers(pattern: str, directory: str, home: str) -> bool:
     """Whether a directory is one that a pattern says, or lies below it. ``~`` is ``home``, where that is known.
 

@@ -13,6 +13,7 @@ Of several targets a session stays with the one that it had (`routing.pins`).
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple
 
 from attrs import evolve, field, frozen
 
@@ -29,8 +30,7 @@ from ccrouter.wire.messages import MessagesRequest
 _CONVERSATIONS: frozenset[RequestClass] = frozenset({"main", "subagent", "workflow"})
 
 
-@frozen(kw_only=True)
-class Considered:
+class Considered(NamedTuple):
     """One rule that was looked at; ``objection`` says why it did not fit, None: it did."""
 
     rule: str
@@ -68,7 +68,7 @@ def route(
     if not names:
         for rule in config.routes:
             objection = rule.objection(traits)
-            considered.append(Considered(rule=rule.name, objection=objection))
+            considered.append(Considered(rule.name, objection))
             if objection is None:
                 names, because = rule.names(request.model), f"the rule {rule.name}"
                 break
@@ -84,19 +84,21 @@ def route(
     for name in names:
         found_ = resolve(name, directory, client_login=client_login)
         targets += [each for each in found_ if each not in targets]
+    intent = _intent(because, names, config.default)
+    session = None
+    if caller.session is not None and (plain or len(targets) > 1):
+        session = _pinned_as(caller, key(caller.session, caller.agent_id), intent, pins)
     made = Route(
         request=request,
         targets=tuple(targets),
         names=names,
         because=because,
-        intent=_intent(because, names, config.default),
+        intent=intent,
         considered=tuple(considered),
         changes=changes,
+        session=session,
     )
-    if caller.session is None or not (plain or len(targets) > 1):
-        return made
-    session = _pinned_as(caller, key(caller.session, caller.agent_id), made.intent, pins)
-    return _pinned(evolve(made, session=session), session, directory, pins, plain=plain)
+    return made if session is None else _pinned(made, session, directory, pins, plain=plain)
 
 
 def _pinned_as(caller: Caller, conversation: str, intent: str, pins: Pins) -> str:

@@ -1,8 +1,8 @@
 """The rules of a configuration: what each asks of a request, and where it sends it. Pure.
 
-A rule fits when all its conditions hold. Each condition is one row of `_CONDITIONS`: it says why it does not hold,
-or nothing. They are asked in this order, what is cheap to find out first, and the first that fails is the reason
-that is told.
+A rule fits when all its conditions hold. Each condition is one row of `_CONDITIONS`: the key that it is about, and
+who says why it does not hold, or nothing. They are asked in this order, what is cheap to find out first, and the
+first that fails is the reason that is told.
 
 Background requests (titles, summaries, safety checks) are special: a safety check by a model that is not up to it
 lets through what it should have stopped, or stops everything. So a rule moves them only if it names them, by their
@@ -12,12 +12,15 @@ class or by the very name of the model that they ask for.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 from attrs import field, frozen
 
-from ccrouter.routing.patterns import covers, fits
+from ccrouter.routing.patterns import covers, fits, one_fits
 from ccrouter.routing.traits import Traits
 from ccrouter.routing.values import DAYS, EFFORTS
+from ccrouter.translate import window
+from ccrouter.wire.messages import MessagesRequest
 
 
 @frozen(kw_only=True)
@@ -48,9 +51,15 @@ class Rule:
     when: When = field(factory=When)
     use: tuple[str, ...]
 
+    @cached_property
+    def _asks(self) -> tuple[_Ask, ...]:
+        """Those that ask something."""
+        asks = tuple(ask for name, ask in _CONDITIONS if getattr(self.when, name))
+        return asks if self.when.classes else (_background, *asks)
+
     def objection(self, traits: Traits) -> str | None:
         """Why the rule does not fit, as a clause for people; None: it fits."""
-        for ask in _CONDITIONS:
+        for ask in self._asks:
             if (why := ask(self.when, traits)) is not None:
                 return why
         return None
@@ -64,7 +73,7 @@ _Ask = Callable[[When, Traits], str | None]
 
 
 def _background(when: When, traits: Traits) -> str | None:
-    if not traits.caller.background or when.classes:
+    if not traits.caller.background:
         return None
     if any(pattern.lower() == traits.request.model.lower() for pattern in when.model):
         return None
@@ -72,28 +81,28 @@ def _background(when: When, traits: Traits) -> str | None:
 
 
 def _class(when: When, traits: Traits) -> str | None:
-    if not when.classes or not traits.caller.classes.isdisjoint(when.classes):
+    if not when.classes or not traits.classes.isdisjoint(when.classes):
         return None
     return f"the class is {traits.caller.kind}, not {_or(when.classes)}"
 
 
 def _agent(when: When, traits: Traits) -> str | None:
     agent = traits.caller.agent
-    if not when.agent or (agent is not None and any(fits(each, agent) for each in when.agent)):
+    if not when.agent or (agent is not None and one_fits(when.agent, agent)):
         return None
     return f"the agent is {agent or 'not known'}, not {_or(when.agent)}"
 
 
 def _profile(when: When, traits: Traits) -> str | None:
     profile = traits.moment.profile
-    if not when.profile or (profile is not None and any(fits(each, profile) for each in when.profile)):
+    if not when.profile or (profile is not None and one_fits(when.profile, profile)):
         return None
     return f"the profile is {profile or 'none'}, not {_or(when.profile)}"
 
 
 def _model(when: When, traits: Traits) -> str | None:
     model = traits.request.model
-    if not when.model or any(fits(each, model) for each in when.model):
+    if not when.model or one_fits(when.model, model):
         return None
     return f"the model is {model}, not {_or(when.model)}"
 
@@ -156,8 +165,10 @@ def _server_tool(when: When, traits: Traits) -> str | None:
 
 
 def _has(when: When, traits: Traits) -> str | None:
-    missing = next((part for part in when.has if not traits.has(part)), None)
-    return None if missing is None else f"it has no {missing}"
+    for part in when.has:
+        if not traits.has(part):
+            return f"it has no {part}"
+    return None
 
 
 def _tokens_over(when: When, traits: Traits) -> str | None:
@@ -172,28 +183,30 @@ def _tokens_under(when: When, traits: Traits) -> str | None:
     return f"it has {when.tokens_under} tokens or more"
 
 
-_CONDITIONS: tuple[_Ask, ...] = (
-    _background,
-    _class,
-    _agent,
-    _profile,
-    _model,
-    _project,
-    _headers,
-    _hours,
-    _days,
-    _quota,
-    _server_tool,
-    _effort,
-    _has,
-    _tokens_over,
-    _tokens_under,
+_CONDITIONS: tuple[tuple[str, _Ask], ...] = (
+    ("classes", _class),
+    ("agent", _agent),
+    ("profile", _profile),
+    ("model", _model),
+    ("project", _project),
+    ("headers", _headers),
+    ("hours", _hours),
+    ("days", _days),
+    ("quota_over", _quota),
+    ("server_tool", _server_tool),
+    ("effort", _effort),
+    ("has", _has),
+    ("tokens_over", _tokens_over),
+    ("tokens_under", _tokens_under),
 )
 
 
-def counts_tokens(rules: tuple[Rule, ...]) -> bool:
-    """Whether any of them may want a count."""
-    return any(each.when.tokens_over is not None or each.when.tokens_under is not None for each in rules)
+def counts_tokens(rules: tuple[Rule, ...], request: MessagesRequest | None = None) -> bool:
+    """Whether any of them may want a count; for this request, where its length in bytes leaves that open."""
+    limits = (limit for each in rules for limit in (each.when.tokens_over, each.when.tokens_under))
+    return any(
+        limit is not None and (request is None or not window.surely_fits(request, limit - 1)) for limit in limits
+    )
 
 
 def _or(words: tuple[str, ...]) -> str:

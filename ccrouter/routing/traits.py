@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 from attrs import define, field, frozen
 
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.values import EFFORTS
 from ccrouter.translate import tokens, window
-from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
 
@@ -35,8 +33,17 @@ class Traits:
     headers: Headers = field(repr=False)
     caller: Caller
     moment: Moment = field(factory=Moment)
+    classes: frozenset[str] = field(init=False)
+    """What a rule may call it."""
     _parts: dict[str, bool] = field(factory=dict, init=False)
+    _types: frozenset[str] | None = field(default=None, init=False)
+    _said: dict[str, str] | None = field(default=None, init=False, repr=False)
     _server_tools: tuple[str, ...] | None = field(default=None, init=False)
+    _effort: tuple[str | None] | None = field(default=None, init=False)
+
+    @classes.default
+    def _classes(self) -> frozenset[str]:
+        return self.caller.classes
 
     def tokens_exceed(self, number: int) -> bool:
         """Whether the prompt has more tokens. They are counted only where its length in bytes leaves that open."""
@@ -47,6 +54,17 @@ class Traits:
         if part not in self._parts:
             self._parts[part] = self._look_for(part)
         return self._parts[part]
+
+    def _look_for(self, part: str) -> bool:
+        fields = self.request.fields
+        if part == "tools":
+            return bool(fields.get("tools"))
+        if part == "thinking":
+            asked = fields.get("thinking")
+            return isinstance(asked, dict) and asked.get("type") in ("enabled", "adaptive")
+        if self._types is None:
+            self._types = frozenset(_types(fields.get("messages")))
+        return part.removesuffix("s") in self._types
 
     @property
     def server_tools(self) -> tuple[str, ...]:
@@ -65,43 +83,47 @@ class Traits:
     @property
     def effort(self) -> str | None:
         """The effort that is asked for last: the conversation's, or that of its latest message that names one."""
-        messages = self.request.fields.get("messages")
-        for message in reversed(messages) if isinstance(messages, list) else ():
-            if isinstance(message, dict) and (said := _effort_in(message)) is not None:
-                return said
-        return _effort_in(self.request.fields)
+        if self._effort is None:
+            self._effort = (_latest_effort(self.request.fields),)
+        return self._effort[0]
 
     def header(self, name: str) -> str | None:
         """The first value of a header."""
-        return http.get_text(self.headers, name.encode())
-
-    def _look_for(self, part: str) -> bool:
-        fields = self.request.fields
-        if part == "tools":
-            return bool(fields.get("tools"))
-        if part == "thinking":
-            asked = fields.get("thinking")
-            return isinstance(asked, dict) and asked.get("type") in ("enabled", "adaptive")
-        kind = part.removesuffix("s")
-        # To search the text is a hundred times as fast as to walk through what was decoded from it.
-        return f'"{kind}"' in self.request.text and any(
-            block.get("type") == kind for block in _blocks(fields.get("messages"))
-        )
+        if self._said is None:
+            self._said = {key.decode("latin-1"): value.decode("latin-1") for key, value in reversed(self.headers)}
+        return self._said.get(name)
 
 
-def _effort_in(value: Any) -> str | None:
-    config = value.get("output_config")
+def _latest_effort(fields: Mapping[str, object]) -> str | None:
+    messages = fields.get("messages")
+    for message in reversed(messages) if isinstance(messages, list) else ():
+        if (
+            isinstance(message, dict)
+            and "output_config" in message
+            and (said := _effort_in(message["output_config"])) is not None
+        ):
+            return said
+    return _effort_in(fields.get("output_config"))
+
+
+def _effort_in(config: object) -> str | None:
     said = config.get("effort") if isinstance(config, dict) else None
     return said if isinstance(said, str) and said in EFFORTS else None
 
 
-def _blocks(messages: object) -> Iterator[dict[str, Any]]:
-    """All blocks, those inside of results too."""
+def _types(messages: object) -> Iterator[str]:
+    """The types of all blocks, those inside of results too.
+
+    A walk is faster than a search of the text for each type, which is a thousand times as long as it has blocks.
+    """
     for message in messages if isinstance(messages, list) else ():
         content = message.get("content") if isinstance(message, dict) else None
         for block in content if isinstance(content, list) else ():
             if not isinstance(block, dict):
                 continue
-            yield block
+            if isinstance(kind := block.get("type"), str):
+                yield kind
             inner = block.get("content")
-            yield from (each for each in (inner if isinstance(inner, list) else ()) if isinstance(each, dict))
+            for each in inner if isinstance(inner, list) else ():
+                if isinstance(each, dict) and isinstance(kind := each.get("type"), str):
+                    yield kind

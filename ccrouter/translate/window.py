@@ -67,4 +67,13 @@ def surely_fits(request: MessagesRequest, room: float, more: int = 0) -> bool:
     """
     text = request.text
     fits = more + len(text) * (1 if text.isascii() else 4) <= room
-    return fits and not ('"url"' in text and _BY_URL.search(text))
+    return fits and not _points_elsewhere(request)
+
+
+def _points_elsewhere(request: MessagesRequest) -> bool:
+    """Whether something of it is given by its URL."""
+    found: bool | None = request.computed.get("by_url")
+    if found is None:
+        found = '"url"' in request.text and _BY_URL.search(request.text) is not None
+        request.computed["by_url"] = found
+    return found

@@ -139,7 +139,7 @@ class Facts:
             target.provider.preset.first_party
         ):  # its requests pass as they are, and it says itself what it can't do
             return target
-        return evolve(target, facts=self.known(target.provider, target.model))
+        return Target(target.provider, target.model, self.known(target.provider, target.model))
 
     def _answer(self, provider: Provider, question: Question) -> _Answer:
         return self._answers.get(_key(provider, question), _Answer(asked=float("-inf")))
