@@ -151,7 +151,19 @@ def figures(commands: list[Command]) -> list[dict[str, Any]]:
             started([*command, *arguments], **options) as router,
         ):
             found.append({**row, **_of_one(router, direct, upstream)})
+    found[0] |= _routing(found[0])
     return found
+
+
+def _routing(whole: dict[str, Any]) -> dict[str, Any]:
+    """What the dispatcher's part of a request costs with fifty rules; its ratio to a whole request without any."""
+    program = [sys.executable, str(Path(__file__).resolve().with_name("_bench_routing.py"))]
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    rows: dict[str, dict[str, float]] = json.loads(subprocess.check_output(program, env=environ))
+    for name, row in rows.items():
+        size = name.split("_")[1]
+        row["ratio"] = round(row["us"] / 1000 / whole[f"request_{size}"]["router_ms"], 3)
+    return rows
 
 
 def _of_one(router: subprocess.Popen[str], direct: Target, upstream: subprocess.Popen[str]) -> dict[str, Any]:
