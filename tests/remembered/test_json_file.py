@@ -156,7 +156,7 @@ def test_a_change_of_who_may_read_it_is_another_version(tmp_path: Path) -> None:
 
 @pytest.mark.only_on("linux", "darwin")
 def test_who_has_no_home_gets_no_folder() -> None:
-    nowhere = Path("/nonexistent/.local/state/ccrouter")
+    nowhere = Path("/no-home-of-anybody/.local/state/ccrouter")
     with pytest.raises(FileNotFoundError):
         json_file.write(nowhere / "file.json", {})
-    assert not Path("/nonexistent").exists()
+    assert not Path("/no-home-of-anybody").exists()
