@@ -28,7 +28,7 @@ _MARKER = re.compile(
 #: What JSON spells in more than one character.
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)")
 
-_BEGINNINGS = ("<ccrouter-model>", "<CCR-SUBAGENT-MODEL>")
+_BEGINNING = re.compile("<(?:ccrouter-model|CCR-SUBAGENT-MODEL)>")
 
 
 @frozen
@@ -65,7 +65,7 @@ def _may_hold_one(system: object) -> bool:
     """A quick look, before places are searched for."""
     blocks = system if isinstance(system, list) else [system]
     texts = (each.get("text") if isinstance(each, dict) else each for each in blocks)
-    return any(isinstance(text, str) and any(each in text for each in _BEGINNINGS) for text in texts)
+    return any(isinstance(text, str) and _BEGINNING.search(text) is not None for text in texts)
 
 
 _Place = tuple[list[spans.Item], int, spans.Item]

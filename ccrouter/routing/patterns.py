@@ -5,8 +5,11 @@ No regular expressions: a project's file may hold patterns too, and no pattern m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+
+#: What is longer, which only its sender knows how much, is not remembered.
+_SHORT = 256
 
 
 def fits(pattern: str, text: str) -> bool:
@@ -26,12 +29,14 @@ def fits(pattern: str, text: str) -> bool:
     return True
 
 
-def one_fits(patterns: Iterable[str], text: str) -> bool:
+def one_fits(patterns: tuple[str, ...], text: str) -> bool:
     """Whether a text is what one of several patterns says."""
-    for each in patterns:  # noqa: SIM110  asked for each rule of each request: `any` costs as much again
-        if fits(each, text):
-            return True
-    return False
+    return _one_fits(patterns, text) if len(text) <= _SHORT else any(fits(each, text) for each in patterns)
+
+
+@lru_cache(maxsize=4096)  # each rule asks it of each request, mostly the same
+def _one_fits(patterns: tuple[str, ...], text: str) -> bool:
+    return any(fits(each, text) for each in patterns)
 
 
 @lru_cache(maxsize=1024)
