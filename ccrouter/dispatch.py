@@ -99,14 +99,13 @@ class Dispatcher:
         if len(inbound.request.text) > LONG and counts_tokens(config.routes, inbound.request):
             await trio.to_thread.run_sync(tokens.of, inbound.request)
         made = route(traits, config, directory, self.notebook.pins, client_login=bool(inbound.credentials))
-        facts = self._backends.facts
-        targets = tuple(facts.informed(each) for each in made.targets)
         plan = Plan(
-            targets,
+            made.targets,
             health=self.health,
             patience=Patience(tries=config.server.tries, seconds=config.server.patience),
             began=trio.current_time(),
             budget=self._refusal,
+            informed=self._backends.facts.informed,
         )
         return Chosen(caller=who, in_force=holds, route=made, plan=plan, problems=problems)
 

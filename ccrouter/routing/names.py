@@ -26,7 +26,9 @@ from ccrouter.providers.provider import Provider, Target
 #: ids that begin with ``claude-`` are taken for models that the client knows.
 DISCOVERY_PREFIX = "anthropic-via-"
 
-_SEPARATORS = (":", ",", "/")
+_SEPARATORS = ":,/"
+#: No provider's name is longer, with what separates it from a model's.
+_LONGEST_PROVIDER = 256
 _FAMILIES = ("opus", "sonnet", "haiku", "fable")
 _CLAUDE_WORDS = frozenset({"opus", "sonnet", "haiku", "fable", "best", "default", "opusplan"})
 _LONG_CONTEXT = "[1m]"
@@ -176,14 +178,12 @@ def _by_default(name: str, default: str, directory: Directory) -> Target:
 
 def _split(name: str, directory: Directory) -> tuple[Provider, str] | None:
     """Provider and model of a name that begins with a provider's; the longest such provider."""
-    best: tuple[Provider, str] | None = None
-    for provider in directory.addressable.values():
-        size = len(provider.name)
-        if not name.startswith(provider.name) or name[size : size + 1] not in _SEPARATORS:
-            continue
-        if best is None or size > len(best[0].name):
-            best = provider, name[size + 1 :]
-    return best
+    places = [place for place, character in enumerate(name[:_LONGEST_PROVIDER]) if character in _SEPARATORS]
+    for place in reversed(places):
+        provider = directory.addressable.get(name[:place])
+        if provider is not None:
+            return provider, name[place + 1 :]
+    return None
 
 
 def _fit(provider: Provider, model: str) -> Target:

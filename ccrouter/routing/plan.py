@@ -90,12 +90,16 @@ def _no_objection(_: Target) -> ApiError | None:
     return None
 
 
+def _as_it_is(target: Target) -> Target:
+    return target
+
+
 @define(eq=False)
 class Plan:
     """See above. ``began`` and every ``now`` are seconds of one clock.
 
     ``budget`` says for a target whether its provider's budget is used up, as the refusal that the client would
-    get.
+    get; ``informed`` gives it with what is known of its model, which few requests need.
     """
 
     targets: tuple[Target, ...]
@@ -103,6 +107,7 @@ class Plan:
     patience: Patience = field(factory=Patience)
     began: float = 0.0
     budget: Callable[[Target], ApiError | None] = _no_objection
+    informed: Callable[[Target], Target] = _as_it_is
     tries: list[Try] = field(factory=list, init=False)
     passed: list[Passed] = field(factory=list, init=False)
     _left: list[Target] = field(init=False)
@@ -200,16 +205,29 @@ class Plan:
         for each in self.tries:
             match _kind(each):
                 case "overflow":
-                    room, needed = target.known.room, _needed(each)
+                    room, needed = self.informed(target).known.room, self._needed(each)
                     if room is None and target.provider.preset.overflow != "tells":
                         return "its window is not known, and it would cut the prompt in silence"
                     if room is not None and needed is not None and room < needed:
                         return f"its window of {room} tokens is too small"
-                case "capability" if target.known.tools is False:
+                case "capability" if self.informed(target).known.tools is False:
                     return "it can't call tools either"
                 case _:
                     pass
         return None
+
+    def _needed(self, one: Try) -> int | None:
+        """How large a window must be after an overflow: as the prompt, else larger than the one that failed."""
+        failure = one.outcome.failure
+        words = ""
+        if isinstance(failure, ApiError):
+            words = failure.message
+        elif isinstance(failure, Refusal):
+            words = envelope.message_in(failure.body)
+        if (found := _TOO_LONG.search(words)) is not None:
+            return int(found[1])
+        room = self.informed(one.target).known.room
+        return None if room is None else room + 1
 
     def _again(self, now: float) -> Target | Wait | None:
         """The last target once more, where that may help; after a pause."""
@@ -250,20 +268,6 @@ def _is_final(failure: Failure) -> bool:
             return http.get_text(failure.headers, b"x-should-retry") == "false"
         case _:
             return False
-
-
-def _needed(one: Try) -> int | None:
-    """How large a window must be after an overflow: what the prompt has, else more than the one that failed."""
-    failure = one.outcome.failure
-    words = ""
-    if isinstance(failure, ApiError):
-        words = failure.message
-    elif isinstance(failure, Refusal):
-        words = envelope.message_in(failure.body)
-    if (found := _TOO_LONG.search(words)) is not None:
-        return int(found[1])
-    room = one.target.known.room
-    return None if room is None else room + 1
 
 
 def api_error(failure: UpstreamError | None, target: Target) -> ApiError:

@@ -12,7 +12,7 @@ class or by the very name of the model that they ask for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from attrs import field, frozen
 
@@ -209,6 +209,7 @@ def counts_tokens(rules: tuple[Rule, ...], request: MessagesRequest | None = Non
     )
 
 
+@lru_cache(maxsize=1024)
 def _or(words: tuple[str, ...]) -> str:
     return " or ".join(words)
 
