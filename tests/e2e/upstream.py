@@ -197,9 +197,6 @@ async def _serve_connection(upstream: Upstream, stream: trio.SocketStream) -> No
             upstream.arrived.notify_all()
         try:
             whole = await _answer(upstream, http, stream, received)
-        except trio.BrokenResourceError:
-            received.hung_up.set()
-            return
         finally:
             received.done.set()
         if not whole or http.our_state is not h11.DONE or http.their_state is not h11.DONE:
@@ -286,7 +283,10 @@ async def _answer(upstream: Upstream, http: h11.Connection, stream: trio.SocketS
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(watch)
-        await write()
+        try:
+            await write()
+        except trio.BrokenResourceError:  # the peer went while it was written to
+            received.hung_up.set()
         nursery.cancel_scope.cancel()
     return whole
 
