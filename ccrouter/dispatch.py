@@ -30,8 +30,8 @@ from ccrouter.routing.health import Health
 from ccrouter.routing.names import Directory
 from ccrouter.routing.plan import Outcome, Patience, Plan
 from ccrouter.routing.profiles import InForce, Project, in_force
-from ccrouter.routing.route import Considered, Route, route
-from ccrouter.routing.rules import counts_tokens
+from ccrouter.routing.route import Route, route
+from ccrouter.routing.rules import Considered, counts_tokens
 from ccrouter.routing.traits import Moment, Traits
 from ccrouter.translate import tokens
 

@@ -17,7 +17,7 @@ from ccrouter.observe.log import printable
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.failure import Kind, Refusal, kind_of
 from ccrouter.routing.plan import Try
-from ccrouter.routing.route import Considered
+from ccrouter.routing.rules import Considered
 
 #: How much of a text is kept, in characters.
 LONGEST = 200

@@ -13,7 +13,6 @@ Of several targets a session stays with the one that it had (`routing.pins`).
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
 
 from attrs import evolve, field, frozen
 
@@ -23,18 +22,12 @@ from ccrouter.routing.config import Config
 from ccrouter.routing.marker import marked
 from ccrouter.routing.names import Directory, is_plain, resolve
 from ccrouter.routing.pins import Pins, key
+from ccrouter.routing.rules import Considered
 from ccrouter.routing.traits import Traits
 from ccrouter.wire.messages import MessagesRequest
 
 #: The classes of a conversation's own turns.
 _CONVERSATIONS: frozenset[RequestClass] = frozenset({"main", "subagent", "workflow"})
-
-
-class Considered(NamedTuple):
-    """One rule that was looked at; ``objection`` says why it did not fit, None: it did."""
-
-    rule: str
-    objection: str | None
 
 
 @frozen(kw_only=True)
@@ -67,9 +60,9 @@ def route(
         changes = ("system: the marker of a model taken out",)
     if not names:
         for rule in config.routes:
-            objection = rule.objection(traits)
-            considered.append(Considered(rule.name, objection))
-            if objection is None:
+            said = rule.consider(traits)
+            considered.append(said)
+            if said.objection is None:
                 names, because = rule.names(request.model), f"the rule {rule.name}"
                 break
     if not names and caller.task == "classifier" and config.classifier:

@@ -1,8 +1,9 @@
 """The rules of a configuration: what each asks of a request, and where it sends it. Pure.
 
-A rule fits when all its conditions hold. Each condition is one row of `_CONDITIONS`: the key that it is about, and
-who says why it does not hold, or nothing. They are asked in this order, what is cheap to find out first, and the
-first that fails is the reason that is told.
+A rule fits when all its conditions hold. Each condition is one row of `_LASTING` or `_PASSING`: the key that it is
+about, and who says why it does not hold, or nothing. They are asked in this order, and the first that fails is the
+reason that is told. What the lasting ones look at is the same for all requests of a conversation, so a rule
+remembers what came of them.
 
 Background requests (titles, summaries, safety checks) are special: a safety check by a model that is not up to it
 lets through what it should have stopped, or stops everything. So a rule moves them only if it names them, by their
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from attrs import field, frozen
 
@@ -43,6 +45,19 @@ class When:
     quota_over: tuple[tuple[str, int], ...] = ()
 
 
+class Considered(NamedTuple):
+    """One rule that was looked at; ``objection`` says why it did not fit, None: it did."""
+
+    rule: str
+    objection: str | None
+
+
+_NEW = Considered("", "nobody like that has come by")
+
+#: Of how many callers a rule remembers what it said.
+_MOST = 256
+
+
 @frozen(kw_only=True)
 class Rule:
     """One rule. ``use`` are names in fallback order; ``{model}`` in one is what the client asks for."""
@@ -51,18 +66,46 @@ class Rule:
     when: When = field(factory=When)
     use: tuple[str, ...]
 
+    _known: dict[str, Considered | None] = field(factory=dict, init=False, eq=False, repr=False)
+    """What its lasting conditions came to, by `Traits.lasting`; None: they hold."""
+
     @cached_property
-    def _asks(self) -> tuple[_Ask, ...]:
-        """Those that ask something."""
-        asks = tuple(ask for name, ask in _CONDITIONS if getattr(self.when, name))
+    def _lasting(self) -> tuple[_Ask, ...]:
+        asks = tuple(ask for name, ask in _LASTING if getattr(self.when, name))
         return asks if self.when.classes else (_background, *asks)
+
+    @cached_property
+    def _passing(self) -> tuple[_Ask, ...]:
+        return tuple(ask for name, ask in _PASSING if getattr(self.when, name))
+
+    @cached_property
+    def _fits(self) -> Considered:
+        return Considered(self.name, None)
+
+    def consider(self, traits: Traits) -> Considered:
+        """Whether the rule fits, and if not, why."""
+        known = self._known.get(traits.lasting, _NEW)
+        if known is _NEW:
+            known = self._learn(traits)
+        if known is not None:
+            return known
+        for ask in self._passing:
+            if (why := ask(self.when, traits)) is not None:
+                return Considered(self.name, why)
+        return self._fits
 
     def objection(self, traits: Traits) -> str | None:
         """Why the rule does not fit, as a clause for people; None: it fits."""
-        for ask in self._asks:
-            if (why := ask(self.when, traits)) is not None:
-                return why
-        return None
+        return self.consider(traits).objection
+
+    def _learn(self, traits: Traits) -> Considered | None:
+        why = next((why for ask in self._lasting if (why := ask(self.when, traits)) is not None), None)
+        learned = None if why is None else Considered(self.name, why)
+        if traits.lasting:
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            self._known[traits.lasting] = learned
+        return learned
 
     def names(self, model: str) -> tuple[str, ...]:
         """The names that it sends a request for ``model`` to."""
@@ -183,12 +226,16 @@ def _tokens_under(when: When, traits: Traits) -> str | None:
     return f"it has {when.tokens_under} tokens or more"
 
 
-_CONDITIONS: tuple[tuple[str, _Ask], ...] = (
+#: Those that look at `Traits.lasting` alone.
+_LASTING: tuple[tuple[str, _Ask], ...] = (
     ("classes", _class),
     ("agent", _agent),
     ("profile", _profile),
     ("model", _model),
     ("project", _project),
+)
+
+_PASSING: tuple[tuple[str, _Ask], ...] = (
     ("headers", _headers),
     ("hours", _hours),
     ("days", _days),

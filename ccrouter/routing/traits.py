@@ -12,6 +12,9 @@ from ccrouter.translate import tokens, window
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
 
+#: How long what is kept about a conversation may be, in characters.
+_LONGEST = 1_000
+
 
 @frozen(kw_only=True)
 class Moment:
@@ -35,6 +38,8 @@ class Traits:
     moment: Moment = field(factory=Moment)
     classes: frozenset[str] = field(init=False)
     """What a rule may call it."""
+    lasting: str = field(init=False, repr=False)
+    """What stays the same over a conversation, and so what rules say of it; empty if too long to keep."""
     _parts: dict[str, bool] = field(factory=dict, init=False)
     _types: frozenset[str] | None = field(default=None, init=False)
     _said: dict[str, str] | None = field(default=None, init=False, repr=False)
@@ -44,6 +49,13 @@ class Traits:
     @classes.default
     def _classes(self) -> frozenset[str]:
         return self.caller.classes
+
+    @lasting.default
+    def _lasting(self) -> str:
+        who, moment = self.caller, self.moment
+        facts = (who.kind, who.task, who.agent, moment.profile, self.request.model, who.project, moment.home)
+        text = "\0".join(each or "" for each in facts)
+        return text if len(text) <= _LONGEST else ""
 
     def tokens_exceed(self, number: int) -> bool:
         """Whether the prompt has more tokens. They are counted only where its length in bytes leaves that open."""

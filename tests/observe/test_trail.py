@@ -13,7 +13,7 @@ from ccrouter.observe.trail import LONGEST, Trail, Trails, brief, tried
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.failure import Failure, Refusal
 from ccrouter.routing.plan import Outcome, Try
-from ccrouter.routing.route import Considered
+from ccrouter.routing.rules import Considered
 from tests.attempt.calls import CLAUDE
 
 

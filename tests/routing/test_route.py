@@ -11,8 +11,8 @@ from ccrouter.routing.caller import Caller
 from ccrouter.routing.config import Config
 from ccrouter.routing.names import Directory
 from ccrouter.routing.pins import Pins
-from ccrouter.routing.route import Considered, route
-from ccrouter.routing.rules import Rule, When
+from ccrouter.routing.route import route
+from ccrouter.routing.rules import Considered, Rule, When
 from tests.routing.samples import provider, request, traits
 
 MARKER = "<ccrouter-model>ollama:marked</ccrouter-model>"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrouter.routing.caller import Caller
-from ccrouter.routing.rules import Rule, When, counts_tokens
+from ccrouter.routing.rules import _MOST, Rule, When, counts_tokens
 from ccrouter.routing.traits import Moment
 from ccrouter.routing.values import CLASSES, DAYS, EFFORTS, PARTS
 from ccrouter.translate import tokens
@@ -240,3 +240,29 @@ def test_whether_tokens_are_to_be_counted_is_known_beforehand():
     assert not counts_tokens((plain,))
     for when in (When(tokens_over=1), When(tokens_under=1)):
         assert counts_tokens((plain, Rule(name="b", when=when, use=("m",))))
+
+
+# What a rule remembers
+
+
+def test_what_a_rule_remembers_of_one_caller_is_not_said_of_another():
+    when = When(classes=("subagent",), model=("claude-*",), project=("/src",))
+    one = Rule(name="x", when=when, use=("ollama:m",))
+    callers = [
+        (Caller(kind="subagent", project="/src"), "claude-x", None),
+        (Caller(kind="main", project="/src"), "claude-x", "the class is main, not subagent"),
+        (Caller(kind="subagent", project="/src"), "other", "the model is other, not claude-*"),
+        (Caller(kind="subagent", project="/home"), "claude-x", "the project is /home, not /src"),
+    ]
+    for who, model, expected in callers * 2:
+        assert one.objection(traits(model=model, of=who)) == expected
+
+
+def test_a_rule_remembers_so_many_and_nothing_long():
+    one = Rule(name="x", when=When(classes=("subagent",)), use=("ollama:m",))
+    for number in range(2 * _MOST):
+        assert one.objection(traits(model=f"m{number}")) is not None
+        assert len(one._known) <= _MOST
+    one._known.clear()
+    assert one.objection(traits(model="m" * 5_000)) is not None
+    assert one._known == {}
