@@ -18,6 +18,7 @@ from attrs import evolve, frozen
 from ccrouter.attempt.backends import Backends, Inbound
 from ccrouter.attempt.checks import LONG
 from ccrouter.errors import ApiError
+from ccrouter.observe.log import Log, printable, silent
 from ccrouter.observe.trail import LONGEST, Trail, Trails, brief, tried
 from ccrouter.providers.provider import Target
 from ccrouter.remembered.choice import ChoiceFile
@@ -34,6 +35,10 @@ from ccrouter.routing.route import Route, route
 from ccrouter.routing.rules import Considered, counts_tokens
 from ccrouter.routing.traits import Moment, Traits
 from ccrouter.translate import tokens
+
+#: How long a warning may be, in characters, and how many are not said again.
+_LINE = 1_000
+_PROBLEMS = 32
 
 
 @frozen(kw_only=True)
@@ -60,6 +65,7 @@ class Dispatcher:
         choice: ChoiceFile,
         projects: ProjectFiles | None,
         home: str,
+        log: Log = silent,
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
         self._config = config
@@ -68,6 +74,8 @@ class Dispatcher:
         self._choice = choice
         self._projects = projects
         self._home = home
+        self._log = log
+        self._told: dict[str, None] = {}
         self._now = now
         self.health = Health()
         self.notebook = notebook
@@ -87,7 +95,18 @@ class Dispatcher:
                 problems += [found.problem] if found.problem is not None else []
         holds = in_force(self._config(), self._choice.current(), project, who.project)
         problems += [holds.problem] if holds.problem is not None else []
+        for each in problems:
+            self._tell(each)
         return holds, tuple(problems)
+
+    def _tell(self, problem: str) -> None:
+        """Say what is wrong, once: each request would say it again."""
+        if problem not in self._told:
+            self._log(f"warning: {printable(problem, _LINE)}")
+        self._told.pop(problem, None)
+        self._told[problem] = None
+        while len(self._told) > _PROBLEMS:
+            del self._told[next(iter(self._told))]
 
     async def choose(self, inbound: Inbound) -> Chosen:
         """Decide. Raises ApiError where the request's model leads nowhere."""

@@ -238,6 +238,7 @@ class _Service:
             # Of other machines' clients the directories are not here.
             projects=ProjectFiles() if is_loopback(host) else None,
             home=str(home(environ)),
+            log=options.log,
         )
 
     def config(self) -> Config:

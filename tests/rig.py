@@ -162,6 +162,7 @@ class Rig:
             choice=ChoiceFile(self.state),
             projects=self.projects,
             home="/home/user",
+            log=self.log,
             now=self.now,
         )
 

@@ -137,6 +137,13 @@ async def test_a_projects_file_with_a_mistake_is_told_with_the_request_and_count
     assert problem.startswith(f"{tmp_path / NAME}:2: ")
     it.dispatch.settle(asked(), chosen, None, Outcome(result="done"))
     assert it.dispatch.trails.last(1)[0].problems == (problem,)
+    await it.dispatch.choose(asked(model="free", project=tmp_path))
+    assert it.lines == [f"warning: {problem}"[:1009]]
+    for number in range(100):
+        (tmp_path / NAME).write_text(f"key{number} = 1")
+        await it.dispatch.choose(asked(model="free", project=tmp_path))
+    assert len(it.lines) == 101
+    assert len(it.dispatch._told) <= 32
 
 
 async def test_where_no_projects_are_read_their_files_have_no_say(tmp_path: Path) -> None:
