@@ -51,14 +51,15 @@ class Terminal:
         """From here on only what is shown anew counts."""
         self._shown.clear()
 
-    async def shows(self, *words: str, within: float = 20) -> str:
-        """Wait for these words, or one of several, to have been shown; which.
+    async def shows(self, *words: str, within: float = 20, behind: str | None = None) -> str:
+        """Wait for these words, or one of several, to have been shown; which. ``behind`` what was shown last.
 
         Programs draw only the cells that change, which tears words apart; after a change of size they draw all.
         """
 
         def seen() -> str | None:
-            return next((each for each in words if "".join(each.split()) in self.text), None)
+            text = self.text if behind is None else self.text.rpartition("".join(behind.split()))[2]
+            return next((each for each in words if "".join(each.split()) in text), None)
 
         with trio.move_on_after(within):
             while seen() is None:

@@ -117,12 +117,15 @@ async def test_a_running_client_is_moved_by_its_model_command(client: Client, sa
         # before it listens (2.1.197, 2026-11).
         for _ in range(4):
             terminal.forget()
-            await terminal.type(f"/model {seat.target}\r")
+            command = f"/model {seat.target}"
+            await terminal.type(f"{command}\r")
             await terminal.shows("No, go back")
             for _ in range(4):
                 await terminal.type("\r")
                 with suppress(AssertionError):
-                    if await terminal.shows("Set model to", "Kept model as", within=4) == "Set model to":
+                    # Behind the command: what earlier ones came to is drawn again with everything else.
+                    said = await terminal.shows("Set model to", "Kept model as", within=4, behind=command)
+                    if said == "Set model to":
                         return
                     break
         raise AssertionError(f"the client stays where it is: {terminal.text}")
