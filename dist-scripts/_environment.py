@@ -25,7 +25,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 if sys.version_info < (3, 11):  # noqa: UP036  the one place where an older Python comes by
     sys.exit(
@@ -122,6 +122,18 @@ class Environment:
                     continue
             signal.signal(signal.SIGTERM, earlier)
             return ended
+
+    def start(self, *arguments: str, output: IO[str]) -> "subprocess.Popen[bytes]":
+        """The same beside us: what it says goes to ``output``. Whoever starts it ends it."""
+        command = [str(self.python), *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=str(ROOT),
+            env=self.variables(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
 
     def _make(self) -> None:
         _require_venv()
