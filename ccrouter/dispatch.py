@@ -285,7 +285,7 @@ _PROMPT = 400
 
 
 def _prompt(inbound: Inbound) -> str | None:
-    """The beginning of what the user's side said last."""
+    """The end of what the user's side said last: what is put in front of it are reminders."""
     messages = inbound.request.fields.get("messages")
     for message in reversed(messages) if isinstance(messages, list) else ():
         if isinstance(message, dict) and message.get("role") == "user":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import trio
-from attrs import evolve
 
 from ccrouter.attempt.backends import Backends, Inbound
 from ccrouter.dispatch import Chosen, Dispatcher
@@ -70,8 +69,7 @@ def _candidate(
         if (too_long := window.too_long(request, target)) is not None:
             raise too_long
         dialect = spoken(backends.wire(target), target)
-        wanted = evolve(inbound, request=request)
-        outbound = dialect.render(wanted.request, target, wanted.headers, wanted.query, "messages")
+        outbound = dialect.render(request, target, inbound.headers, inbound.query, "messages")
     except (ApiError, WireError) as error:
         return told | {"refused": str(error)}
     return told | {"changes": list(outbound.changes), "bytes": len(outbound.body)}

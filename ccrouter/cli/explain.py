@@ -162,7 +162,7 @@ def would_happen(told: Mapping[str, Any]) -> Iterator[str]:
     if told["candidates"]:
         yield "  candidates in this order:"
     for number, each in enumerate(told["candidates"], 1):
-        known = [_WIRES.get(each["wire"], each["wire"])]
+        known = [WIRES_IN_WORDS.get(each["wire"], each["wire"])]
         if each["window"] is not None:
             known.append(f"window of {each['window']} tokens")
         known += [words for key, words in _CAN if each[key] is False]
@@ -178,10 +178,12 @@ def would_happen(told: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"       changed: {change}" for change in each["changes"])
 
 
-_WIRES = {
+#: Of a router of another version there may be others.
+WIRES_IN_WORDS = {
     "messages": "in Anthropic's format",
     "chat": "by Chat Completions",
     "responses": "by Responses",
+    "ollama": "by Ollama's own API",
 }
 _CAN = (("vision", "sees no images"), ("tools", "calls no tools"))
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ccrouter.errors import ApiError
+from ccrouter.providers.address import url
 from ccrouter.providers.provider import Preset, Target
+from ccrouter.translate.dialect import Outbound
 from ccrouter.translate.turns import Conversation
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
@@ -53,6 +55,19 @@ def headers(
         conversation = "-".join((key[:8], key[8:12], key[12:16], key[16:20], key[20:32])).encode()
         found += [(name.encode(), conversation) for name in preset.quirks.session_headers]
     return [(name, value) for name, value in found if name.decode() not in preset.drop_headers]
+
+
+def outbound(
+    target: Target, path: str, headers: Headers, body: Mapping[str, Any], changes: Iterable[str]
+) -> Outbound:
+    """The request as it is sent, each change told once. ``path`` as `ccrouter.providers.address.url` takes it."""
+    return Outbound(
+        url=url(target.provider, path),
+        headers=headers,
+        # Half a surrogate pair, which JSON can say and UTF-8 can't, becomes a question mark.
+        body=compact(body).encode("utf-8", "replace"),
+        changes=tuple(dict.fromkeys(changes)),
+    )
 
 
 def cache_key(fields: Mapping[str, Any], given: Headers) -> dict[str, Any]:

@@ -40,6 +40,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+from ccrouter.translate.members import objects
 from ccrouter.wire.messages import MessagesRequest
 
 #: Marks of a chat template around a message, a tool's definition, a call and a result, as ChatML with tools
@@ -202,11 +203,11 @@ class _Reading:
         self.marks = 0
         self.media = 0
         self._system(fields.get("system"))
-        for tool in _objects(fields.get("tools")):
+        for tool in objects(fields.get("tools")):
             self.marks += _PER_TOOL
             self._read([tool.get("name"), tool.get("description")])
             self._read([_json(tool[key]) for key in ("input_schema", "input_examples") if tool.get(key)])
-        for message in _objects(fields.get("messages")):
+        for message in objects(fields.get("messages")):
             self.marks += _PER_MESSAGE
             self._read([message.get("role"), message.get("content")])
         self._answer_schema(fields.get("output_config"))
@@ -258,10 +259,6 @@ class _Reading:
         if kind.endswith("tool_result"):
             self.marks += _PER_RESULT
         return [value for key, value in block.items() if key not in _OPAQUE]
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _is_attribution(block: Any) -> bool:

@@ -24,6 +24,7 @@ from ccrouter.providers.provider import Budget, Model, Price
 from ccrouter.routing.budget import Amount
 from ccrouter.routing.config import Config, Explain
 from ccrouter.routing.rules import Rule, When
+from ccrouter.routing.values import WIRES
 from tests.rig import Script, Sleep, message, provider, request, rig, talk
 
 RULES = (
@@ -335,3 +336,7 @@ def test_a_folder_is_no_saved_request(explain: Command, tmp_path: Path) -> None:
     code, _, err = explain(str(tmp_path))
     assert code == 2
     assert os.strerror(21) in err
+
+
+def test_each_wire_is_told_in_words() -> None:
+    assert set(module.WIRES_IN_WORDS) == set(WIRES)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ccrouter.translate.members import as_object
 from ccrouter.translate.overflow import facts
 from ccrouter.wire import envelope
 
@@ -19,7 +20,7 @@ def failure_in(chunk: Mapping[str, Any], event: str | None = None) -> Mapping[st
     """The error that a chunk or a whole reply is, or holds; None for what is none. ``event``: its frame's name."""
     if chunk.get("error"):
         return chunk
-    result = _object(chunk.get("base_resp"))
+    result = as_object(chunk.get("base_resp"))
     if result.get("status_code") not in (0, "0", None):
         return {"base_resp": result}
     choices = chunk.get("choices")
@@ -36,11 +37,7 @@ def words_of(body: Mapping[str, Any]) -> str:
     """What an error says, with what a gateway was told by the backend behind it."""
     words = [envelope.message_in(json.dumps(body).encode()) or "an error without a word"]
     for each in facts(body):
-        raw = _object(each.get("metadata")).get("raw")
+        raw = as_object(each.get("metadata")).get("raw")
         if isinstance(raw, str) and raw:
             words.append(envelope.message_in(raw.encode("utf-8", "replace")))
     return ": ".join(words)
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

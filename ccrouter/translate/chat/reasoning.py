@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ccrouter.providers.quirks import Replay
+from ccrouter.translate.members import objects
 
 Payload = dict[str, Any]
 
@@ -42,7 +43,7 @@ class Reasoning:
 
     def read(self, delta: Mapping[str, Any]) -> str:
         """The reasoning that a delta has beside its content."""
-        details = _objects(delta.get("reasoning_details"))
+        details = objects(delta.get("reasoning_details"))
         told = [(name, delta[name]) for name in _FIELDS if isinstance(delta.get(name), str) and delta[name]]
         name, text = told[0] if told else ("reasoning_details", "".join(map(_words, details)))
         if text:
@@ -116,7 +117,7 @@ def _words(part: Mapping[str, Any]) -> str:
     """The readable text of a part: OpenRouter's ``text`` or ``summary``, Mistral's list of texts."""
     held = part.get(_fragmented(part))
     if isinstance(held, list):
-        return "".join(map(_words, _objects(held)))
+        return "".join(map(_words, objects(held)))
     return held if isinstance(held, str) else ""
 
 
@@ -143,14 +144,10 @@ def _joined(parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _joined_texts(pieces: list[Any]) -> Any:
     lists = [each for each in pieces if isinstance(each, list)]
     if lists:
-        return _joined(part for each in lists for part in _objects(each))
+        return _joined(part for each in lists for part in objects(each))
     return "".join(each for each in pieces if isinstance(each, str))
 
 
 def _fragmented(part: Mapping[str, Any]) -> str:
     kind = part.get("type")
     return _FRAGMENTED.get(kind, "") if isinstance(kind, str) else ""
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

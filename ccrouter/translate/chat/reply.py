@@ -20,7 +20,6 @@ Source: OpenAI's *Chat completions streaming*; vendors' own ways as noted in tes
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -32,6 +31,7 @@ from ccrouter.translate.calls import Call, Calls, arguments_of
 from ccrouter.translate.chat.failure import failure_in, words_of
 from ccrouter.translate.chat.reasoning import Payload, Reasoning, is_needed, is_thought, signature_of
 from ccrouter.translate.conversation import read
+from ccrouter.translate.members import as_object, frame_object, objects
 from ccrouter.translate.provenance import Origin
 from ccrouter.translate.refusal import classify
 from ccrouter.translate.stops import StopCutter
@@ -46,7 +46,6 @@ from ccrouter.wire.sse import Frame
 _STOPPED_BY = ("stop_reason", "matched_stop")
 
 #: Servers that write the logarithm of nothing do not mean to break the stream.
-_JSON = json.JSONDecoder(parse_constant=lambda _: None)
 
 _DONE = b"[DONE]"
 
@@ -96,7 +95,7 @@ class ChatReply:
         if data == _DONE:
             return self.close() if self._finish else []
         try:
-            return self._chunk(_decode(data), frame)
+            return self._chunk(frame_object(data, "a chunk"), frame)
         except RecursionError:
             raise FrameError(_TOO_DEEP) from None
 
@@ -115,8 +114,8 @@ class ChatReply:
         counts = usage.in_chunk(chunk)
         self._counting.tell(counts)
         found: list[Event] = []
-        for choice in [each for each in _objects(chunk.get("choices")) if each.get("index") in (0, None)][:1]:
-            found += self._delta(_object(choice.get("delta")))
+        for choice in [each for each in objects(chunk.get("choices")) if each.get("index") in (0, None)][:1]:
+            found += self._delta(as_object(choice.get("delta")))
             if self._cutter.found is not None:
                 return found + self._finished("stop_sequence", self._cutter.found, broken_off=True)
             finish = choice.get("finish_reason")
@@ -143,7 +142,7 @@ class ChatReply:
         if isinstance(refusal, str) and refusal:
             self._refusal.append(refusal)
             found += self._settle() + self._text(refusal)
-        fragments = _objects(delta.get("tool_calls"))
+        fragments = objects(delta.get("tool_calls"))
         if isinstance(delta.get("function_call"), dict):  # before there were tools
             fragments.append({"index": 0, "function": delta["function_call"]})
         if fragments:
@@ -266,21 +265,3 @@ class ChatReply:
     def _fail_by(self, kind: str, words: str) -> list[Event]:
         self._ended = True
         return [events.error(kind, f"{self._target.provider.name}: {words}"[: envelope.MAX_MESSAGE])]
-
-
-def _decode(data: bytes) -> dict[str, Any]:
-    try:
-        chunk = _JSON.decode(data.decode())
-    except ValueError:
-        raise FrameError("the backend sent a chunk that is not JSON") from None
-    if not isinstance(chunk, dict):
-        raise FrameError("the backend sent a chunk that is no object")
-    return chunk
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ccrouter.errors import ApiError
-from ccrouter.providers.address import url
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
 from ccrouter.translate import abilities, conversation, foreign, limits, schema, thinking
@@ -35,13 +34,8 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
         raise ApiError(404, "not_found_error", f"{target.provider.name} has no such endpoint on its chat wire")
     abilities.refuse(request, target)
     body, changes = _body(request, target, headers)
-    return Outbound(
-        url=url(target.provider, preset.chat_path),
-        headers=foreign.headers(headers, request.fields, preset),
-        # Half a surrogate pair, which JSON can say and UTF-8 can't, becomes a question mark.
-        body=compact(body).encode("utf-8", "replace"),
-        changes=tuple(dict.fromkeys(changes)),
-    )
+    given = foreign.headers(headers, request.fields, preset)
+    return foreign.outbound(target, preset.chat_path, given, body, changes)
 
 
 def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[dict[str, Any], list[str]]:

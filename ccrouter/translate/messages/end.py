@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ccrouter.translate import stops, usage
+from ccrouter.translate.members import as_object
 from ccrouter.wire import events
 from ccrouter.wire.events import Event
 
@@ -106,12 +107,12 @@ class End:
         delta: dict[str, Any] = {}
         for event in self._events:
             merged |= event
-            delta |= {key: value for key, value in _object(event.get("delta")).items() if value is not None}
+            delta |= {key: value for key, value in as_object(event.get("delta")).items() if value is not None}
         delta |= {"stop_reason": right[0], "stop_sequence": right[1]}
         return {**merged, "type": "message_delta", "delta": delta, "usage": counts}
 
     def _said(self, key: str) -> Any:
-        said = [_object(event.get("delta")).get(key) for event in self._events]
+        said = [as_object(event.get("delta")).get(key) for event in self._events]
         return next((each for each in reversed(said) if each is not None), None)
 
 
@@ -162,7 +163,3 @@ def _input(counts: Mapping[str, Any]) -> int:
 def _has_output(event: Event) -> bool:
     """Whether an event has the one count that the client's SDK reads without looking."""
     return isinstance(event.get("usage"), dict) and "output_tokens" in _counts(event["usage"])
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

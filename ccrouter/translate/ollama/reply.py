@@ -29,6 +29,7 @@ from ccrouter.translate import provenance, stops, usage
 from ccrouter.translate.blocks import Blocks, wants_thinking
 from ccrouter.translate.calls import arguments_of
 from ccrouter.translate.conversation import read
+from ccrouter.translate.members import as_object, frame_object, objects
 from ccrouter.translate.provenance import Origin
 from ccrouter.translate.refusal import classify
 from ccrouter.translate.stops import StopCutter
@@ -42,7 +43,6 @@ from ccrouter.wire.messages import MessagesRequest
 _PAYLOAD = {"f": "messages"}
 
 #: Servers that write the logarithm of nothing do not mean to break the stream.
-_JSON = json.JSONDecoder(parse_constant=lambda _: None)
 
 _TOO_DEEP = "the backend sent a line that is nested too deep"
 
@@ -84,7 +84,7 @@ class OllamaReply:
         if self._ended:
             return []
         try:
-            return self._line(_decode(frame))
+            return self._line(frame_object(frame, "a line"))
         except RecursionError:
             raise FrameError(_TOO_DEEP) from None
 
@@ -97,7 +97,7 @@ class OllamaReply:
     def _line(self, line: dict[str, Any]) -> list[Event]:
         if envelope.is_error(line):
             return self._fail(line)
-        message = _object(line.get("message"))
+        message = as_object(line.get("message"))
         found: list[Event] = []
         thought, content = message.get("thinking"), message.get("content")
         if isinstance(thought, str) and thought:
@@ -105,10 +105,7 @@ class OllamaReply:
         if isinstance(content, str) and content:
             found += self._tagged(self._tags.feed(content))
         calls = message.get("tool_calls")
-        if isinstance(calls, list):
-            self._calls += [
-                _object(each.get("function")) | {"id": each.get("id")} for each in calls if isinstance(each, dict)
-            ]
+        self._calls += [as_object(each.get("function")) | {"id": each.get("id")} for each in objects(calls)]
         if self._cutter.found is not None:  # the backend need not write on only to count its tokens
             return found + self._finished("stop_sequence", self._cutter.found)
         if line.get("done") is True:
@@ -211,17 +208,3 @@ def _arguments(value: Any) -> dict[str, Any] | None:
     if value is None:
         return {}
     return arguments_of(value if isinstance(value, str) else json.dumps(value))
-
-
-def _decode(line: bytes) -> dict[str, Any]:
-    try:
-        value = _JSON.decode(line.decode())
-    except ValueError:
-        raise FrameError("the backend sent a line that is not JSON") from None
-    if not isinstance(value, dict):
-        raise FrameError("the backend sent a line that is no object")
-    return value
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -18,11 +18,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ccrouter.errors import ApiError
-from ccrouter.providers.address import url
 from ccrouter.providers.provider import Target
 from ccrouter.translate import abilities, conversation, foreign, limits, schema, stops, thinking
 from ccrouter.translate.dialect import Endpoint, Outbound
-from ccrouter.translate.foreign import compact
 from ccrouter.translate.ollama import messages as ollama_messages
 from ccrouter.translate.thinking import Asked
 from ccrouter.translate.tools import Names
@@ -41,13 +39,8 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
         raise ApiError(404, "not_found_error", f"{target.provider.name} has no such endpoint on Ollama's own wire")
     abilities.refuse(request, target)
     body, changes = _body(request, target)
-    return Outbound(
-        url=url(target.provider, preset.ollama_path),
-        headers=foreign.headers(headers, request.fields, preset, accept=MEDIA_TYPE),
-        # Half a surrogate pair, which JSON can say and UTF-8 can't, becomes a question mark.
-        body=compact(body).encode("utf-8", "replace"),
-        changes=tuple(dict.fromkeys(changes)),
-    )
+    given = foreign.headers(headers, request.fields, preset, accept=MEDIA_TYPE)
+    return foreign.outbound(target, preset.ollama_path, given, body, changes)
 
 
 def _body(request: MessagesRequest, target: Target) -> tuple[dict[str, Any], list[str]]:

@@ -24,7 +24,6 @@ Source: OpenAI's *Responses streaming events*; openai 3.52.0 (2026-11).
 
 from __future__ import annotations
 
-import json
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -36,6 +35,7 @@ from ccrouter.translate import provenance, usage
 from ccrouter.translate.blocks import Blocks, wants_thinking
 from ccrouter.translate.calls import arguments_of
 from ccrouter.translate.conversation import read
+from ccrouter.translate.members import frame_object
 from ccrouter.translate.overflow import codes, facts
 from ccrouter.translate.provenance import Origin
 from ccrouter.translate.refusal import classify
@@ -89,7 +89,10 @@ class ResponsesReply:
         payload = frame.data
         if self._ended or payload is None or not payload.strip() or payload.strip() == b"[DONE]":
             return []
-        event = _decode(payload)
+        try:
+            event = frame_object(payload, "an event")
+        except RecursionError:
+            raise FrameError("the backend sent an event that is nested too deep") from None
         kind = text_of(event.get("type")) or frame.event or ("error" if "error" in event else "")
         if kind in _FAILURES:
             return self._fail(event)
@@ -323,13 +326,3 @@ def _page(url: str, title: str | None) -> dict[str, Any]:
         "encrypted_content": "",
         "page_age": None,
     }
-
-
-def _decode(payload: bytes) -> dict[str, Any]:
-    try:
-        event = json.loads(payload)
-    except (ValueError, RecursionError):
-        raise FrameError("the backend sent an event that is not JSON") from None
-    if not isinstance(event, dict):
-        raise FrameError("the backend sent an event that is not a JSON object")
-    return event

@@ -12,12 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ccrouter.errors import ApiError
-from ccrouter.providers.address import url
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
 from ccrouter.translate import abilities, conversation, foreign, limits, schema, stops, thinking
 from ccrouter.translate.dialect import Endpoint, Outbound
-from ccrouter.translate.foreign import compact
 from ccrouter.translate.responses import input as responses_input
 from ccrouter.translate.tools import Names
 from ccrouter.translate.turns import Conversation, ServerTool, Tool
@@ -42,13 +40,8 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
         )
     abilities.refuse(request, target)
     body, changes = _body(request, target, headers)
-    return Outbound(
-        url=url(target.provider, preset.responses_path),
-        headers=foreign.headers(headers, request.fields, preset),
-        # Half a surrogate pair, which JSON can say and UTF-8 can't, becomes a question mark.
-        body=compact(body).encode("utf-8", "replace"),
-        changes=tuple(dict.fromkeys(changes)),
-    )
+    given = foreign.headers(headers, request.fields, preset)
+    return foreign.outbound(target, preset.responses_path, given, body, changes)
 
 
 def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[dict[str, Any], list[str]]:
