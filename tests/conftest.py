@@ -1,4 +1,4 @@
-"""Set-up that all tests share: what a skip means, how hypothesis searches, and ``--update-cases``.
+"""Set-up that all tests share: what a skip means, how hypothesis searches, a clock that jumps, ``--update-cases``.
 
 ``pytest tests/translate tests/matrix --update-cases`` rewrites what golden cases and the matrix expect; the diff is
 the review.
@@ -6,11 +6,15 @@ the review.
 
 from __future__ import annotations
 
+import functools
+import math
 import os
 import sys
 
 import hypothesis
 import pytest
+import trio
+from trio.testing import MockClock
 
 pytest_plugins = ["pytester"]
 
@@ -34,6 +38,32 @@ def pytest_addoption(parser):
 def update_cases(request):
     """Whether to write instead of compare."""
     return bool(request.config.getoption("--update-cases"))
+
+
+@pytest.fixture
+def autojump_clock(monkeypatch):
+    """A clock that jumps to the next deadline when nobody has anything to do; a thread at work has.
+
+    pytest-trio's own jumps while it works: how many seconds a test saw pass then depended on how busy the machine was.
+    """
+    clock = MockClock(autojump_threshold=0)
+    genuine = trio.to_thread.run_sync
+    at_work = 0
+
+    @functools.wraps(genuine)
+    async def run_sync(*args, **kwargs):
+        nonlocal at_work
+        at_work += 1
+        clock.autojump_threshold = math.inf
+        try:
+            return await genuine(*args, **kwargs)
+        finally:
+            at_work -= 1
+            if not at_work:
+                clock.autojump_threshold = 0
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_sync)
+    return clock
 
 
 def nothing_may_be_skipped():
