@@ -8,6 +8,7 @@ answered whom, what it cost, and what `explain` can tell of it.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,15 +31,18 @@ from ccrouter.routing.config import Config
 from ccrouter.routing.health import Health
 from ccrouter.routing.names import Directory
 from ccrouter.routing.plan import Outcome, Patience, Plan
-from ccrouter.routing.profiles import InForce, Project, in_force
+from ccrouter.routing.profiles import Choice, InForce, Project, in_force
 from ccrouter.routing.route import Route, route
-from ccrouter.routing.rules import Considered, counts_tokens
+from ccrouter.routing.rules import counts_tokens
 from ccrouter.routing.traits import Moment, Traits
 from ccrouter.translate import tokens
 
 #: How long a warning may be, in characters, and how many are not said again.
 _LINE = 1_000
 _PROBLEMS = 32
+
+#: Of how many directories it is remembered what holds there.
+_DIRECTORIES = 256
 
 
 @frozen(kw_only=True)
@@ -76,6 +80,7 @@ class Dispatcher:
         self._home = home
         self._log = log
         self._told: dict[str, None] = {}
+        self._in_force: dict[str | None, tuple[tuple[object, ...], InForce]] = {}
         self._now = now
         self.health = Health()
         self.notebook = notebook
@@ -93,11 +98,25 @@ class Dispatcher:
             if found is not None:
                 project = found.project
                 problems += [found.problem] if found.problem is not None else []
-        holds = in_force(self._config(), self._choice.current(), project, who.project)
+        holds = self._put_together(self._config(), self._choice.current(), project, who.project)
         problems += [holds.problem] if holds.problem is not None else []
         for each in problems:
             self._tell(each)
         return holds, tuple(problems)
+
+    def _put_together(
+        self, config: Config, choice: Choice, project: Project | None, directory: str | None
+    ) -> InForce:
+        """The same as long as nothing changes: what rules remember is part of the configuration that holds."""
+        made_of = (config, choice, project)
+        known = self._in_force.get(directory)
+        if known is not None and all(map(operator.is_, known[0], made_of)):
+            return known[1]
+        holds = in_force(config, choice, project, directory)
+        self._in_force[directory] = made_of, holds
+        if len(self._in_force) > _DIRECTORIES:
+            del self._in_force[next(iter(self._in_force))]
+        return holds
 
     def _tell(self, problem: str) -> None:
         """Say what is wrong, once: each request would say it again."""
@@ -241,7 +260,7 @@ class Dispatcher:
                 model=inbound.request.model[:LONGEST],
                 profile=chosen.in_force.profile,
                 problems=chosen.problems,
-                considered=tuple(map(_brief, made.considered)),
+                considered=made.considered,
                 because=made.because,
                 names=brief(made.names),
                 targets=brief(str(each) for each in plan.targets),
@@ -272,13 +291,6 @@ def placed(inbound: Inbound, chosen: Chosen) -> Inbound:
 def _cut(who: Caller) -> Caller:
     """Its directory comes out of a prompt, and is as long as that says."""
     return who if who.project is None else evolve(who, project=who.project[:LONGEST])
-
-
-def _brief(one: Considered) -> Considered:
-    """A reason may quote the model's name, which is as long as the client likes."""
-    if one.objection is None or len(one.objection) <= LONGEST:
-        return one
-    return one._replace(objection=one.objection[:LONGEST])
 
 
 _PROMPT = 400

@@ -213,7 +213,7 @@ class _Service:
         self._look_due = 0.0
         self._looking = False
         self._told = ""
-        self._settled: dict[Any, tuple[Config, float, Directory]] = {}
+        self._settled: dict[int, tuple[Config, float, Directory]] = {}
         self._http = http
         self.log = options.log
         self.url = ""
@@ -267,19 +267,15 @@ class _Service:
         return self._built(holds.config)
 
     def _built(self, config: Config) -> Directory:
-        """The directory of a configuration, made anew `_SETTLED` so often.
-
-        What profiles and projects make of a file are configurations of their own, equal from request to request.
-        """
+        """The directory of a configuration, made anew `_SETTLED` so often."""
         now = trio.current_time()
-        key = (id(config.providers), config.default, config.off, tuple(config.aliases.items()))
-        known = self._settled.get(key)
-        if known is not None and known[0].providers is config.providers and now < known[1]:
+        known = self._settled.get(id(config))
+        if known is not None and known[0] is config and now < known[1]:
             return known[2]
         directory = self._build(config)
         if len(self._settled) >= _MOST_SETTLED:
             self._settled.clear()
-        self._settled[key] = (config, now + _SETTLED, directory)
+        self._settled[id(config)] = (config, now + _SETTLED, directory)
         return directory
 
     def _build(self, config: Config) -> Directory:

@@ -12,7 +12,7 @@ import trio
 from attrs import evolve
 
 from ccrouter.attempt.backends import Inbound
-from ccrouter.dispatch import Chosen, placed
+from ccrouter.dispatch import _DIRECTORIES, Chosen, placed
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Budget, Model, Price, Target
 from ccrouter.remembered.project import NAME, ProjectFiles
@@ -64,6 +64,30 @@ async def test_a_profile_is_switched_by_the_file_of_choices_from_the_next_reques
     assert await targets(it, asked(model="free", project="/worker")) == ["anthropic:free"]
     file.write(Choice())
     assert await targets(it, asked(model="free", project="/work")) == ["anthropic:free"]
+
+
+async def test_what_rules_remember_lasts_as_long_as_nothing_changes(tmp_path: Path) -> None:
+    rules = (Rule(name="r", when=When(classes=("main",)), use=("anthropic:q",)),)
+    it = rig(Script(), providers=TWO, config=evolve(LOCAL, routes=rules), state=tmp_path)
+    it.dispatch._choice.write(Choice(profile="local"))
+
+    async def holds() -> Config:
+        return (await it.dispatch.choose(asked(project="/work"))).in_force.config
+
+    before = await holds()
+    assert await holds() is before
+    assert (await holds()).rulebook is before.rulebook
+    it.dispatch._choice.write(Choice(profile="bare"))
+    assert (await holds()).off == {"ollama"}
+    it.config = evolve(it.config, routes=())
+    assert (await holds()).routes == ()
+
+
+async def test_of_so_many_directories_it_is_remembered_what_holds_there() -> None:
+    it = rig(Script(), providers=TWO)
+    for number in range(2 * _DIRECTORIES):
+        await it.dispatch.choose(asked(project=f"/work/{number}"))
+    assert len(it.dispatch._in_force) == _DIRECTORIES
 
 
 async def test_a_profile_that_is_gone_is_told_and_no_request_fails_for_it(tmp_path: Path) -> None:

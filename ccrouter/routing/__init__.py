@@ -13,7 +13,8 @@ Where a request goes:
 
 ``caller``        what the client says of a request: its class, its agent, its session, its directory
 ``traits``        what rules look at, found out when the first one asks
-``rules``         the rules; ``patterns`` what ``*`` means in them; ``marker`` a subagent's own word
+``rulebook``      all rules in their order; ``rules`` what each asks; ``patterns`` what ``*`` means in them;
+                  ``marker`` a subagent's own word
 ``directory``     the providers of one moment; ``names`` from a model's name to targets
 ``route``         all these together: the targets of a request, and why; ``pins`` which one a session stays with
 

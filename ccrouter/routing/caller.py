@@ -63,6 +63,9 @@ _LONGEST_PATH = 4096
 _LONGEST = 128
 
 
+_Said = Mapping[bytes, bytes]
+
+
 @frozen(kw_only=True)
 class Caller:
     """Who asks, and how that is known. ``sign`` is a clause for people."""
@@ -95,24 +98,25 @@ class Caller:
 
 def caller(headers: Headers, fields: Mapping[str, Any]) -> Caller:
     """Who asks. ``fields`` are the request's, of any shape."""
+    said = dict(reversed(headers))  # the first of each
     task = _task(fields)
-    kind, sign = _kind(headers, fields, task)
+    kind, sign = _kind(said, fields, task)
     return Caller(
         kind=kind,
         sign=sign,
-        agent=_agent(headers, fields) if kind in {"subagent", "workflow"} else None,
+        agent=_agent(said, fields) if kind in {"subagent", "workflow"} else None,
         task=task if kind == "auxiliary" else None,
-        session=_id(headers, _SESSION),
-        agent_id=_id(headers, _AGENT_ID),
-        project=_project(headers, fields),
+        session=_id(said, _SESSION),
+        agent_id=_id(said, _AGENT_ID),
+        project=_project(said, fields),
     )
 
 
-def _kind(headers: Headers, fields: Mapping[str, Any], task: Task | None) -> tuple[RequestClass, str]:
-    hint = (http.get_text(headers, _HINT) or "").strip()
+def _kind(headers: _Said, fields: Mapping[str, Any], task: Task | None) -> tuple[RequestClass, str]:
+    hint = headers.get(_HINT, b"").decode("latin-1").strip()
     if hint in _CLASSES:
         return cast("RequestClass", hint), f"the client says so ({_HINT.decode()})"
-    if http.get(headers, _AGENT_ID) is not None:
+    if _AGENT_ID in headers:
         return "subagent", f"it has the header {_AGENT_ID.decode()}"
     if any("cc_is_subagent=true" in text for text in _first(texts_of(fields.get("system")))):
         return "subagent", "its attribution says cc_is_subagent"
@@ -144,7 +148,7 @@ def _task(fields: Mapping[str, Any]) -> Task | None:
     return None
 
 
-def _agent(headers: Headers, fields: Mapping[str, Any]) -> str:
+def _agent(headers: _Said, fields: Mapping[str, Any]) -> str:
     if (said := _id(headers, _AGENT_TYPE)) is not None:
         return said
     for text in texts_of(fields.get("system")):
@@ -154,13 +158,13 @@ def _agent(headers: Headers, fields: Mapping[str, Any]) -> str:
     return CUSTOM
 
 
-def _id(headers: Headers, name: bytes) -> str | None:
-    said = (http.get_text(headers, name) or "").strip()
+def _id(headers: _Said, name: bytes) -> str | None:
+    said = headers.get(name, b"").decode("latin-1").strip()
     return said if said and len(said) <= _LONGEST and said.isprintable() else None
 
 
-def _project(headers: Headers, fields: Mapping[str, Any]) -> str | None:
-    said = http.get_text(headers, http.PROJECT)
+def _project(headers: _Said, fields: Mapping[str, Any]) -> str | None:
+    said = headers.get(http.PROJECT, b"").decode("latin-1")
     lines = (line for text in _surroundings(fields) for line in _directories(text))
     found = (unquote(said) if said else next(lines, "")).strip()
     return found if 0 < len(found) <= _LONGEST_PATH else None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 from attrs import field, frozen
 
 from ccrouter.providers.provider import Provider, Timeouts
 from ccrouter.providers.secret import Secret
+from ccrouter.routing.rulebook import Rulebook
 from ccrouter.routing.rules import Rule
 
 DEFAULT_PORT = 11436
@@ -90,3 +92,8 @@ class Config:
     slots: Slots = "none"
     explain: Explain = field(factory=Explain)
     demo: Demo = field(factory=Demo)
+
+    @cached_property
+    def rulebook(self) -> Rulebook:
+        """The rules, with what they remember of conversations."""
+        return Rulebook(self.routes)

@@ -28,7 +28,7 @@ _MARKER = re.compile(
 #: What JSON spells in more than one character.
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)")
 
-_BEGINNING = re.compile("<(?:ccrouter-model|CCR-SUBAGENT-MODEL)>")
+_BEGINNINGS = ("ccrouter-model>", "CCR-SUBAGENT-MODEL>")
 
 
 @frozen
@@ -65,7 +65,17 @@ def _may_hold_one(system: object) -> bool:
     """A quick look, before places are searched for."""
     blocks = system if isinstance(system, list) else [system]
     texts = (each.get("text") if isinstance(each, dict) else each for each in blocks)
-    return any(isinstance(text, str) and _BEGINNING.search(text) is not None for text in texts)
+    return any(isinstance(text, str) and _begins_one(text) for text in texts)
+
+
+def _begins_one(text: str) -> bool:
+    """From one `<` to the next: prompts have few, and a single character is found ten times as fast as a word."""
+    place = text.find("<")
+    while place >= 0:
+        if text.startswith(_BEGINNINGS, place + 1):
+            return True
+        place = text.find("<", place + 1)
+    return False
 
 
 _Place = tuple[list[spans.Item], int, spans.Item]

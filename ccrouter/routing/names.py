@@ -16,6 +16,7 @@ The rules, first match wins (the contract with users, "Model names"):
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
+from functools import cached_property
 
 from attrs import field, frozen
 
@@ -29,6 +30,9 @@ DISCOVERY_PREFIX = "anthropic-via-"
 _SEPARATORS = ":,/"
 #: No provider's name is longer, with what separates it from a model's.
 _LONGEST_PROVIDER = 256
+#: How many names a directory remembers the targets of, and how long they may be: clients make them up.
+_MOST = 256
+_SHORT = 256
 _FAMILIES = ("opus", "sonnet", "haiku", "fable")
 _CLAUDE_WORDS = frozenset({"opus", "sonnet", "haiku", "fable", "best", "default", "opusplan"})
 _LONG_CONTEXT = "[1m]"
@@ -49,8 +53,10 @@ class Directory:
     default: str
     listed: Mapping[str, tuple[str, ...]] = field(factory=dict)
     off: frozenset[str] = frozenset()
+    resolved: dict[tuple[str, bool], tuple[Target, ...]] = field(factory=dict, init=False, eq=False, repr=False)
+    """What `resolve` remembers, by name and ``client_login``."""
 
-    @property
+    @cached_property
     def claude(self) -> Provider | None:
         """The provider for Claude models: the first of Anthropic's own, if any is set up."""
         return next((each for each in self.providers.values() if each.preset.first_party), None)
@@ -73,10 +79,18 @@ def resolve(name: str, directory: Directory, *, client_login: bool = False) -> t
     ``client_login``: the client brings a credential for Anthropic of its own, which makes that provider
     usable even when the router has none. Raises ApiError 404 for a name that can't be meant.
     """
-    targets: list[Target] = []
+    known = directory.resolved.get((name, client_login))  # a conversation asks for the same a thousand times
+    if known is not None:
+        return known
+    found: list[Target] = []
     for each in _unalias(_decoded(name, directory), directory.aliases):
-        targets += [found for found in _targets(each, directory, client_login) if found not in targets]
-    return tuple(targets)
+        found += [target for target in _targets(each, directory, client_login) if target not in found]
+    targets = tuple(found)
+    if len(name) <= _SHORT:
+        if len(directory.resolved) >= _MOST:
+            directory.resolved.clear()
+        directory.resolved[name, client_login] = targets
+    return targets
 
 
 def is_plain(name: str, directory: Directory) -> bool:

@@ -52,19 +52,16 @@ def route(
     """Choose. Raises ApiError 404 where a name leads nowhere."""
     request, caller = traits.request, traits.caller
     changes: tuple[str, ...] = ()
-    considered: list[Considered] = []
+    considered: tuple[Considered, ...] = ()
     names: tuple[str, ...] = ()
     because = ""
     if not caller.background and (found := marked(request)) is not None:
         request, names, because = found.request, (found.model,), "the marker in the agent's definition"
         changes = ("system: the marker of a model taken out",)
     if not names:
-        for rule in config.routes:
-            said = rule.consider(traits)
-            considered.append(said)
-            if said.objection is None:
-                names, because = rule.names(request.model), f"the rule {rule.name}"
-                break
+        considered, rule = config.rulebook.ask(traits)
+        if rule is not None:
+            names, because = rule.names(request.model), f"the rule {rule.name}"
     if not names and caller.task == "classifier" and config.classifier:
         names, because = config.classifier, "the setting `classifier`"
     if not names and caller.is_agent and config.subagent:
@@ -77,9 +74,9 @@ def route(
     for name in names:
         found_ = resolve(name, directory, client_login=client_login)
         targets += [each for each in found_ if each not in targets]
-    intent = _intent(because, names, config.default)
-    session = None
+    intent, session = "", None
     if caller.session is not None and (plain or len(targets) > 1):
+        intent = _intent(because, names, config.default)
         session = _pinned_as(caller, key(caller.session, caller.agent_id), intent, pins)
     made = Route(
         request=request,
@@ -87,7 +84,7 @@ def route(
         names=names,
         because=because,
         intent=intent,
-        considered=tuple(considered),
+        considered=considered,
         changes=changes,
         session=session,
     )

@@ -2,8 +2,8 @@
 
 A rule fits when all its conditions hold. Each condition is one row of `_LASTING` or `_PASSING`: the key that it is
 about, and who says why it does not hold, or nothing. They are asked in this order, and the first that fails is the
-reason that is told. What the lasting ones look at is the same for all requests of a conversation, so a rule
-remembers what came of them.
+reason that is told. What the lasting ones look at is the same for all requests of a conversation, so that
+`routing.rulebook` asks them once for each.
 
 Background requests (titles, summaries, safety checks) are special: a safety check by a model that is not up to it
 lets through what it should have stopped, or stops everything. So a rule moves them only if it names them, by their
@@ -52,12 +52,6 @@ class Considered(NamedTuple):
     objection: str | None
 
 
-_NEW = Considered("", "nobody like that has come by")
-
-#: Of how many callers a rule remembers what it said.
-_MOST = 256
-
-
 @frozen(kw_only=True)
 class Rule:
     """One rule. ``use`` are names in fallback order; ``{model}`` in one is what the client asks for."""
@@ -65,9 +59,6 @@ class Rule:
     name: str
     when: When = field(factory=When)
     use: tuple[str, ...]
-
-    _known: dict[str, Considered | None] = field(factory=dict, init=False, eq=False, repr=False)
-    """What its lasting conditions came to, by `Traits.lasting`; None: they hold."""
 
     @cached_property
     def _lasting(self) -> tuple[_Ask, ...]:
@@ -78,34 +69,30 @@ class Rule:
     def _passing(self) -> tuple[_Ask, ...]:
         return tuple(ask for name, ask in _PASSING if getattr(self.when, name))
 
-    @cached_property
-    def _fits(self) -> Considered:
-        return Considered(self.name, None)
-
-    def consider(self, traits: Traits) -> Considered:
-        """Whether the rule fits, and if not, why."""
-        known = self._known.get(traits.lasting, _NEW)
-        if known is _NEW:
-            known = self._learn(traits)
-        if known is not None:
-            return known
-        for ask in self._passing:
-            if (why := ask(self.when, traits)) is not None:
-                return Considered(self.name, why)
-        return self._fits
-
     def objection(self, traits: Traits) -> str | None:
         """Why the rule does not fit, as a clause for people; None: it fits."""
-        return self.consider(traits).objection
+        lasting = self.lasting_objection(traits)
+        return self.passing_objection(traits) if lasting is None else lasting
 
-    def _learn(self, traits: Traits) -> Considered | None:
-        why = next((why for ask in self._lasting if (why := ask(self.when, traits)) is not None), None)
-        learned = None if why is None else Considered(self.name, why)
-        if traits.lasting:
-            if len(self._known) >= _MOST:
-                self._known.clear()
-            self._known[traits.lasting] = learned
-        return learned
+    def lasting_objection(self, traits: Traits) -> str | None:
+        """Why it fits no request of this conversation; None: it may."""
+        for ask in self._lasting:
+            if (why := ask(self.when, traits)) is not None:
+                return why
+        return None
+
+    def passing_objection(self, traits: Traits) -> str | None:
+        """Why it does not fit this very request, if it may fit others of this conversation."""
+        when = self.when
+        for ask in self._passing:
+            if (why := ask(when, traits)) is not None:
+                return why
+        return None
+
+    @property
+    def lasting(self) -> bool:
+        """Whether what it says of one request holds for all of the conversation."""
+        return not self._passing
 
     def names(self, model: str) -> tuple[str, ...]:
         """The names that it sends a request for ``model`` to."""
@@ -172,7 +159,7 @@ def _hours(when: When, traits: Traits) -> str | None:
     now = traits.moment.minute
     if (begin <= now < end) if begin < end else (now >= begin or now < end):
         return None
-    return f"it is {_clock(now)}, not between {_clock(begin)} and {_clock(end)}"
+    return _not_between(now, begin, end)
 
 
 def _days(when: When, traits: Traits) -> str | None:
@@ -202,7 +189,8 @@ def _effort(when: When, traits: Traits) -> str | None:
 
 
 def _server_tool(when: When, traits: Traits) -> str | None:
-    if not when.server_tool or any(fits(each, tool) for each in when.server_tool for tool in traits.server_tools):
+    tools = traits.server_tools
+    if not when.server_tool or any(fits(each, tool) for tool in tools for each in when.server_tool):
         return None
     return f"it has no server tool {_or(when.server_tool)}"
 
@@ -259,6 +247,11 @@ def counts_tokens(rules: tuple[Rule, ...], request: MessagesRequest | None = Non
 @lru_cache(maxsize=1024)
 def _or(words: tuple[str, ...]) -> str:
     return " or ".join(words)
+
+
+@lru_cache(maxsize=256)  # the same within a minute
+def _not_between(now: int, begin: int, end: int) -> str:
+    return f"it is {_clock(now)}, not between {_clock(begin)} and {_clock(end)}"
 
 
 def _clock(minute: int) -> str:

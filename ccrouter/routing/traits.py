@@ -42,7 +42,7 @@ class Traits:
     """What stays the same over a conversation, and so what rules say of it; empty if too long to keep."""
     _parts: dict[str, bool] = field(factory=dict, init=False)
     _types: frozenset[str] | None = field(default=None, init=False)
-    _said: dict[str, str] | None = field(default=None, init=False, repr=False)
+    _said: dict[bytes, bytes] | None = field(default=None, init=False, repr=False)
     _server_tools: tuple[str, ...] | None = field(default=None, init=False)
     _effort: tuple[str | None] | None = field(default=None, init=False)
 
@@ -102,8 +102,9 @@ class Traits:
     def header(self, name: str) -> str | None:
         """The first value of a header."""
         if self._said is None:
-            self._said = {key.decode("latin-1"): value.decode("latin-1") for key, value in reversed(self.headers)}
-        return self._said.get(name)
+            self._said = dict(reversed(self.headers))
+        value = self._said.get(name.encode("latin-1", "replace"))
+        return None if value is None else value.decode("latin-1")
 
 
 def _latest_effort(fields: Mapping[str, object]) -> str | None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+from hypothesis import strategies as st
+
 from ccrouter.errors import ApiError, CapabilityRefused, ConnectFailed, Stopping, UpstreamBroken, UpstreamTimeout
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.routing.caller import Caller, caller
 from ccrouter.routing.failure import Failure, Kind, Refusal
 from ccrouter.routing.traits import Moment, Traits
+from ccrouter.routing.values import CLASSES, DAYS, EFFORTS, PARTS
 from ccrouter.wire import envelope
 from ccrouter.wire.messages import MessagesRequest, read_request
 
@@ -92,3 +95,54 @@ def traits(
     whole = request(**fields) if whole is None else whole
     said = list(said)
     return Traits(whole, said, of or caller(said, whole.fields), moment or Moment())
+
+
+# Rules and what they are asked of
+
+LONG_TALK = [{"role": "user", "content": "word " * 1000}]
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+
+_patterns = st.lists(st.sampled_from(["Explore", "claude-*", "*", "local", "x"]), min_size=1, max_size=2).map(
+    tuple
+)
+CONDITIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "classes": st.lists(st.sampled_from(CLASSES), min_size=1, max_size=3).map(tuple),
+        "agent": _patterns,
+        "model": _patterns,
+        "tokens_over": st.sampled_from([1, 500, 5000]),
+        "tokens_under": st.sampled_from([2, 501, 5001]),
+        "has": st.lists(st.sampled_from(PARTS), min_size=1, max_size=2).map(tuple),
+        "server_tool": st.just(("web_search",)),
+        "effort": st.sampled_from(EFFORTS),
+        "headers": st.just((("x-team", "core"),)),
+        "project": st.sampled_from([("~",), ("/srv",)]),
+        "hours": st.sampled_from([(0, 720), (720, 1440), (1380, 60)]),
+        "days": st.lists(st.sampled_from(DAYS), min_size=1).map(tuple),
+        "profile": _patterns,
+        "quota_over": st.sampled_from([(("anthropic", 50),), (("codex", 50),)]),
+    },
+)
+CALLERS = st.builds(
+    Caller,
+    kind=st.sampled_from(["main", "subagent", "compaction"]),
+    agent=st.sampled_from([None, "Explore"]),
+    project=st.sampled_from([None, "/home/me/x", "/srv"]),
+)
+MOMENTS = st.builds(
+    Moment,
+    minute=st.integers(0, 1439),
+    weekday=st.integers(0, 6),
+    profile=st.sampled_from([None, "local"]),
+    home=st.just("/home/me"),
+    fullness=st.sampled_from([{}.get, {"anthropic": 40, "codex": 60}.get]),
+)
+REQUESTS = st.sampled_from(
+    [
+        request(),
+        request(messages=LONG_TALK, tools=[SEARCH], thinking={"type": "adaptive"}),
+        request(tools=[{"name": "x"}], output_config={"effort": "high"}),
+    ]
+)
+SOME_HEADERS = st.sampled_from([[], headers(x_team="core"), headers(x_team="other")])

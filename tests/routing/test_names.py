@@ -9,6 +9,7 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.routing.names import (
+    _MOST,
     DISCOVERY_PREFIX,
     Directory,
     alias_of,
@@ -335,3 +336,21 @@ def test_a_discovery_id_means_what_the_plain_name_means(model):
         plain = f"{name}:{model}"
         assume(plain not in FULL.aliases)
         assert resolve(discovery_id(name, model), FULL) == resolve(plain, FULL)
+
+
+def test_a_directory_remembers_so_many_names_and_nothing_long():
+    there = directory(ANTHROPIC, OLLAMA)
+    for number in range(2 * _MOST):
+        first, again = (resolve(f"ollama:m{number}", there) for _ in range(2))
+        assert first is again
+        assert len(there.resolved) <= _MOST
+    before = dict(there.resolved)
+    assert resolve("ollama:" + "m" * 1_000, there) == (Target(OLLAMA, "m" * 1_000),)
+    assert there.resolved == before
+
+
+def test_a_login_of_the_client_is_no_part_of_what_others_are_remembered_to_get():
+    there = directory(OLLAMA, addressable=[ANTHROPIC])
+    for _ in range(2):
+        assert resolve("claude-x", there, client_login=True) == (Target(ANTHROPIC, "claude-x"),)
+        assert resolve("claude-x", there) == (Target(OLLAMA, "claude-x"),)

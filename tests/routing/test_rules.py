@@ -3,17 +3,24 @@ from __future__ import annotations
 import pytest
 from attrs import evolve, fields
 from hypothesis import given
-from hypothesis import strategies as st
 
 from ccrouter.routing.caller import Caller
-from ccrouter.routing.rules import _MOST, Rule, When, counts_tokens
+from ccrouter.routing.rules import Rule, When, counts_tokens
 from ccrouter.routing.traits import Moment
-from ccrouter.routing.values import CLASSES, DAYS, EFFORTS, PARTS
+from ccrouter.routing.values import DAYS
 from ccrouter.translate import tokens
-from tests.routing.samples import headers, request, traits
+from tests.routing.samples import (
+    CALLERS,
+    CONDITIONS,
+    LONG_TALK,
+    MOMENTS,
+    REQUESTS,
+    SEARCH,
+    SOME_HEADERS,
+    headers,
+    traits,
+)
 
-LONG = [{"role": "user", "content": "word " * 1000}]
-SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 EXPLORE = Caller(kind="subagent", agent="Explore")
 NIGHT = Moment(minute=23 * 60 + 30, weekday=5, profile="local", home="/home/me")
 
@@ -44,7 +51,7 @@ FITTING = [
     (When(agent=("explore",)), traits(of=EXPLORE)),
     (When(agent=("Plan", "E*")), traits(of=EXPLORE)),
     (When(model=("claude-opus-*",)), traits(model="claude-opus-5-5")),
-    (When(tokens_over=100), traits(messages=LONG)),
+    (When(tokens_over=100), traits(messages=LONG_TALK)),
     (When(tokens_under=100), traits()),
     (When(has=("tools", "thinking")), traits(tools=[{"name": "x"}], thinking={"type": "adaptive"})),
     (When(server_tool=("web_search*",)), traits(tools=[SEARCH])),
@@ -69,7 +76,7 @@ def test_a_condition_that_holds_has_no_objection(when, one):
 
 
 def test_over_and_under_are_more_and_fewer_and_never_both():
-    one = traits(messages=LONG)
+    one = traits(messages=LONG_TALK)
     size = tokens.of(one.request)
     for asked, over, under in ((size - 1, True, False), (size, False, False), (size + 1, False, True)):
         assert (objection(When(tokens_over=asked), one) is None) is over
@@ -83,8 +90,8 @@ OBJECTIONS = [
     (When(agent=("Plan",)), traits(of=EXPLORE), "the agent is Explore, not Plan"),
     (When(agent=("*",)), traits(), "the agent is not known, not *"),
     (When(model=("*haiku*",)), traits(), "the model is claude-opus-5-5, not *haiku*"),
-    (When(tokens_over=100_000), traits(messages=LONG), "it has no more than 100000 tokens"),
-    (When(tokens_under=100), traits(messages=LONG), "it has 100 tokens or more"),
+    (When(tokens_over=100_000), traits(messages=LONG_TALK), "it has no more than 100000 tokens"),
+    (When(tokens_under=100), traits(messages=LONG_TALK), "it has 100 tokens or more"),
     (When(has=("tools", "thinking")), traits(tools=[{"name": "x"}]), "it has no thinking"),
     (When(has=("images",)), traits(), "it has no images"),
     (When(server_tool=("web_search",)), traits(tools=[{"name": "x"}]), "it has no server tool web_search"),
@@ -173,51 +180,8 @@ def test_a_rule_that_names_another_class_does_not():
 
 # Several conditions
 
-patterns = st.lists(st.sampled_from(["Explore", "claude-*", "*", "local", "x"]), min_size=1, max_size=2).map(tuple)
-conditions = st.fixed_dictionaries(
-    {},
-    optional={
-        "classes": st.lists(st.sampled_from(CLASSES), min_size=1, max_size=3).map(tuple),
-        "agent": patterns,
-        "model": patterns,
-        "tokens_over": st.sampled_from([1, 500, 5000]),
-        "tokens_under": st.sampled_from([2, 501, 5001]),
-        "has": st.lists(st.sampled_from(PARTS), min_size=1, max_size=2).map(tuple),
-        "server_tool": st.just(("web_search",)),
-        "effort": st.sampled_from(EFFORTS),
-        "headers": st.just((("x-team", "core"),)),
-        "project": st.sampled_from([("~",), ("/srv",)]),
-        "hours": st.sampled_from([(0, 720), (720, 1440), (1380, 60)]),
-        "days": st.lists(st.sampled_from(DAYS), min_size=1).map(tuple),
-        "profile": patterns,
-        "quota_over": st.sampled_from([(("anthropic", 50),), (("codex", 50),)]),
-    },
-)
-callers = st.builds(
-    Caller,
-    kind=st.sampled_from(["main", "subagent", "compaction"]),
-    agent=st.sampled_from([None, "Explore"]),
-    project=st.sampled_from([None, "/home/me/x", "/srv"]),
-)
-moments = st.builds(
-    Moment,
-    minute=st.integers(0, 1439),
-    weekday=st.integers(0, 6),
-    profile=st.sampled_from([None, "local"]),
-    home=st.just("/home/me"),
-    fullness=st.sampled_from([{}.get, {"anthropic": 40, "codex": 60}.get]),
-)
-requests = st.sampled_from(
-    [
-        request(),
-        request(messages=LONG, tools=[SEARCH], thinking={"type": "adaptive"}),
-        request(tools=[{"name": "x"}], output_config={"effort": "high"}),
-    ]
-)
-some_headers = st.sampled_from([[], headers(x_team="core"), headers(x_team="other")])
 
-
-@given(conditions, requests, callers, moments, some_headers)
+@given(CONDITIONS, REQUESTS, CALLERS, MOMENTS, SOME_HEADERS)
 def test_a_rule_fits_if_and_only_if_each_of_its_conditions_does(asked, whole, of, moment, said):
     one = traits(whole, of=of, moment=moment, said=said)
     alone = [objection(When(**{name: value}), one) for name, value in asked.items()]
@@ -240,29 +204,3 @@ def test_whether_tokens_are_to_be_counted_is_known_beforehand():
     assert not counts_tokens((plain,))
     for when in (When(tokens_over=1), When(tokens_under=1)):
         assert counts_tokens((plain, Rule(name="b", when=when, use=("m",))))
-
-
-# What a rule remembers
-
-
-def test_what_a_rule_remembers_of_one_caller_is_not_said_of_another():
-    when = When(classes=("subagent",), model=("claude-*",), project=("/src",))
-    one = Rule(name="x", when=when, use=("ollama:m",))
-    callers = [
-        (Caller(kind="subagent", project="/src"), "claude-x", None),
-        (Caller(kind="main", project="/src"), "claude-x", "the class is main, not subagent"),
-        (Caller(kind="subagent", project="/src"), "other", "the model is other, not claude-*"),
-        (Caller(kind="subagent", project="/home"), "claude-x", "the project is /home, not /src"),
-    ]
-    for who, model, expected in callers * 2:
-        assert one.objection(traits(model=model, of=who)) == expected
-
-
-def test_a_rule_remembers_so_many_and_nothing_long():
-    one = Rule(name="x", when=When(classes=("subagent",)), use=("ollama:m",))
-    for number in range(2 * _MOST):
-        assert one.objection(traits(model=f"m{number}")) is not None
-        assert len(one._known) <= _MOST
-    one._known.clear()
-    assert one.objection(traits(model="m" * 5_000)) is not None
-    assert one._known == {}
