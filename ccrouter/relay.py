@@ -41,6 +41,8 @@ from ccrouter.wire.headers import Headers
 
 STOPPING = Stopping(529, "overloaded_error", "ccrouter is being stopped", (("retry-after", "5"),))
 
+_JSON = (b"content-type", b"application/json")
+
 _PING = events.encode(events.ping())
 
 
@@ -71,7 +73,7 @@ async def relay(
             if (ended := await _pause(following.seconds, client, ending)) is not None:
                 return target, ended
             continue
-        attempt = _Attempt(inbound, client, following, pacing, more=plan.more)
+        attempt = _Attempt(inbound, client, following, pacing, alone=not plan.more and not plan.tries)
         outcome = await attempt.run(backends, ending)
         target = attempt.target
         plan.record(outcome, trio.current_time())
@@ -113,13 +115,14 @@ def identified(headers: Headers, inbound: Inbound) -> Headers:
 class _Attempt:
     """One call to one target, and the writing of its reply."""
 
-    def __init__(self, inbound: Inbound, client: Client, target: Target, pacing: Pacing, *, more: bool) -> None:
+    def __init__(self, inbound: Inbound, client: Client, target: Target, pacing: Pacing, *, alone: bool) -> None:
         self._inbound = inbound
         self._client = client
         self.target = target
         """With what is known of its model, once the attempt has begun."""
         self._pacing = pacing
-        self._more = more
+        self._alone = alone
+        """Whether this is the plan's only try: what it says is then what the client hears, as it came."""
         self._changes: tuple[str, ...] = ()
         self._usage: events.Usage = {}
 
@@ -168,9 +171,9 @@ class _Attempt:
                 return Outcome(result="failed", failure=error)
             case Piece(data, first, ended, usage):
                 self._usage = usage
-                if first == "error" and self._more:
+                if first == "error" and not self._alone:
                     status, body = lane.error_in(data)
-                    return Outcome(result="failed", failure=Refusal(status, [], body))
+                    return Outcome(result="failed", failure=Refusal(status, [_JSON], body))
                 await self._client.start(200, self._stream_head(head), data)
                 return await self._write_on(receive, ended=ended)
             case End() | Head():
@@ -235,7 +238,7 @@ class _Attempt:
         advice = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in error.headers]
         body = envelope.write(error, self._inbound.request_id)
         said = original(whole.body)
-        return Refusal(error.status, [(b"content-type", b"application/json"), *advice], body, said)
+        return Refusal(error.status, [_JSON, *advice], body, said)
 
     def _stream_head(self, head: Head | None) -> Headers:
         return identified(STREAM_HEADERS if head is None else head.headers, self._inbound)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, lockstep_stream_pair
@@ -20,6 +21,7 @@ from trio.testing import MockClock, lockstep_stream_pair
 from ccrouter.errors import ConnectFailed, UpstreamBroken, UpstreamTimeout
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Budget, Model, Price, Timeouts
+from ccrouter.providers.secret import Literal
 from ccrouter.routing.config import Config, Server
 from ccrouter.wire import events
 from ccrouter.wire.fold import fold
@@ -260,12 +262,58 @@ async def test_a_stream_that_is_not_whole_never_ends_as_if_it_were(count: int, h
     assert it.dial.closed == 1
 
 
-async def test_a_backends_own_error_event_is_passed_on_and_nothing_is_added() -> None:
-    frames = [message()[0], events.encode(events.error("overloaded_error", "Overloaded"))]
+@pytest.mark.parametrize("words", ["Overloaded", "long " * 2000])
+@pytest.mark.parametrize("before", [0, 1, 3])
+async def test_a_backends_own_error_event_is_passed_on_and_nothing_is_added(before: int, words: str) -> None:
+    frames = [*message()[:before], events.encode(events.error("overloaded_error", words))]
     it = rig(Script(body=frames))
     async with talk(it) as client:
         await client.send(request())
         assert await client.reply() == b"".join(frames)
+
+
+@pytest.mark.parametrize("preset", ["anthropic", "ollama"])
+@pytest.mark.parametrize("before", [0, 1, 3])
+async def test_a_stream_that_ends_in_a_backends_error_counts_as_a_failure(preset: str, before: int) -> None:
+    frames = [*message()[:before], events.encode(events.error("overloaded_error", "Overloaded"))]
+    it = rig(Script(body=frames), providers=[provider(preset)])
+    async with talk(it) as client:
+        for _ in range(2):
+            await client.send(request(model=f"{preset}:m"))
+            await client.reply()
+            await trio.testing.wait_all_tasks_blocked()
+    for trail in it.dispatch.trails.last(2):
+        (one,) = trail.tries
+        assert one.kind == "overloaded"
+        assert one.result == ("broken" if before or preset == "anthropic" else "failed")
+        assert (one.failure or "").endswith("Overloaded")
+    assert [name for name, _ in it.dispatch.health.resting(trio.current_time())] == [f"{preset}:m"]
+
+
+async def test_what_stands_behind_the_end_of_a_stream_is_no_failure() -> None:
+    frames = [*message(), events.encode(events.error("overloaded_error", "Overloaded"))]
+    it = rig(Script(body=frames))
+    async with talk(it) as client:
+        await client.send(request())
+        await client.reply()
+    assert [trail.result for trail in it.dispatch.trails.last(1)] == ["done"]
+
+
+async def test_of_several_targets_a_stream_that_begins_with_an_error_is_a_refusal_like_others() -> None:
+    error = events.encode(events.error("overloaded_error", "Overloaded"))
+    long = b'{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9 tokens > 5 maximum"}}'
+    two = {"two": ("work:a", "anthropic:b")}
+    providers = [provider("work", "messages", api_key=Literal("k")), provider("anthropic")]
+    for first, status in (
+        (Script(status=400, headers=JSON, body=[long]), 400),
+        (Script(before=[ConnectFailed("x")]), 529),
+    ):
+        it = rig(evolve(first, where="work.example"), Script(body=[error]), providers=providers, aliases=two)
+        async with talk(it) as client:
+            await client.send(request(model="two"))
+            body = json.loads(await client.reply())
+        assert (client.status, client.headers["content-type"]) == (status, "application/json")
+        assert body["type"] == "error"
 
 
 async def test_a_backend_that_leaves_its_connection_open_after_the_end_does_not_hold_the_client(

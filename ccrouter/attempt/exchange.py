@@ -82,7 +82,7 @@ class Exchange:
                 return await folded(answer, stream, kept)
             headers = _stream_headers(answer.headers, target, dialect)
             await self.send.send(Head(answer.status, headers, outbound.changes))
-            await read(answer, stream, self.send.send)
+            await read(answer, stream, self.send.send, verbatim=dialect.unroll is None)
             await self.send.send(End(stream.failure, stream.notes, stream.usage))
             return None
 

@@ -64,8 +64,14 @@ def unrolled(body: bytes, unroll: Callable[[bytes], bytes], grant: Grant) -> byt
         return unroll(redact_bytes(body, grant.headers))
 
 
-async def read(answer: Answer, stream: Stream, pass_on: Callable[[Piece], Awaitable[None]]) -> None:
-    """Read a stream to its end, piece by piece. Raises WireError when it is not whole."""
+async def read(
+    answer: Answer, stream: Stream, pass_on: Callable[[Piece], Awaitable[None]], *, verbatim: bool = False
+) -> None:
+    """Read a stream to its end, piece by piece. Raises WireError when it is not whole.
+
+    Raises ApiError for one that consists of an error: a status says more than an event. One that is to be passed
+    on as it came (``verbatim``) is all the same.
+    """
     coding = coding_of(answer.headers)
     if not can_undo(coding):
         raise UpstreamBroken(f"the reply came in the content coding {coding!r}, which was not asked for")
@@ -76,16 +82,15 @@ async def read(answer: Answer, stream: Stream, pass_on: Callable[[Piece], Awaita
         if grace.cancelled_caught or not data:
             break
         if frames := stream.feed(undo.feed(data)):
-            _raise_failure(stream)
+            _raise_failure(stream, verbatim)
             await pass_on(Piece(frames, stream.first, stream.ended, stream.usage))
     if rest := stream.close():
-        _raise_failure(stream)
+        _raise_failure(stream, verbatim)
         await pass_on(Piece(rest, stream.first, stream.ended, stream.usage))
 
 
-def _raise_failure(stream: Stream) -> None:
-    """A translated stream that consists of an error had better not begin: a status says more than an event."""
-    if stream.first == "error" and stream.failure is not None:
+def _raise_failure(stream: Stream, verbatim: bool) -> None:
+    if not verbatim and stream.first == "error" and stream.failure is not None:
         raise stream.failure
 
 

@@ -172,7 +172,7 @@ class StreamWatch:
     """Watches a stream that is passed on. `feed` what came; pass on what it returns; `close` at the end.
 
     Whatever is returned ends at a frame's end. ``first`` is the type of the first event that says anything
-    (not a ping), ``ended`` whether the last one was seen.
+    (not a ping), ``ended`` whether the last one was seen, ``failure`` what the backend said went wrong.
     """
 
     def __init__(self) -> None:
@@ -211,6 +211,8 @@ class StreamWatch:
             return frame.raw
         if self.first is None:
             self.first = kind
+        if kind == "error" and not self.ended:
+            self.failure = _error_told(frame.data or b"")
         if kind in {"message_stop", "error"}:
             self.ended = True
         elif kind in {"message_start", "message_delta"}:
@@ -226,6 +228,16 @@ def error_in(data: bytes) -> tuple[int, bytes]:
             return envelope.status_of(json.loads(payload)["error"]["type"]), payload
     error = ApiError(502, "api_error", "the backend's stream began with an error that cannot be read")
     return error.status, envelope.write(error, "")
+
+
+def _error_told(payload: bytes) -> ApiError:
+    """What an ``error`` event says, for whoever keeps count of failures; the client gets the event itself."""
+    if envelope.is_envelope(payload):
+        error = json.loads(payload)["error"]
+        words = error["message"][: envelope.MAX_MESSAGE]
+        return ApiError(envelope.status_of(error["type"]), error["type"], words)
+    words = envelope.message_in(payload)[: envelope.MAX_MESSAGE]
+    return ApiError(502, "api_error", words or "the backend's stream ended in an error without words")
 
 
 def _usage_in(frame: Frame) -> events.Usage:
