@@ -122,9 +122,9 @@ def _stamp(seen: os.stat_result) -> Stamp | None:
     return (seen.st_ino, seen.st_size, seen.st_mtime_ns) if stat.S_ISREG(seen.st_mode) else None
 
 
-def remarks(path: Path, config: Config, mode: int) -> list[str]:
+def remarks(path: Path, config: Config, mode: int, presets: Mapping[str, Preset]) -> list[str]:
     """What is allowed in a file and still deserves a word; ``mode`` is its mode on disk."""
-    found = [f"{path}: {words}" for words in warnings(config)]
+    found = [f"{path}: {words}" for words in warnings(config, presets)]
     secrets = literal_secrets(config)
     if secrets and os.name == "posix" and mode & 0o077:
         found.append(
@@ -183,7 +183,7 @@ class ConfigFile:
 
     def warnings(self) -> list[str]:
         """What is allowed in the current version and still deserves a word."""
-        return remarks(self.path, self._config, self._mode)
+        return remarks(self.path, self._config, self._mode, self._presets)
 
     def _changed(self) -> bool:
         """Whether the file has to be read again."""

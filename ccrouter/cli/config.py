@@ -130,7 +130,7 @@ def _check(args: argparse.Namespace, path: Path, required: bool) -> int:
         else:
             found = examine(version.text, presets=PRESETS)
             if isinstance(found, Config):
-                notes = remarks(path, found, version.mode)
+                notes = remarks(path, found, version.mode, PRESETS)
             else:
                 mistakes = [
                     {

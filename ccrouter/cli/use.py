@@ -19,6 +19,7 @@ from ccrouter.remembered import place
 from ccrouter.remembered.choice import ChoiceFile, unwritten, with_project
 from ccrouter.remembered.project import Found, ProjectFiles
 from ccrouter.routing.config import Config
+from ccrouter.routing.load import checks_told
 from ccrouter.routing.profiles import Choice, InForce, in_force
 
 _EXAMPLE = """\
@@ -53,11 +54,11 @@ def run(args: argparse.Namespace) -> int:
     path, required = choose(args.config, os.environ, sys.platform)
     config = ConfigFile(path, required=required, presets=PRESETS).current()
     file = ChoiceFile(place.find(os.environ, sys.platform))
-    folder = None if args.folder is None else args.folder.expanduser().resolve()  # as clients name theirs
+    folder = None if args.folder is None else _resolved(args.folder)
     if args.profile is not None and (args.none or args.show):
         raise UsageError("either a PROFILE, or --none, or --show; see ccrouter use --help")
     if args.profile is None and not args.none:
-        return _show(args, config, file.current(), folder or Path.cwd())
+        return _show(args, config, file.current(), folder or _here())
     name = args.profile
     if name is not None and name not in config.profiles:
         there = ", ".join(config.profiles)
@@ -78,8 +79,9 @@ def run(args: argparse.Namespace) -> int:
 def _say_what_holds(config: Config, choice: Choice, folder: Path | None, *, none: bool) -> None:
     """What was chosen need not be what holds: the file has a profile too, and so have projects."""
     everywhere = in_force(config, choice, None, None).profile
-    here = Path.cwd() if folder is None else folder
-    there = _in(here, config, choice)[0].profile
+    here = folder or _here()
+    in_there, found = _in(here, config, choice)
+    there = in_there.profile
     holds = everywhere if folder is None else there
     where = "" if folder is None else f" in {folder}"
     why = ""
@@ -87,16 +89,39 @@ def _say_what_holds(config: Config, choice: Choice, folder: Path | None, *, none
         why = ", as everywhere" if folder is not None and holds == everywhere else ", as a file says"
     say(f"{holds or 'no profile'} is in force{where} from the next request on{why}")
     if folder is None and there != everywhere:
-        say(f"but {there or 'none'} in {here}, by what was said for that directory")
+        by = "by what was said for that directory"
+        if found is not None and found.project is not None and found.project.profile == there:
+            by = f"by {found.path}"
+        say(printable(f"but {there or 'none'} in {here}, {by}", 1000))
+    for path, words in checks_told(config, PRESETS):
+        if path[:2] == ("profiles", holds):
+            say(f"warning: {printable(words, 1000)}")
 
 
-def _in(folder: Path, config: Config, choice: Choice) -> tuple[InForce, Found | None]:
+def _resolved(folder: Path) -> Path:
+    """A directory as clients name theirs."""
+    try:
+        return folder.expanduser().resolve()
+    except (OSError, RuntimeError) as error:  # links in a circle; a user whom nobody knows
+        raise UsageError(printable(f"{folder}: is no directory: {error}", 1000)) from None
+
+
+def _here() -> Path | None:
+    """The working directory; None where it has been deleted."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def _in(folder: Path | None, config: Config, choice: Choice) -> tuple[InForce, Found | None]:
     """What holds in a directory, with its project's file."""
-    found = ProjectFiles().of(str(folder))
-    return in_force(config, choice, None if found is None else found.project, str(folder)), found
+    directory = None if folder is None else str(folder)
+    found = None if directory is None else ProjectFiles().of(directory)
+    return in_force(config, choice, None if found is None else found.project, directory), found
 
 
-def _show(args: argparse.Namespace, config: Config, choice: Choice, folder: Path) -> int:
+def _show(args: argparse.Namespace, config: Config, choice: Choice, folder: Path | None) -> int:
     holds, found = _in(folder, config, choice)
     for problem in (found.problem if found is not None else None, holds.problem):
         if problem is not None:

@@ -87,6 +87,8 @@ class Config:
     """The same for the client's safety checks."""
     off: frozenset[str] = frozenset()
     """Providers that are switched off, by the profile in force."""
+    lent: frozenset[str] = frozenset()
+    """The names that a project's file put in."""
     profile: str | None = None
     profiles: dict[str, Profile] = field(factory=dict)
     slots: Slots = "none"

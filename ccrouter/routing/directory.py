@@ -58,6 +58,7 @@ def build(
         addressable=addressable,
         aliases=config.aliases,
         off=config.off,
+        lent=config.lent,
         default=config.default or _default(providers),
     )
 

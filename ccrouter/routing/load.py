@@ -12,11 +12,13 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from attrs import evolve
+
 from ccrouter.errors import ConfigError
 from ccrouter.providers.provider import Preset, Provider
 from ccrouter.providers.secret import Literal, Secret
 from ccrouter.routing.builder import Builder, rules
-from ccrouter.routing.config import Config
+from ccrouter.routing.config import Config, Profile
 from ccrouter.routing.mistakes import Mistake, placed, tables
 from ccrouter.routing.names import is_claude
 from ccrouter.routing.profiles import Project
@@ -58,14 +60,20 @@ def project(text: str) -> Project | tuple[Mistake, ...]:
         default=file.default,
         subagent=tuple(file.subagent or ()),
         aliases={alias: tuple(targets) for alias, targets in file.aliases.items()},
-        routes=rules(file.routes, (), lambda path, words: wrong.append(Mistake(words, path)), "the project's "),
+        routes=tuple(
+            evolve(each, lent=True)
+            for each in rules(
+                file.routes, (), lambda path, words: wrong.append(Mistake(words, path)), "the project's "
+            )
+        ),
     )
     return placed(wrong, text) if wrong else made
 
 
-def warnings(config: Config) -> list[str]:
+def warnings(config: Config, presets: Mapping[str, Preset]) -> list[str]:
     """What is allowed and still deserves a word: credentials that travel in the clear, checks by other models."""
-    return [*_in_the_clear_told(config), *_checks_told(config), *_uncounted(config)]
+    checks = [words for _, words in checks_told(config, presets)]
+    return [*_in_the_clear_told(config), *checks, *_uncounted(config)]
 
 
 def _uncounted(config: Config) -> list[str]:
@@ -82,7 +90,7 @@ def _uncounted(config: Config) -> list[str]:
     return found
 
 
-def _checks_told(config: Config) -> list[str]:
+def checks_told(config: Config, presets: Mapping[str, Preset]) -> list[tuple[KeyPath, str]]:
     """Where titles, summaries and safety checks go to another model than Claude: deliberate, one hopes."""
     places: list[tuple[KeyPath, tuple[str, ...]]] = [
         (("aliases", "haiku"), config.aliases.get("haiku", ())),
@@ -96,14 +104,34 @@ def _checks_told(config: Config) -> list[str]:
     routes = [((), config.routes), *((("profiles", name), each.routes) for name, each in config.profiles.items())]
     for place, rules_there in routes:
         for number, rule in enumerate(rules_there):
-            if {"auxiliary", "classifier"} & set(rule.when.classes):
+            by_name = not rule.when.classes and any(
+                "*" not in each and is_claude(each) for each in rule.when.model
+            )
+            if by_name or {"auxiliary", "classifier"} & set(rule.when.classes):
                 places.append(((*place, "routes", number), rule.use))
+    for name, profile in config.profiles.items():
+        if not (profile.classifier or config.classifier) and _is_without_claude(config, profile, presets):
+            default = profile.default or config.default
+            places.append((("profiles", name, "providers"), (default or "whatever else there is",)))
     return [
-        f"{spell_path(path)}: Claude Code's safety checks go to {' or '.join(names)}; where that fails, Bash and"
-        " other tools stop with an error, and where it is not up to it, what should be stopped is not"
+        (
+            path,
+            (
+                f"{spell_path(path)}: Claude Code's safety checks go to {' or '.join(names)}; where that fails,"
+                " Bash and other tools stop with an error, and where it is not up to it, what should be stopped is"
+                " not"
+            ),
+        )
         for path, names in places
         if any("claude" not in name.lower() and not is_claude(name) for name in names)
     ]
+
+
+def _is_without_claude(config: Config, profile: Profile, presets: Mapping[str, Preset]) -> bool:
+    """Whether a profile switches off all that Claude models could go to."""
+    known = {name: each.preset for name, each in config.providers.items()} | dict(presets)
+    there = {name for name, preset in known.items() if preset.first_party}
+    return bool(there & profile.off) and not (there & config.providers.keys()) - profile.off
 
 
 def _in_the_clear_told(config: Config) -> list[str]:

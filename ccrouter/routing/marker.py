@@ -7,7 +7,7 @@
 ``<CCR-SUBAGENT-MODEL>PROVIDER,MODEL</CCR-SUBAGENT-MODEL>`` is read too, as claude-code-router has it. Only the
 system prompt is searched, which is the text of the agent's file, also where an agent leads the conversation
 (``claude --agent``; seen with 2.1.329 and 2.1.197, 2026-11): what was read or said in the conversation chooses no
-model. The marker is taken out of what is sent.
+model. The first marker counts; all are taken out of what is sent.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ _MARKER = re.compile(
 #: What JSON spells in more than one character.
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)")
 
+#: How many further ones are taken out: one for each router that somebody uses.
+_MOST = 7
+
 _BEGINNINGS = ("ccrouter-model>", "CCR-SUBAGENT-MODEL>")
 
 
@@ -40,7 +43,20 @@ class Marked:
 
 
 def marked(request: MessagesRequest) -> Marked | None:
-    """The first marker in the system prompt; None where there is none."""
+    """The first marker in the system prompt; None where there is none. The others go with it."""
+    first = _marked(request)
+    if first is None:
+        return None
+    found = first
+    for _ in range(_MOST):
+        further = _marked(found.request)
+        if further is None:
+            break
+        found = further
+    return Marked(first.model, found.request)
+
+
+def _marked(request: MessagesRequest) -> Marked | None:
     top = list(request.items)
     for position, item in enumerate(top):
         if item.key != "system" or not _may_hold_one(item.value):  # nearly always

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from functools import cached_property
+from typing import Any, TypeVar
 
 from attrs import field, frozen
 
@@ -34,6 +35,8 @@ _LONGEST_PROVIDER = 256
 _MOST = 256
 _SHORT = 256
 _FAMILIES = ("opus", "sonnet", "haiku", "fable")
+#: The family of titles and summaries: whoever gives that name to another model means those.
+_SMALLEST = "haiku"
 _CLAUDE_WORDS = frozenset({"opus", "sonnet", "haiku", "fable", "best", "default", "opusplan"})
 _LONG_CONTEXT = "[1m]"
 
@@ -53,8 +56,10 @@ class Directory:
     default: str
     listed: Mapping[str, tuple[str, ...]] = field(factory=dict)
     off: frozenset[str] = frozenset()
-    resolved: dict[tuple[str, bool], tuple[Target, ...]] = field(factory=dict, init=False, eq=False, repr=False)
-    """What `resolve` remembers, by name and ``client_login``."""
+    lent: frozenset[str] = frozenset()
+    """Names that a project's file uses: they may only lead to ``providers``."""
+    resolved: dict[Any, tuple[Target, ...]] = field(factory=dict, init=False, eq=False, repr=False)
+    """What `resolve` remembers."""
 
     @cached_property
     def claude(self) -> Provider | None:
@@ -73,30 +78,43 @@ def discovery_id(provider: str, model: str) -> str:
     return f"{DISCOVERY_PREFIX}{provider}:{model}"
 
 
-def resolve(name: str, directory: Directory, *, client_login: bool = False) -> tuple[Target, ...]:
+def resolve(
+    name: str,
+    directory: Directory,
+    *,
+    client_login: bool = False,
+    lent: bool = False,
+    background: bool = False,
+) -> tuple[Target, ...]:
     """The targets of ``name`` in fallback order; never empty.
 
     ``client_login``: the client brings a credential for Anthropic of its own, which makes that provider
-    usable even when the router has none. Raises ApiError 404 for a name that can't be meant.
+    usable even when the router has none. ``lent``: the name is not the user's own word but a repository's, so it
+    can't reach a server that nobody set up. ``background``: of the names of Claude's families only ``haiku``
+    moves what nobody reads. Raises ApiError 404 for a name that can't be meant.
     """
-    known = directory.resolved.get((name, client_login))  # a conversation asks for the same a thousand times
+    key = (name, client_login, lent, background)
+    known = directory.resolved.get(key)  # a conversation asks for the same a thousand times
     if known is not None:
         return known
+    aliases = _of_background(directory.aliases) if background else directory.aliases
     found: list[Target] = []
-    for each in _unalias(_decoded(name, directory), directory.aliases):
-        found += [target for target in _targets(each, directory, client_login) if target not in found]
+    decoded = _decoded(name, directory)
+    for each in _unalias(decoded, aliases):
+        borrowed = lent or (each != decoded and each in directory.lent)
+        found += [target for target in _targets(each, directory, client_login, borrowed) if target not in found]
     targets = tuple(found)
     if len(name) <= _SHORT:
         if len(directory.resolved) >= _MOST:
             directory.resolved.clear()
-        directory.resolved[name, client_login] = targets
+        directory.resolved[key] = targets
     return targets
 
 
 def is_plain(name: str, directory: Directory) -> bool:
     """Whether what a name means depends on what there is just now: nobody explains it, no provider is named."""
     name = _decoded(name, directory)
-    if _split(name, directory) or alias_of(name, directory.aliases) is not None:
+    if _split(name, directory.addressable) or alias_of(name, directory.aliases) is not None:
         return False
     return not (is_claude(name) and directory.claude is not None)
 
@@ -116,7 +134,12 @@ def alias_of(name: str, aliases: Container[str]) -> str | None:
 def _decoded(name: str, directory: Directory) -> str:
     """The name that a discovery id is for; any other as it is."""
     decoded = name.removeprefix(DISCOVERY_PREFIX)
-    return decoded if decoded != name and _split(decoded, directory) else name
+    return decoded if decoded != name and _split(decoded, directory.addressable) else name
+
+
+def _of_background(aliases: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    """Without those that stand for a conversation's own models: a safety check asks for such a model too."""
+    return {name: each for name, each in aliases.items() if name not in _FAMILIES or name == _SMALLEST}
 
 
 def _unalias(name: str, aliases: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -138,19 +161,19 @@ def _unalias(name: str, aliases: Mapping[str, tuple[str, ...]]) -> tuple[str, ..
     return tuple(found)
 
 
-def _targets(name: str, directory: Directory, client_login: bool) -> list[Target]:
+def _targets(name: str, directory: Directory, client_login: bool, lent: bool) -> list[Target]:
     """What a name that is no alias means: one target, or those of the default."""
-    if split := _split(name, directory):
+    if split := _named(name, directory, lent):
         provider, model = split
         if not model:
             raise ApiError(404, "not_found_error", f"{name!r} names a provider but no model")
         return [_fit(provider, model)]
     # Not somebody else's, prompt and all, only because its owner is off.
-    if (owner := next((each for each in directory.off if name.startswith(f"{each}:")), None)) is not None:
+    if off := _split(name, {each: each for each in directory.off}):
         raise ApiError(
             404,
             "not_found_error",
-            f"{name!r}: the provider {owner} is switched off by the profile in force (`ccrouter use` shows it)",
+            f"{name!r}: the provider {off[0]} is switched off by the profile in force (`ccrouter use` shows it)",
         )
     if is_claude(name):
         claude = directory.claude
@@ -167,14 +190,17 @@ def _targets(name: str, directory: Directory, client_login: bool) -> list[Target
         return [Target(owners[0], name)]
     default = directory.default
     defaults = (default,) if default in directory.addressable else _unalias(default, directory.aliases)
-    return [_by_default(name, each, directory) for each in defaults]
+    borrowed = default in directory.lent
+    return [_by_default(name, each, directory, borrowed) for each in defaults]
 
 
-def _by_default(name: str, default: str, directory: Directory) -> Target:
+def _by_default(name: str, default: str, directory: Directory, lent: bool) -> Target:
     """``name`` as the default has it: ``PROVIDER``, or ``PROVIDER:MODEL`` for whatever nobody else claims."""
-    if split := _split(default, directory):
+    if split := _named(default, directory, lent):
         provider, model = split
         return _fit(provider, model or name)
+    if lent and default in directory.addressable and default not in directory.providers:
+        raise _not_lent(default, default)
     known = directory.addressable.get(default)
     if known is None:
         raise ApiError(
@@ -190,13 +216,33 @@ def _by_default(name: str, default: str, directory: Directory) -> Target:
     return _fit(known, name)
 
 
-def _split(name: str, directory: Directory) -> tuple[Provider, str] | None:
-    """Provider and model of a name that begins with a provider's; the longest such provider."""
+def _named(name: str, directory: Directory, lent: bool) -> tuple[Provider, str] | None:
+    """Provider and model of a name that says its provider. Raises ApiError where ``lent`` forbids that one."""
+    split = _split(name, directory.addressable)
+    if split is not None and lent and split[0].name not in directory.providers:
+        raise _not_lent(name, split[0].name)
+    return split
+
+
+def _not_lent(name: str, provider: str) -> ApiError:
+    return ApiError(
+        404,
+        "not_found_error",
+        f"{name!r}: a project's file or an agent's definition can't choose the provider {provider}, which is not"
+        f" set up here; to allow it, add [providers.{provider}] to the configuration",
+    )
+
+
+_Known = TypeVar("_Known")
+
+
+def _split(name: str, known: Mapping[str, _Known]) -> tuple[_Known, str] | None:
+    """What is known by the beginning of a name, the longest that there is, and the rest: the model."""
     places = [place for place, character in enumerate(name[:_LONGEST_PROVIDER]) if character in _SEPARATORS]
     for place in reversed(places):
-        provider = directory.addressable.get(name[:place])
-        if provider is not None:
-            return provider, name[place + 1 :]
+        found = known.get(name[:place])
+        if found is not None:
+            return found, name[place + 1 :]
     return None
 
 

@@ -5,6 +5,8 @@ What is nearer to the request comes first: the project's own rules, then the pro
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from attrs import evolve, field, frozen
 
 from ccrouter.routing.config import Config
@@ -20,6 +22,12 @@ class Project:
     subagent: tuple[str, ...] = ()
     aliases: dict[str, tuple[str, ...]] = field(factory=dict)
     routes: tuple[Rule, ...] = ()
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """What it puts in the place of the user's own words; its rules say so themselves."""
+        targets = {each for names in self.aliases.values() for each in names}
+        return frozenset({*targets, *self.subagent, *([self.default] if self.default else [])})
 
 
 @frozen(kw_only=True)
@@ -83,12 +91,21 @@ def in_force(config: Config, choice: Choice, project: Project | None, directory:
             subagent=project.subagent or config.subagent,
             aliases=config.aliases | project.aliases,
             routes=project.routes + config.routes,
+            lent=project.names,
+            off=config.off | _off_by_the_user(config, choice, directory),
         )
     if choice.subagent is not None:
         config = evolve(config, subagent=(choice.subagent,) if choice.subagent else ())
     if choice.classifier is not None:
         config = evolve(config, classifier=(choice.classifier,) if choice.classifier else ())
     return InForce(config=config, profile=name, problem=problem)
+
+
+def _off_by_the_user(config: Config, choice: Choice, directory: str | None) -> frozenset[str]:
+    """What the user's own profile switches off stays off, whatever profile a repository asks for."""
+    own = (choice.of(directory), choice.profile, config.profile)
+    name = next((each for each in own if each in config.profiles), None)
+    return frozenset() if name is None else config.profiles[name].off
 
 
 def _chosen(config: Config, choice: Choice, project: Project | None, directory: str | None) -> list[str]:

@@ -55,24 +55,27 @@ def route(
     considered: tuple[Considered, ...] = ()
     names: tuple[str, ...] = ()
     because = ""
+    lent = False
     if not caller.background and (found := marked(request)) is not None:
         request, names, because = found.request, (found.model,), "the marker in the agent's definition"
         changes = ("system: the marker of a model taken out",)
+        lent = True
     if not names:
         considered, rule = config.rulebook.ask(traits)
         if rule is not None:
-            names, because = rule.names(request.model), f"the rule {rule.name}"
+            names, because, lent = rule.names(request.model), f"the rule {rule.name}", rule.lent
     if not names and caller.task == "classifier" and config.classifier:
         names, because = config.classifier, "the setting `classifier`"
     if not names and caller.is_agent and config.subagent:
         names, because = config.subagent, "the setting `subagent`"
-    plain = False
+        lent = not config.lent.isdisjoint(names)
+    plain = background = False
     if not names:
         names, because = (request.model,), "the model's name"
-        plain = is_plain(request.model, directory)
+        plain, background = is_plain(request.model, directory), caller.background
     targets: list[Target] = []
     for name in names:
-        found_ = resolve(name, directory, client_login=client_login)
+        found_ = resolve(name, directory, client_login=client_login, lent=lent, background=background)
         targets += [each for each in found_ if each not in targets]
     intent, session = "", None
     if caller.session is not None and (plain or len(targets) > 1):

@@ -59,6 +59,8 @@ class Rule:
     name: str
     when: When = field(factory=When)
     use: tuple[str, ...]
+    lent: bool = False
+    """Whether it is a project's, and not its user's own."""
 
     @cached_property
     def _lasting(self) -> tuple[_Ask, ...]:

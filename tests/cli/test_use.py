@@ -181,3 +181,39 @@ def test_without_profiles_it_is_said_how_to_make_one(use: Use, tmp_path: Path) -
     code, _, err = use("local")
     assert code == 2
     assert f"{tmp_path / 'config.toml'} has none; add [profiles.local] to it" in err
+
+
+def test_a_profile_without_claude_is_warned_of_when_it_is_chosen(use: Use, tmp_path: Path) -> None:
+    more = CONFIG + "[profiles.bare]\ndefault = 'ollama:q'\nproviders = { anthropic = false }\n"
+    (tmp_path / "config.toml").write_text(more)
+    code, out, err = use("bare")
+    assert (code, out) == (0, "")
+    assert err.splitlines()[1].startswith(
+        "warning: profiles.bare.providers: Claude Code's safety checks go to ollama:q"
+    )
+    assert "warning" not in use("cloud")[2]
+
+
+def test_a_projects_file_that_says_something_else_is_named(use: Use, tmp_path: Path) -> None:
+    (tmp_path / "here" / PROJECT).write_text('profile = "cloud"')
+    assert use("local")[2].splitlines() == [
+        "local is in force from the next request on",
+        f"but cloud in {tmp_path / 'here'}, by {tmp_path / 'here' / PROJECT}",
+    ]
+
+
+@pytest.mark.only_on("linux", "darwin")
+def test_a_directory_that_is_none_is_told(use: Use, tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    for folder in ("~nosuchuser/x", str(tmp_path / "circle"), str(tmp_path / "missing")):
+        code, out, err = use("local", "--for", folder)
+        assert (code, out) == (2, "")
+        assert "is no directory" in err
+    assert chosen(tmp_path) == Choice()
+
+
+@pytest.mark.only_on("linux", "darwin")
+def test_in_a_directory_that_was_deleted_a_choice_can_be_made(use: Use, tmp_path: Path) -> None:
+    (tmp_path / "here").rmdir()
+    assert use("local") == (0, "", "local is in force from the next request on\n")
+    assert use("--show") == (0, "local\n", "")

@@ -389,7 +389,9 @@ def test_a_projects_file_is_names_and_rules():
         default="ollama",
         subagent=("ollama:qwen3:8b", "big"),
         aliases={"big": ("ollama:qwen3-coder:30b",)},
-        routes=(Rule(name="search", when=When(classes=("subagent",), agent=("Explore",)), use=("big",)),),
+        routes=(
+            Rule(name="search", when=When(classes=("subagent",), agent=("Explore",)), use=("big",), lent=True),
+        ),
     )
     assert project("") == Project()
 
@@ -491,7 +493,7 @@ def test_a_key_over_plain_http_is_allowed_with_a_warning():
         base_url = "https://x.example"
         api_key = "k"
     """
-    found = warnings(load(text))
+    found = warnings(load(text), presets.PRESETS)
     assert [line.split(":")[0] for line in found] == [
         f"providers.{name}" for name in ("a", "b", "c", "openrouter", "anthropic")
     ]
@@ -654,10 +656,10 @@ base_url = "https://llm.example.com"
 budget = { dollars_per_day = 5 }
 models = [{ id = "a", price = { input = 1, output = 2 } }, "b", "c"]
 """
-    (told,) = warnings(parse(text, where="f", presets=presets.PRESETS))
+    (told,) = warnings(parse(text, where="f", presets=presets.PRESETS), presets.PRESETS)
     assert told == "providers.work.budget: what b, c costs is not counted, for want of a `price`"
     tokens = text.replace("dollars_per_day", "tokens_per_day")
-    assert warnings(parse(tokens, where="f", presets=presets.PRESETS)) == []
+    assert warnings(parse(tokens, where="f", presets=presets.PRESETS), presets.PRESETS) == []
 
 
 @pytest.mark.parametrize(
@@ -669,10 +671,13 @@ models = [{ id = "a", price = { input = 1, output = 2 } }, "b", "c"]
         "[profiles.a.aliases]\nhaiku = ['anthropic:claude-haiku-5-5', 'ollama:q']",
         "[[routes]]\nwhen = { class = ['main', 'auxiliary'] }\nuse = 'ollama:q'",
         "[[profiles.a.routes]]\nwhen = { class = 'classifier' }\nuse = 'ollama:q'",
+        "[[routes]]\nwhen = { model = 'claude-sonnet-5' }\nuse = 'ollama:q'",
+        "[profiles.a]\ndefault = 'ollama:q'\nproviders = { anthropic = false }",
+        "default = 'ollama:q'\n[profiles.a]\nproviders = { anthropic = false }",
     ],
 )
 def test_safety_checks_by_another_model_deserve_a_word(text):
-    (told,) = warnings(parse(text, where="f", presets=presets.PRESETS))
+    (told,) = warnings(parse(text, where="f", presets=presets.PRESETS), presets.PRESETS)
     assert "safety checks go to" in told
     assert "ollama:q" in told
 
@@ -684,7 +689,12 @@ def test_safety_checks_by_another_model_deserve_a_word(text):
         "[aliases]\nhaiku = 'openrouter:anthropic/claude-haiku-5-5'",
         "[[routes]]\nwhen = { class = 'title' }\nuse = 'ollama:q'",
         "subagent = 'ollama:q'",
+        "[aliases]\nsonnet = 'ollama:q'",
+        "[[routes]]\nwhen = { model = 'claude-*' }\nuse = 'ollama:q'",
+        "[[routes]]\nwhen = { class = 'main', model = 'claude-sonnet-5' }\nuse = 'ollama:q'",
+        "[profiles.a]\ndefault = 'ollama:q'\nproviders = { openrouter = false }",
+        "classifier = 'anthropic:claude-x'\n[profiles.a]\ndefault = 'ollama:q'\nproviders = { anthropic = false }",
     ],
 )
 def test_safety_checks_by_claude_deserve_none(text):
-    assert warnings(parse(text, where="f", presets=presets.PRESETS)) == []
+    assert warnings(parse(text, where="f", presets=presets.PRESETS), presets.PRESETS) == []

@@ -46,7 +46,7 @@ def left(text):
         (f"a\n \t{OURS} \t\nb", "ollama:qwen3:8b", "a\nb"),
         (f"a\r\n{OURS}\r\nb", "ollama:qwen3:8b", "a\r\nb"),
         ("a\n<ccrouter-model> big one\t</ccrouter-model>\nb", "big one", "a\nb"),
-        (f"{OURS}\n{THEIRS}\nb", "ollama:qwen3:8b", f"{THEIRS}\nb"),
+        (f"{OURS}\n{THEIRS}\nb", "ollama:qwen3:8b", "b"),
         (f"a\n{'<ccrouter-model>' + 'm' * 256}</ccrouter-model>", "m" * 256, "a\n"),
         ("<ccrouter-model>m</ccrouter-model>\nb", "m", "b"),
     ],
@@ -200,3 +200,28 @@ def test_a_request_without_a_marker_has_none_whatever_it_is(written):
 def test_no_text_takes_long(text):
     """It would be minutes if white space could be shared out in several ways: then this never ends."""
     assert left(f"{text}\n<ccrouter-model>") is None
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        "<ccrouter-model>a:b</ccrouter-model>\n<CCR-SUBAGENT-MODEL>c,d</CCR-SUBAGENT-MODEL>\nYou are x.",
+        "<CCR-SUBAGENT-MODEL>a:b</CCR-SUBAGENT-MODEL>\nYou are x.\n<ccrouter-model>c:d</ccrouter-model>\n",
+        [
+            {"type": "text", "text": "<ccrouter-model>a:b</ccrouter-model>\nYou are x."},
+            {"type": "text", "text": "<ccrouter-model>e:f</ccrouter-model>"},
+        ],
+    ],
+)
+def test_of_several_markers_the_first_counts_and_all_are_taken_out(system):
+    found = marked(request(system=system))
+    assert found is not None
+    assert found.model == "a:b"
+    assert "<" not in found.request.text
+    assert "You are x." in found.request.text
+
+
+def test_only_so_many_are_looked_for():
+    found = marked(request(system="<ccrouter-model>a:b</ccrouter-model>\n" * 100))
+    assert found is not None
+    assert found.request.text.count("<ccrouter-model>") == 92

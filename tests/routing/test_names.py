@@ -354,3 +354,56 @@ def test_a_login_of_the_client_is_no_part_of_what_others_are_remembered_to_get()
     for _ in range(2):
         assert resolve("claude-x", there, client_login=True) == (Target(ANTHROPIC, "claude-x"),)
         assert resolve("claude-x", there) == (Target(OLLAMA, "claude-x"),)
+
+
+# Whose word a name is
+
+
+def refusal(name, there, **how):
+    with pytest.raises(ApiError) as caught:
+        resolve(name, there, **how)
+    assert caught.value.status == 404
+    return caught.value.message
+
+
+@pytest.mark.parametrize("separator", ":,/")
+def test_a_name_of_a_provider_that_is_off_is_nobody_elses(separator):
+    there = evolve(directory(OLLAMA), off=frozenset({"open", "open-wide"}))
+    assert "the provider open is switched off" in refusal(f"open{separator}foo", there)
+    assert "the provider open-wide is switched off" in refusal(f"open-wide{separator}foo", there)
+    assert resolve(f"opener{separator}foo", there) == (Target(OLLAMA, f"opener{separator}foo"),)
+
+
+@pytest.mark.parametrize("name", ["lmstudio:x", "lmstudio,x", "lmstudio/x", f"{DISCOVERY_PREFIX}lmstudio:x"])
+def test_a_repositorys_name_reaches_no_server_that_nobody_set_up(name):
+    lmstudio = provider("lmstudio")
+    there = directory(OLLAMA, addressable=[lmstudio])
+    assert resolve(name, there) == (Target(lmstudio, "x"),)
+    assert "[providers.lmstudio]" in refusal(name, there, lent=True)
+    assert resolve(name, directory(OLLAMA, lmstudio), lent=True) == (Target(lmstudio, "x"),)
+
+
+def test_a_projects_alias_and_default_reach_no_server_that_nobody_set_up():
+    lmstudio = provider("lmstudio")
+    there = directory(OLLAMA, addressable=[lmstudio], aliases={"big": ("lmstudio:x",)})
+    assert resolve("big", there) == (Target(lmstudio, "x"),)
+    lent = evolve(there, lent=frozenset({"lmstudio:x"}))
+    assert "can't choose the provider lmstudio" in refusal("big", lent)
+    assert resolve("lmstudio:x", lent) == (Target(lmstudio, "x"),)  # the user's own word
+    for default in ("lmstudio", "lmstudio:x", "big"):
+        by_default = evolve(lent, default=default, lent=frozenset({default, "lmstudio:x"}))
+        assert "can't choose the provider lmstudio" in refusal("free", by_default)
+
+
+def test_of_the_names_of_families_only_the_smallest_moves_what_nobody_reads():
+    aliases = dict.fromkeys(("opus", "sonnet", "haiku", "claude-opus-9"), ("ollama:q",))
+    there = directory(ANTHROPIC, OLLAMA, aliases=aliases)
+    moved = (Target(OLLAMA, "q"),)
+    for model, in_background in (
+        ("claude-sonnet-5", (Target(ANTHROPIC, "claude-sonnet-5"),)),
+        ("claude-opus-5-5", (Target(ANTHROPIC, "claude-opus-5-5"),)),
+        ("claude-haiku-5-5", moved),
+        ("claude-opus-9", moved),
+    ):
+        assert resolve(model, there) == moved
+        assert resolve(model, there, background=True) == in_background

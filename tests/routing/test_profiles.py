@@ -184,11 +184,30 @@ def test_a_project_touches_names_and_rules_only(project, choice):
     with_it = in_force(CONFIG, choice, project, HERE)
     same_profile = Choice(profile=with_it.profile, classifier=choice.classifier)
     without = in_force(CONFIG, same_profile, None, HERE).config
-    own = {"default", "subagent", "aliases", "routes"}
+    own = {"default", "subagent", "aliases", "routes", "lent", "off"}
     for each in fields(Config):
         if each.name not in own:
             assert getattr(with_it.config, each.name) == getattr(without, each.name)
+    users_own = in_force(CONFIG, choice, None, HERE).config
+    assert with_it.config.off == without.off | users_own.off
+    said = {*project.subagent, *(each for names in project.aliases.values() for each in names)}
+    assert with_it.config.lent == said | ({project.default} if project.default else set())
     assert with_it.config.providers is CONFIG.providers
+
+
+@pytest.mark.parametrize(
+    ("choice", "profile", "off"),
+    [
+        (Choice(), "cloud", {"work"}),
+        (Choice(profile="private"), "cloud", {"work", "openrouter"}),
+        (Choice(projects=((HERE, "private"),)), "private", {"openrouter"}),
+        (Choice(profile="gone"), "cloud", {"work"}),
+    ],
+)
+def test_what_the_user_switched_off_stays_off_whatever_a_repository_asks_for(choice, profile, off):
+    profiles = {"cloud": Profile(off=frozenset({"work"})), "private": Profile(off=frozenset({"openrouter"}))}
+    found = in_force(Config(profiles=profiles), choice, Project(profile="cloud"), HERE)
+    assert (found.profile, found.config.off) == (profile, off)
 
 
 def test_a_project_has_no_words_but_those():

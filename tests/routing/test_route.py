@@ -291,3 +291,39 @@ def test_a_pin_chooses_only_among_what_is_meant_or_was_meant_by_a_name_that_nobo
         assert set(made.targets) == set(free.targets)
     assert all(each.provider.name in there.providers for each in made.targets)
     assert made.pinned in (None, spelled(made)[0])
+
+
+# A repository's word
+
+
+MAY_NOT = "can't choose the provider lmstudio"
+LENT_RULE = Rule(name="r", use=("lmstudio:x",), lent=True)
+
+
+@pytest.mark.parametrize(
+    ("one", "config"),
+    [
+        (traits(system="<ccrouter-model>lmstudio:x</ccrouter-model>", of=SUBAGENT), Config()),
+        (traits(system="<CCR-SUBAGENT-MODEL>lmstudio,x</CCR-SUBAGENT-MODEL>", of=SUBAGENT), Config()),
+        (traits(of=MAIN), Config(routes=(LENT_RULE,))),
+        (traits(of=SUBAGENT), Config(subagent=("lmstudio:x",), lent=frozenset({"lmstudio:x"}))),
+    ],
+)
+def test_a_repository_reaches_no_server_that_nobody_set_up(one, config):
+    lmstudio = provider("lmstudio")
+    there = evolve(directory(), addressable={**directory().addressable, "lmstudio": lmstudio})
+    with pytest.raises(ApiError, match=MAY_NOT):
+        sent(one, config, there)
+    own = evolve(config, routes=tuple(evolve(each, lent=False) for each in config.routes), lent=frozenset())
+    if own != config:
+        assert spelled(sent(one, own, there)) == ["lmstudio:x"]
+    set_up = evolve(there, providers={**there.providers, "lmstudio": lmstudio})
+    assert spelled(sent(one, config, set_up)) == ["lmstudio:x"]
+
+
+def test_a_name_for_a_conversations_model_leaves_safety_checks_with_claude():
+    there = directory(aliases={"opus": ("ollama:q",)})
+    assert spelled(sent(traits(of=MAIN), there=there)) == ["ollama:q"]
+    assert spelled(sent(traits(of=CHECK), there=there)) == ["anthropic:claude-opus-5-5"]
+    ruled = Config(routes=(Rule(name="r", when=When(classes=("classifier",)), use=("opus",)),))
+    assert spelled(sent(traits(of=CHECK), ruled, there)) == ["ollama:q"]
