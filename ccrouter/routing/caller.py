@@ -56,6 +56,9 @@ _DIRECTORY = re.compile(r"(?: - )?(?:Primary working|Working) directory: (.+)")
 #: What is in such a line, and hardly elsewhere: to search for it is far quicker than to look at each line.
 _IN_DIRECTORY = "orking directory: "
 
+#: Under which it stands, in newer and older versions.
+_HEADINGS = ("# Environment\n", "<env>\n")
+
 #: No path of a directory is longer.
 _LONGEST_PATH = 4096
 
@@ -165,14 +168,24 @@ def _id(headers: _Said, name: bytes) -> str | None:
 
 def _project(headers: _Said, fields: Mapping[str, Any]) -> str | None:
     said = headers.get(http.PROJECT, b"").decode("latin-1")
-    lines = (line for text in _surroundings(fields) for line in _directories(text))
-    found = (unquote(said) if said else next(lines, "")).strip()
+    found = unquote(said).strip()
+    if not said:
+        # An agent's own text stands before the client's words, and may hold such a line: the last one counts.
+        for text in _surroundings(fields):
+            if _IN_DIRECTORY in text:
+                found = _directory(text) or found
     return found if 0 < len(found) <= _LONGEST_PATH else None
 
 
-def _directories(text: str) -> Iterator[str]:
+def _directory(text: str) -> str:
+    """What a text names as the directory, first of all under the client's own heading."""
+    heading = max(text.rfind(each) for each in _HEADINGS)
+    places = (max(heading, 0), 0) if heading > 0 else (0,)
+    return next((line.strip() for place in places for line in _directories(text, place) if line.strip()), "")
+
+
+def _directories(text: str, end: int) -> Iterator[str]:
     """What the lines of a text name as the directory."""
-    end = 0
     while end >= 0 and (place := text.find(_IN_DIRECTORY, end)) >= 0:
         if (found := _DIRECTORY.match(text, text.rfind("\n", end, place) + 1 or end)) is not None:
             yield found[1]
