@@ -73,7 +73,9 @@ async def relay(
             if (ended := await _pause(following.seconds, client, ending)) is not None:
                 return target, ended
             continue
-        attempt = _Attempt(inbound, client, following, pacing, alone=not plan.more and not plan.tries)
+        attempt = _Attempt(
+            inbound, client, following, pacing, alone=not plan.more and not plan.tries, begun=plan.begun
+        )
         outcome = await attempt.run(backends, ending)
         target = attempt.target
         plan.record(outcome, trio.current_time())
@@ -115,7 +117,16 @@ def identified(headers: Headers, inbound: Inbound) -> Headers:
 class _Attempt:
     """One call to one target, and the writing of its reply."""
 
-    def __init__(self, inbound: Inbound, client: Client, target: Target, pacing: Pacing, *, alone: bool) -> None:
+    def __init__(
+        self,
+        inbound: Inbound,
+        client: Client,
+        target: Target,
+        pacing: Pacing,
+        *,
+        alone: bool,
+        begun: Callable[[float], None],
+    ) -> None:
         self._inbound = inbound
         self._client = client
         self.target = target
@@ -123,6 +134,7 @@ class _Attempt:
         self._pacing = pacing
         self._alone = alone
         """Whether this is the plan's only try: what it says is then what the client hears, as it came."""
+        self._begun: Callable[[float], None] | None = begun
         self._changes: tuple[str, ...] = ()
         self._usage: events.Usage = {}
 
@@ -174,6 +186,7 @@ class _Attempt:
                 if first == "error" and not self._alone:
                     status, body = lane.error_in(data)
                     return Outcome(result="failed", failure=Refusal(status, [_JSON], body))
+                self._hear(first)
                 await self._client.start(200, self._stream_head(head), data)
                 return await self._write_on(receive, ended=ended)
             case End() | Head():
@@ -189,8 +202,9 @@ class _Attempt:
                 case None:
                     if not ended:
                         await self._client.send(_PING)
-                case Piece(data, _, ended, usage):
+                case Piece(data, first, ended, usage):
                     self._usage = usage
+                    self._hear(first)
                     await self._client.send(data)
                 case Head():
                     self._changes = part.changes
@@ -206,6 +220,12 @@ class _Attempt:
                     return await self._break(
                         UpstreamBroken("the backend answered without a stream, after a long wait")
                     )
+
+    def _hear(self, first: str | None) -> None:
+        """Say, once, that the backend has begun to answer."""
+        if self._begun is not None and first not in (None, "error"):
+            self._begun(trio.current_time())
+            self._begun = None
 
     async def _break(self, failure: ApiError | UpstreamError | Refusal) -> Outcome:
         """End the stream with an ``error`` event that says why."""

@@ -20,7 +20,7 @@ from trio.testing import MockClock, lockstep_stream_pair
 
 from ccrouter.errors import ConnectFailed, UpstreamBroken, UpstreamTimeout
 from ccrouter.providers.presets import PRESETS
-from ccrouter.providers.provider import Budget, Model, Price, Timeouts
+from ccrouter.providers.provider import Budget, Model, Price, Target, Timeouts
 from ccrouter.providers.secret import Literal
 from ccrouter.routing.config import Config, Server
 from ccrouter.wire import events
@@ -288,6 +288,29 @@ async def test_a_stream_that_ends_in_a_backends_error_counts_as_a_failure(preset
         assert one.result == ("broken" if before or preset == "anthropic" else "failed")
         assert (one.failure or "").endswith("Overloaded")
     assert [name for name, _ in it.dispatch.health.resting(trio.current_time())] == [f"{preset}:m"]
+
+
+@pytest.mark.parametrize("wait", [0, 20])
+async def test_who_begins_to_answer_after_a_rest_is_there_for_others(
+    wait: float, autojump_clock: MockClock
+) -> None:
+    work = provider("work", "messages", api_key=Literal("k"))
+    fails = Script(where="work.example", before=[ConnectFailed("x")])
+    streams = Script(where="work.example", before=[Sleep(wait)], body=[*message()[:3], Sleep(60), *message()[3:]])
+    both = {"two": ("work:a", "anthropic:b")}
+    it = rig(fails, streams, Script(body=message()), providers=[work, provider("anthropic")], aliases=both)
+    async with talk(it) as client:
+        await client.send(request(model="two"))
+        await client.reply()
+        await trio.sleep(3)
+        await client.send(request(model="two"))
+        await client.head()
+        while b"hello" not in await client.some():
+            pass
+        target = next(iter(it.dispatch.trails.last(1))).tries[-1].target
+        assert target == "anthropic:b"
+        assert it.dispatch.health.down(Target(work, "a"), trio.current_time()) is None
+        await client.rest()
 
 
 async def test_what_stands_behind_the_end_of_a_stream_is_no_failure() -> None:

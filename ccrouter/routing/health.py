@@ -4,8 +4,9 @@ Theory of operation
 -------------------
 Each provider and each target has a *state*: failures in a row, and until when it rests. After as many failures in
 a row as `failure.TREATMENTS` allows it rests, each time twice as long, `LONGEST` at most; a backend that says
-itself for how long is taken at its word. When the rest is over, one request is let through: a *probe*. Until it is
-known how that went, everybody else goes on leaving the backend alone. If it went well, all is forgotten.
+itself for how long is taken at its word. When the rest is over, one request is let through: a *probe*. Until the
+backend says a word, everybody else goes on leaving it alone; then it is there for all, be that word a refusal of the
+request's own. If it went well to its end, all is forgotten.
 
 Nobody is refused for what stands here: who has no other target tries the one it has.
 """
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from attrs import define, frozen
 
 from ccrouter.providers.provider import Target
-from ccrouter.routing.failure import TREATMENTS, Failure, Kind, kind_of, rest_of
+from ccrouter.routing.failure import TREATMENTS, Failure, Kind, Refusal, kind_of, rest_of
 
 #: The longest rest that isn't the backend's own word, in seconds.
 LONGEST = 60.0
@@ -75,6 +76,15 @@ class Health:
             if state is not None and state.until > float("-inf"):
                 state.probing = now + PROBE
 
+    def answers(self, target: Target, now: float) -> None:
+        """The target has begun to answer: where its rest is over, it is over for all.
+
+        How often it failed in a row is remembered. A rest that lasts began after what is being answered.
+        """
+        for key in _keys(target):
+            if (state := self._states.get(key)) is not None and state.until <= now:
+                state.until = state.probing = float("-inf")
+
     def well(self, target: Target) -> None:
         """The target answered."""
         for key in _keys(target):
@@ -89,6 +99,8 @@ class Health:
             if (state := self._states.get(key)) is not None:
                 state.probing = float("-inf")
         if treatment.scope == "nobody":
+            if isinstance(failure, Refusal):  # the backend's own word, on this request alone
+                self.answers(target, now)
             return
         key = provider if treatment.scope == "provider" else own
         state = self._states.setdefault(key, _State())

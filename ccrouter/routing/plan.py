@@ -136,6 +136,11 @@ class Plan:
         """Whether another target may follow the present one."""
         return len(self.tries) + 1 < self.patience.tries and bool(self._left)
 
+    def begun(self, now: float) -> None:
+        """The present try has begun to be answered."""
+        if self._trying is not None:
+            self.health.answers(self._trying[0], now)
+
     def record(self, outcome: Outcome, now: float) -> None:
         """Take note of how the present try went."""
         if self._trying is None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from ccrouter.providers.provider import Target
-from ccrouter.routing.failure import TREATMENTS
+from ccrouter.routing.failure import TREATMENTS, Refusal
 from ccrouter.routing.health import LONGEST, LONGEST_TOLD, MOST, PROBE, Health
 from tests.routing.samples import FAILURES, refused, target
 
@@ -175,10 +175,43 @@ def test_a_probe_whose_client_hangs_up_lets_the_next_one_through():
     assert health.down(HOME, 16) is not None
 
 
-def test_a_probe_that_fails_for_the_requests_own_sake_lets_the_next_one_through():
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_backend_that_refuses_a_request_for_its_own_sake_is_there_for_all(status):
     health = after_a_rest()
-    health.failed(HOME, refused(400), 16)
+    health.failed(HOME, refused(status), 16)
+    health.begin(HOME, 16)
     assert health.down(HOME, 16) is None
+
+
+def test_what_the_router_itself_refuses_says_nothing_of_the_backend():
+    health = after_a_rest()
+    health.failed(HOME, FAILURES["capability"][0], 16)
+    health.begin(HOME, 16)
+    assert health.down(HOME, 16) is not None
+
+
+def test_a_backend_that_begins_to_answer_is_there_for_all_and_its_failures_still_count():
+    health = after_a_rest()
+    health.answers(HOME, 16)
+    health.begin(HOME_TOO, 16)
+    assert health.down(HOME, 16) is health.down(HOME_TOO, 16) is None
+    assert list(health.resting(16)) == []
+    health.failed(HOME, TIMEOUT, 17)
+    assert rests(health, HOME, 17) == 30
+
+
+def test_an_answer_to_what_was_asked_before_a_rest_does_not_end_it():
+    health = Health()
+    health.begin(HOME, 0)
+    health.failed(HOME, refused(429, retry_after="60"), 1)
+    health.answers(HOME, 2)
+    assert rests(health, HOME, 2) == 59
+
+
+def test_who_is_not_known_may_begin_to_answer():
+    health = Health()
+    health.answers(HOME, 0)
+    assert health.down(HOME, 0) is None
 
 
 def test_who_never_rested_is_never_probed():
@@ -276,9 +309,23 @@ class HealthMachine(RuleBasedStateMachine):
         kind, told, failure = how
         self.health.failed(of, failure, self.now)
         scope = TREATMENTS[kind].scope
+        if scope == "nobody" and isinstance(failure, Refusal):
+            self.forget_the_rests(of)
         if scope != "nobody":
             key = of.provider.name if scope == "provider" else str(of)
             self.model.setdefault(key, Known()).add(kind, told, self.now)
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data())
+    def one_begins_to_be_answered(self, data):
+        of = data.draw(st.sampled_from(self.under_way))
+        self.health.answers(of, self.now)
+        self.forget_the_rests(of)
+
+    def forget_the_rests(self, of):
+        for each in self.known(of):
+            if each.until <= self.now:
+                each.until = each.probe = float("-inf")
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())
