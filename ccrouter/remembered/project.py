@@ -21,6 +21,10 @@ NAME = ".ccrouter.toml"
 
 _LARGEST = 64 * 1024
 
+#: How many of its mistakes are told, and in how many characters: they stay in memory with each request.
+_TOLD = 3
+_LONGEST = 1_000
+
 #: How many directories up it is looked for, and how many projects are kept.
 _DEEPEST = 32
 _MOST = 256
@@ -101,4 +105,6 @@ def _read(path: Path) -> Found:
     made = project(text)
     if isinstance(made, Project):
         return Found(path, project=made)
-    return Found(path, problem="; ".join(mistake.told(str(path)) for mistake in made))
+    told = "; ".join(mistake.told(str(path)) for mistake in made[:_TOLD])
+    more = f"; and {len(made) - _TOLD} more" if len(made) > _TOLD else ""
+    return Found(path, problem=told[:_LONGEST] + more)

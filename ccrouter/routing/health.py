@@ -5,8 +5,8 @@ Theory of operation
 Each provider and each target has a *state*: failures in a row, and until when it rests. After as many failures in
 a row as `failure.TREATMENTS` allows it rests, each time twice as long, `LONGEST` at most; a backend that says
 itself for how long is taken at its word. When the rest is over, one request is let through: a *probe*. Until the
-backend says a word, everybody else goes on leaving it alone; then it is there for all, be that word a refusal of the
-request's own. If it went well to its end, all is forgotten.
+backend says a word, everybody else goes on leaving it alone; then it is there for all, be that word a refusal of
+the request's own. If it went well to its end, all is forgotten.
 
 Nobody is refused for what stands here: who has no other target tries the one it has.
 """

@@ -211,3 +211,13 @@ def test_what_was_found_says_where(tmp_path: Path) -> None:
     found = ProjectFiles().of(str(tmp_path / "below"))
     assert isinstance(found, Found)
     assert (found.path, found.problem) == (path, None)
+
+
+def test_of_thousands_of_mistakes_a_few_are_told(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text("[[routes]]\n" * 5_000)
+    found = ProjectFiles().of(str(tmp_path))
+    assert found is not None
+    assert found.problem is not None
+    assert found.problem.startswith(f"{tmp_path / NAME}:1: ")
+    assert found.problem.endswith("; and 4997 more")
+    assert len(found.problem) < 1_100

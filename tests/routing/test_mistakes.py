@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.routing.mistakes import Mistake, placed, tables
+from ccrouter.routing.mistakes import _DEEP, Mistake, placed, tables
 from ccrouter.routing.tables import FileTable, ProjectTable
 
 SECRET = "SeKrIt-0123456789"
@@ -120,3 +120,31 @@ def test_a_value_is_never_repeated(key, value, shape):
     found = tables(f"{key} = {value}", shape)
     if isinstance(found, tuple):
         assert not any(SECRET in each.told("f") for each in found)
+
+
+DEEP = "a." * 30_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"\n\n{DEEP}a = 1",
+        f"\n\n[{DEEP}a]",
+        f"\n\n[[ {DEEP}a ]]",
+        f"\n\nx = {{ {DEEP}a = 1 }}",
+        "\n\n" + "'a' . \"b\"." * 6_000 + "a = 1",
+    ],
+    ids=range(5),
+)
+def test_a_key_of_thousands_of_parts_is_refused_before_it_costs_anything(text):
+    found = tables(text, ProjectTable)
+    assert isinstance(found, tuple)
+    (mistake,) = found
+    assert (mistake.words, mistake.line) == ("holds a key of more than 32 parts, which is none of ours", 3)
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 64_000, "a" * 64_000 + ".", '"' * 64_000, "a." * 31 + "\n", "' . " * 16_000]
+)
+def test_a_look_for_such_keys_takes_a_moment(text):
+    assert _DEEP.search(text * 2 if len(text) < 100 else text) is None
