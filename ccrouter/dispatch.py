@@ -20,7 +20,7 @@ from ccrouter.attempt.backends import Backends, Inbound
 from ccrouter.attempt.checks import LONG
 from ccrouter.errors import ApiError
 from ccrouter.observe.log import Log, printable, silent
-from ccrouter.observe.trail import LONGEST, Trail, Trails, brief, tried
+from ccrouter.observe.trail import LONGEST, MOST, Candidate, Trail, Trails, brief, tried
 from ccrouter.providers.provider import Target
 from ccrouter.remembered.choice import ChoiceFile
 from ccrouter.remembered.notebook import Notebook
@@ -53,6 +53,7 @@ class Chosen:
     in_force: InForce
     route: Route
     plan: Plan
+    candidates: tuple[Candidate, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -145,7 +146,15 @@ class Dispatcher:
             budget=self._refusal,
             informed=self._backends.facts.informed,
         )
-        return Chosen(caller=who, in_force=holds, route=made, plan=plan, problems=problems)
+        candidates = tuple(self._candidate(each, plan.began) for each in made.targets[:MOST])
+        return Chosen(caller=who, in_force=holds, route=made, plan=plan, candidates=candidates, problems=problems)
+
+    def _candidate(self, target: Target, now: float) -> Candidate:
+        return Candidate(
+            target=str(target)[:LONGEST],
+            down=self.health.down(target, now),
+            plan_used=self._backends.quotas.fullness(target.provider, self._backends.clock()),
+        )
 
     def settle(self, inbound: Inbound, chosen: Chosen, target: Target | None, outcome: Outcome) -> None:
         """Take note of how it went."""
@@ -263,7 +272,7 @@ class Dispatcher:
                 considered=made.considered,
                 because=made.because,
                 names=brief(made.names),
-                targets=brief(str(each) for each in plan.targets),
+                candidates=chosen.candidates,
                 pinned=made.pinned,
                 passed=tuple((str(each.target)[:LONGEST], each.why[:LONGEST]) for each in plan.passed),
                 tries=tuple(tried(each) for each in plan.tries),

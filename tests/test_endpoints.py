@@ -381,7 +381,7 @@ async def test_the_last_requests_are_told_the_newest_first() -> None:
         assert [each["request_id"] for each in await explained(client, "?last=999999")] == ids[:0:-1]
         assert await explained(client, "?last=0") == []
         (told,) = await explained(client)
-    assert told["candidates"] == ["anthropic:claude-opus-5-5"]
+    assert [each["target"] for each in told["candidates"]] == ["anthropic:claude-opus-5-5"]
     assert told["because"] == "the model's name"
     assert [each["result"] for each in told["tries"]] == ["done"]
 

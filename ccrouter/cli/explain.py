@@ -139,7 +139,7 @@ def happened(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"  request    {told['request_id']}"
     yield from _about(told)
     if told["candidates"]:
-        yield f"  candidates {', '.join(told['candidates'])}"
+        yield f"  candidates {', '.join(map(_standing, told['candidates']))}"
     for each in told["passed_over"]:
         yield f"  skipped    {each['target']}: {each['why']}"
     for number, each in enumerate(told["tries"], 1):
@@ -176,6 +176,14 @@ def would_happen(told: Mapping[str, Any]) -> Iterator[str]:
             if each[key] is not None:
                 yield f"       {word}: {each[key]}"
         yield from (f"       changed: {change}" for change in each["changes"])
+
+
+def _standing(each: Mapping[str, Any]) -> str:
+    """A candidate with what was known of it."""
+    words = [] if each["plan_used"] is None else [f"{each['plan_used']} % of its plan used up"]
+    if each["rests"] is not None:
+        words.append(f"left alone for {each['rests']['seconds']} s more after failures: {each['rests']['why']}")
+    return f"{each['target']} ({'; '.join(words)})" if words else str(each["target"])
 
 
 #: Of a router of another version there may be others.

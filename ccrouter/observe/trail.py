@@ -16,6 +16,7 @@ from attrs import evolve, field, frozen
 from ccrouter.observe.log import printable
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.failure import Kind, Refusal, kind_of
+from ccrouter.routing.health import Down
 from ccrouter.routing.plan import Try
 from ccrouter.routing.rules import Considered
 
@@ -23,7 +24,7 @@ from ccrouter.routing.rules import Considered
 LONGEST = 200
 
 #: How many changes and notes of one request are kept; a request may have a thousand images.
-_MOST = 50
+MOST = 50
 
 
 @frozen(kw_only=True)
@@ -55,9 +56,29 @@ def tried(one: Try) -> Tried:
     return evolve(made, kind=kind_of(failure), status=status, failure=words[:LONGEST] or None)
 
 
+@frozen(kw_only=True)
+class Candidate:
+    """A target that a request could go to, as it was known when that was decided.
+
+    ``down`` where it was to be left alone; ``plan_used``: how many per cent of its provider's plan were used up.
+    """
+
+    target: str
+    down: Down | None = None
+    plan_used: int | None = None
+
+    def told(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "target": printable(self.target),
+            "rests": None if self.down is None else {"seconds": round(self.down.seconds, 1), "why": self.down.why},
+            "plan_used": self.plan_used,
+        }
+
+
 def brief(words: Iterable[str]) -> tuple[str, ...]:
     """Some of many, each cut: names and words come from outside, and may be long."""
-    return tuple(each[:LONGEST] for each in islice(words, _MOST))
+    return tuple(each[:LONGEST] for each in islice(words, MOST))
 
 
 @frozen(kw_only=True)
@@ -76,7 +97,7 @@ class Trail:
     considered: tuple[Considered, ...] = ()
     because: str = ""
     names: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
     pinned: str | None = None
     passed: tuple[tuple[str, str], ...] = ()
     tries: tuple[Tried, ...] = ()
@@ -111,7 +132,7 @@ class Trail:
             ],
             "because": self.because,
             "names": _printable(self.names),
-            "candidates": _printable(self.targets),
+            "candidates": [each.told() for each in self.candidates],
             "pinned": self.pinned,
             "passed_over": [{"target": printable(target), "why": printable(why)} for target, why in self.passed],
             "tries": [_try(each) for each in self.tries],

@@ -25,7 +25,7 @@ from ccrouter.routing.budget import Amount
 from ccrouter.routing.config import Config, Explain
 from ccrouter.routing.rules import Rule, When
 from ccrouter.routing.values import WIRES
-from tests.rig import Script, Sleep, message, provider, request, rig, talk
+from tests.rig import SSE, Script, Sleep, message, provider, request, rig, talk
 
 RULES = (
     Rule(name="explore", when=When(classes=("subagent",), agent=("Explore",)), use=("big",)),
@@ -80,7 +80,25 @@ async def test_a_request_of_the_past_reads_from_top_to_bottom(autojump_clock: Mo
         "  prompt     hi",
     ]
     assert "  session    stays with ollama:q" in second
-    assert "  candidates ollama:q, anthropic:claude-x" in second
+    rests = "left alone for 2.0 s more after failures: connect"
+    assert f"  candidates ollama:q, anthropic:claude-x ({rests})" in second
+
+
+async def test_how_full_a_plan_was_is_said_of_each_candidate() -> None:
+    plan = [
+        (b"anthropic-ratelimit-unified-5h-utilization", b"0.79"),
+        (b"anthropic-ratelimit-unified-5h-reset", b"9e9"),
+    ]
+    it = rig(Script(headers=[*SSE, *plan], body=message()))
+    async with talk(it) as client:
+        for _ in range(2):
+            await client.send(request())
+            await client.reply()
+            await trio.testing.wait_all_tasks_blocked()
+        await client.send(b"", method="GET", target="/explain?last=1")
+        (told,) = json.loads(await client.reply())["requests"]
+    assert told["candidates"] == [{"target": "anthropic:claude-opus-5-5", "rests": None, "plan_used": 79}]
+    assert "  candidates anthropic:claude-opus-5-5 (79 % of its plan used up)" in of_the_past(told)
 
 
 async def test_what_was_skipped_and_what_failed_is_said_with_the_reason(autojump_clock: MockClock) -> None:

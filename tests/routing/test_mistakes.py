@@ -143,8 +143,6 @@ def test_a_key_of_thousands_of_parts_is_refused_before_it_costs_anything(text):
     assert (mistake.words, mistake.line) == ("holds a key of more than 32 parts, which is none of ours", 3)
 
 
-@pytest.mark.parametrize(
-    "text", ["a" * 64_000, "a" * 64_000 + ".", '"' * 64_000, "a." * 31 + "\n", "' . " * 16_000]
-)
+@pytest.mark.parametrize("text", ["a" * 64_000, "a" * 64_000 + ".", '"' * 64_000, "a." * 31 + "\n"])
 def test_a_look_for_such_keys_takes_a_moment(text):
     assert _DEEP.search(text * 2 if len(text) < 100 else text) is None
