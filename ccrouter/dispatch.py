@@ -58,7 +58,10 @@ class Chosen:
 
 
 class Dispatcher:
-    """The router's policy with its memory. ``build`` makes the directory of a configuration, quickly."""
+    """The router's policy with its memory.
+
+    ``build`` makes the directory of a configuration, quickly; ``now`` gives local time.
+    """
 
     def __init__(
         self,
@@ -71,7 +74,7 @@ class Dispatcher:
         projects: ProjectFiles | None,
         home: str,
         log: Log = silent,
-        now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+        now: Callable[[], datetime] = datetime.now,
     ) -> None:
         self._config = config
         self._build = build
@@ -252,10 +255,11 @@ class Dispatcher:
         if not target.provider.budget:
             return None
         now = self._now()
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         day = midnight + timedelta(days=1)
         month = (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
-        until = {"day": round((day - now).total_seconds()), "month": round((month - now).total_seconds())}
+        # By the clock of the world: a day on which the local one is put back has 25 hours.
+        until = {name: round(end.timestamp() - now.timestamp()) for name, end in (("day", day), ("month", month))}
         return budget.refusal(target.provider, self.notebook.ledger, self._day(), until)
 
     def _remember(self, inbound: Inbound, chosen: Chosen, outcome: Outcome) -> None:

@@ -237,7 +237,7 @@ class _Service:
             choice=ChoiceFile(folder),
             # Of other machines' clients the directories are not here.
             projects=ProjectFiles() if is_loopback(host) else None,
-            home=str(home(environ)),
+            home=os.path.realpath(home(environ)),  # as clients name their directories
             log=options.log,
         )
 

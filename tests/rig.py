@@ -138,7 +138,7 @@ class Rig:
     ending: trio.Event = field(factory=trio.Event)
     projects: ProjectFiles | None = None
     state: Path = Path("/nonexistent/ccrouter")
-    now: Callable[[], datetime] = lambda: datetime.now().astimezone()
+    now: Callable[[], datetime] = datetime.now
     lines: list[str] = field(factory=list)
     makes_mistakes: bool = False
     """Whether a mistake of ccrouter's own is what the test is about; in all others it is a failure."""

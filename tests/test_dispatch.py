@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -319,6 +320,26 @@ async def test_a_budget_begins_anew_at_midnight_or_with_the_month(
     assert dict(refusal.headers)["retry-after"] == str(seconds)
     clock[0] = now + timedelta(seconds=seconds)
     assert plan.budget(target) is None
+
+
+@pytest.mark.only_on("linux", "darwin")
+@pytest.mark.parametrize(
+    ("now", "hours"), [(datetime(2026, 10, 25, 0, 30), 24.5), (datetime(2027, 3, 28, 0, 30), 22.5)]
+)
+async def test_a_day_on_which_the_clock_is_changed_has_its_own_length(
+    now: datetime, hours: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = evolve(PRICED, budget=Budget(tokens_per_day=1))
+    it = rig(Script(), providers=[limited], now=lambda: now)
+    wanted, target = asked(model="anthropic:claude-x"), Target(limited, "claude-x")
+    await settled(it, wanted, target, Outcome(result="done", usage=USAGE))
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        refusal = (await it.dispatch.choose(wanted)).plan.budget(target)
+    time.tzset()
+    assert refusal is not None
+    assert dict(refusal.headers)["retry-after"] == str(round(hours * 3600))
 
 
 async def test_what_a_reply_cost_is_told_by_the_model_that_gave_it() -> None:
