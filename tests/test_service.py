@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -691,3 +692,16 @@ async def test_notes_that_wait_for_their_lock_are_written_at_the_stop(
                 await trio.sleep(0.1)
     spent = json.loads((tmp_path / STATE / "notebook.json").read_text())["spent"]
     assert [tokens for tokens, _ in spent["anthropic"].values()] == [8]
+
+
+@pytest.mark.only_on("linux", "darwin")
+async def test_a_home_behind_a_link_is_the_one_that_clients_name(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "me").mkdir(parents=True)
+    (tmp_path / "home").symlink_to(tmp_path / "disk")
+    rule = '[[routes]]\nwhen = { project = "~/work" }\nuse = "demo:mine"\n'
+    environ = {"HOME": str(tmp_path / "home" / "me")}
+    async with running(tmp_path, f"[demo]\npace = 0\n{rule}", environ=environ) as it, client(it) as http:
+        directory = quote(str(tmp_path.resolve() / "disk" / "me" / "work" / "deep"))
+        await http.post("/v1/messages", json=body(), headers={"x-ccrouter-project": directory})
+        (told,) = (await http.get("/explain?last=1")).json()["requests"]
+    assert told["names"] == ["demo:mine"]

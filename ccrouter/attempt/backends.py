@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from attrs import field, frozen
 
 from ccrouter.attempt.places import Places
-from ccrouter.providers.provider import Provider, Target, Wire
+from ccrouter.providers.provider import Place, Provider, Target, Wire
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.routing.quota import Quotas
 from ccrouter.translate.dialect import Endpoint
@@ -50,7 +50,7 @@ class Backends:
 
     dials: Mapping[str, Dial]
     credentials: Credentials
-    fallen: dict[str, Wire] = field(factory=dict)
+    fallen: dict[Place, Wire] = field(factory=dict)
     quotas: Quotas = field(factory=Quotas, repr=False)
     places: Places = field(factory=Places, repr=False)
     clock: Callable[[], float] = time.time
@@ -65,12 +65,8 @@ class Backends:
         provider = target.provider
         if endpoint == "count_tokens" and provider.preset.count_path is not None:
             return "messages"
-        return self.fallen.get(_place(provider), target.wire)
+        return self.fallen.get(provider.place, target.wire)
 
     def fall(self, provider: Provider, wire: Wire) -> None:
         """Remember that a backend has this wire only."""
-        self.fallen[_place(provider)] = wire
-
-
-def _place(provider: Provider) -> str:
-    return f"{provider.name} {provider.base_url}"
+        self.fallen[provider.place] = wire

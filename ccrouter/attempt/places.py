@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from ccrouter.errors import ApiError
-from ccrouter.providers.provider import Provider
+from ccrouter.providers.provider import Place, Provider
 from ccrouter.routing.line import Line, Ticket
 
 
@@ -16,7 +16,7 @@ class Places:
     """The lines of all providers that have a limit."""
 
     def __init__(self) -> None:
-        self._lines: dict[tuple[str, str], Line] = {}
+        self._lines: dict[Place, Line] = {}
         self._called: dict[Ticket, trio.Event] = {}
 
     @asynccontextmanager
@@ -53,14 +53,13 @@ class Places:
 
     def waiting(self, provider: Provider) -> tuple[int, int]:
         """How many are at a provider, and how many wait."""
-        line = self._lines.get((provider.name, provider.base_url))
+        line = self._lines.get(provider.place)
         return (0, 0) if line is None else (line.inside, line.waiting)
 
     def _line(self, provider: Provider) -> Line:
         """The provider's line; a limit that was changed holds for those who come next."""
-        key = (provider.name, provider.base_url)
         places = provider.max_concurrent or 1
-        line = self._lines.setdefault(key, Line(places))
+        line = self._lines.setdefault(provider.place, Line(places))
         if line.places != places:
             line.places = places
             self._call(line.admit())

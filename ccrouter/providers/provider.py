@@ -196,6 +196,10 @@ class Model:
         return min((size for size in (own, loaded) if size is not None), default=None)
 
 
+#: A name and a base URL.
+Place = tuple[str, str]
+
+
 @frozen(kw_only=True)
 class Provider:
     """A backend that requests can go to."""
@@ -218,6 +222,11 @@ class Provider:
     def configured_model(self, name: str) -> Model | None:
         """What the configuration says of a model."""
         return next((each for each in self.models if each.id == name), None)
+
+    @property
+    def place(self) -> Place:
+        """The key of all that is found out about it: the same name at another address is another backend."""
+        return self.name, self.base_url
 
     @property
     def key_in_headers(self) -> bool:

@@ -131,6 +131,6 @@ class Health:
 
 
 def _keys(target: Target) -> tuple[_Key, _Key]:
-    """Those of the provider and of the target itself. The same name with another address is another provider."""
-    provider = target.provider
-    return (provider.name, provider.base_url, ""), (provider.name, provider.base_url, target.model)
+    """Those of the provider and of the target itself."""
+    place = target.provider.place
+    return (*place, ""), (*place, target.model)

@@ -17,7 +17,6 @@ try now, a `Wait` to sit out first, or None when it is at its end. After each tr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Literal
 
@@ -27,13 +26,12 @@ from ccrouter.errors import ApiError, UpstreamError, UpstreamTimeout
 from ccrouter.providers.provider import Target
 from ccrouter.routing.failure import TREATMENTS, Failure, Kind, Refusal, kind_of, rest_of
 from ccrouter.routing.health import Health
+from ccrouter.translate import overflow
 from ccrouter.wire import envelope
 from ccrouter.wire import headers as http
 
 #: A backend that wants to be left alone for longer is not waited for, in seconds: the client waits, and shows it.
 SHORT = 2.0
-
-_TOO_LONG = re.compile(r"prompt is too long: (\d+) tokens > \d+ maximum")
 
 
 @frozen(kw_only=True)
@@ -229,8 +227,8 @@ class Plan:
             words = failure.message
         elif isinstance(failure, Refusal):
             words = envelope.message_in(failure.body)
-        if (found := _TOO_LONG.search(words)) is not None:
-            return int(found[1])
+        if (told := overflow.tokens_told(words)) is not None:
+            return told
         room = self.informed(one.target).known.room
         return None if room is None else room + 1
 

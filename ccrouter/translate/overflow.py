@@ -110,6 +110,15 @@ def _wordings() -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(spelled(wording)) for wording in _WORDINGS)
 
 
+_TOLD = re.compile(r"prompt is too long: (\d+) tokens > \d+ maximum")
+
+
+def tokens_told(message: str) -> int | None:
+    """How many tokens a prompt has, as far as the client's words for an overflow say it."""
+    found = _TOLD.search(message)
+    return None if found is None else int(found[1])
+
+
 @frozen
 class _Found:
     """What a refusal says of its overflow."""

@@ -186,5 +186,4 @@ class Facts:
 
 
 def _key(provider: Provider, question: Question) -> _Key:
-    """The same name with another address is another provider."""
-    return provider.name, provider.base_url, question
+    return *provider.place, question

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from ccrouter.errors import CcrouterError
 from ccrouter.providers.listings import read_models
-from ccrouter.providers.provider import Model, Provider
+from ccrouter.providers.provider import Model, Place, Provider
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.upstream.credentials import Credentials
 from ccrouter.upstream.dial import Dial
@@ -41,8 +41,8 @@ class ModelLists:
 
     def __init__(self, dials: Mapping[str, Dial], credentials: Credentials) -> None:
         self.inquiry = Inquiry(dials, credentials)
-        self._listings: dict[str, Listing] = {}
-        self._asking: dict[str, trio.Event] = {}
+        self._listings: dict[Place, Listing] = {}
+        self._asking: dict[Place, trio.Event] = {}
 
     def of(self, provider: Provider) -> Listing:
         """What is known now: the configuration's word, else the last answer."""
@@ -52,7 +52,7 @@ class ModelLists:
 
     def told(self, provider: Provider) -> Listing:
         """The last answer, whatever the configuration says."""
-        return self._listings.get(_key(provider), Listing())
+        return self._listings.get(provider.place, Listing())
 
     async def refresh(self, providers: Iterable[Provider], client: ClientCredentials, seconds: float) -> None:
         """Ask every provider whose list isn't fresh; return when all have answered or ``seconds`` are over."""
@@ -64,7 +64,7 @@ class ModelLists:
         preset = provider.preset
         if preset.models_path is None or (provider.models and preset.facts != "list"):
             return
-        key = _key(provider)
+        key = provider.place
         deadline = trio.current_time() + seconds
         with trio.move_on_at(deadline) as waiting:
             while (asking := self._asking.get(key)) is not None:
@@ -95,15 +95,10 @@ class ModelLists:
             except CcrouterError:
                 return False
             now = trio.current_time()
-            self._listings[_key(provider)] = Listing(models=models, seen=now, tried=now)
+            self._listings[provider.place] = Listing(models=models, seen=now, tried=now)
             return True
         return False
 
     async def _ask(self, provider: Provider, client: ClientCredentials) -> tuple[Model, ...]:
         body = await self.inquiry.ask(provider, client, provider.preset.models_path or "")
         return read_models(body, provider.preset)
-
-
-def _key(provider: Provider) -> str:
-    """The same name with another address is another provider: a reload must not keep its list."""
-    return f"{provider.name} {provider.base_url}"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.translate.overflow import codes, facts, input_overflow, output_overflow
+from ccrouter.translate.overflow import codes, facts, input_overflow, output_overflow, tokens_told
 from tests.strategies import json_values
 
 
@@ -353,3 +353,16 @@ def test_long_messages_are_judged_in_no_time(piece) -> None:
     start = time.process_time()
     input_overflow(piece * 100_000, {})
     assert time.process_time() - start < 0.2
+
+
+@pytest.mark.parametrize(
+    ("message", "tokens"),
+    [
+        ("prompt is too long: 201000 tokens > 200000 maximum", 201_000),
+        ("work: prompt is too long: 7 tokens > 5 maximum (as the backend says)", 7),
+        ("prompt is too long", None),
+        ("", None),
+    ],
+)
+def test_the_clients_words_say_how_long_a_prompt_is(message, tokens):
+    assert tokens_told(message) == tokens
