@@ -1,9 +1,10 @@
 """The rules of a configuration: what each asks of a request, and where it sends it. Pure.
 
-A rule fits when all its conditions hold. Each condition is one row of `_LASTING` or `_PASSING`: the key that it is
-about, and who says why it does not hold, or nothing. They are asked in this order, and the first that fails is the
-reason that is told. What the lasting ones look at is the same for all requests of a conversation, so that
-`routing.rulebook` asks them once for each.
+A rule fits when all its conditions hold. Each condition is one row of `_STAGES`: the key that it is about, and who
+says why it does not hold, or nothing. They are asked in this order, and the first that fails is the reason that is
+told. Stages differ in how long an answer is good for: what the first looks at is the same for all requests of a
+conversation, what the second looks at for most of them, and the third wants to know how long the prompt is.
+`routing.rulebook` asks no more often than that.
 
 Background requests (titles, summaries, safety checks) are special: a safety check by a model that is not up to it
 lets through what it should have stopped, or stops everything. So a rule moves them only if it names them, by their
@@ -12,14 +13,14 @@ class or by the very name of the model that they ask for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from attrs import field, frozen
 
 from ccrouter.routing.patterns import covers, fits, one_fits
-from ccrouter.routing.traits import Traits
+from ccrouter.routing.traits import Look, Traits
 from ccrouter.routing.values import DAYS, EFFORTS
 from ccrouter.translate import window
 from ccrouter.wire.messages import MessagesRequest
@@ -63,38 +64,37 @@ class Rule:
     """Whether it is a project's, and not its user's own."""
 
     @cached_property
-    def _lasting(self) -> tuple[_Ask, ...]:
-        asks = tuple(ask for name, ask in _LASTING if getattr(self.when, name))
-        return asks if self.when.classes else (_background, *asks)
+    def _asks(self) -> tuple[tuple[_Ask, ...], ...]:
+        """For each stage the conditions that this rule has."""
+        stages = [tuple(each.ask for each in stage if getattr(self.when, each.key)) for stage in _STAGES]
+        if not self.when.classes:
+            stages[0] = (_background, *stages[0])
+        return tuple(stages)
 
     @cached_property
-    def _passing(self) -> tuple[_Ask, ...]:
-        return tuple(ask for name, ask in _PASSING if getattr(self.when, name))
+    def last_stage(self) -> int:
+        """The last stage at which it asks anything."""
+        return max((stage for stage, asks in enumerate(self._asks) if asks), default=0)
+
+    @cached_property
+    def looks(self) -> frozenset[Look]:
+        """What it looks at in a request, beside what lasts and its length."""
+        return frozenset(
+            look for each in _STAGES[1] if getattr(self.when, each.key) for look in each.looks(self.when)
+        )
 
     def objection(self, traits: Traits) -> str | None:
         """Why the rule does not fit, as a clause for people; None: it fits."""
-        lasting = self.lasting_objection(traits)
-        return self.passing_objection(traits) if lasting is None else lasting
+        stages = range(len(_STAGES))
+        return next((why for stage in stages if (why := self.objection_at(stage, traits)) is not None), None)
 
-    def lasting_objection(self, traits: Traits) -> str | None:
-        """Why it fits no request of this conversation; None: it may."""
-        for ask in self._lasting:
-            if (why := ask(self.when, traits)) is not None:
-                return why
-        return None
-
-    def passing_objection(self, traits: Traits) -> str | None:
-        """Why it does not fit this very request, if it may fit others of this conversation."""
+    def objection_at(self, stage: int, traits: Traits) -> str | None:
+        """The same by the conditions of one stage."""
         when = self.when
-        for ask in self._passing:
+        for ask in self._asks[stage]:
             if (why := ask(when, traits)) is not None:
                 return why
         return None
-
-    @property
-    def lasting(self) -> bool:
-        """Whether what it says of one request holds for all of the conversation."""
-        return not self._passing
 
     def names(self, model: str) -> tuple[str, ...]:
         """The names that it sends a request for ``model`` to."""
@@ -216,25 +216,36 @@ def _tokens_under(when: When, traits: Traits) -> str | None:
     return f"it has {when.tokens_under} tokens or more"
 
 
-#: Those that look at `Traits.lasting` alone.
-_LASTING: tuple[tuple[str, _Ask], ...] = (
-    ("classes", _class),
-    ("agent", _agent),
-    ("profile", _profile),
-    ("model", _model),
-    ("project", _project),
-)
+class _Condition(NamedTuple):
+    """A key of `When`, who asks for it, and what it looks at in a request."""
 
-_PASSING: tuple[tuple[str, _Ask], ...] = (
-    ("headers", _headers),
-    ("hours", _hours),
-    ("days", _days),
-    ("quota_over", _quota),
-    ("server_tool", _server_tool),
-    ("effort", _effort),
-    ("has", _has),
-    ("tokens_over", _tokens_over),
-    ("tokens_under", _tokens_under),
+    key: str
+    ask: _Ask
+    looks: Callable[[When], Iterable[Look]] = lambda _: ()
+
+
+#: In this order they are asked. The first look at `Traits.lasting` alone, the second at what `Rule.looks` says.
+_STAGES: tuple[tuple[_Condition, ...], ...] = (
+    (
+        _Condition("classes", _class),
+        _Condition("agent", _agent),
+        _Condition("profile", _profile),
+        _Condition("model", _model),
+        _Condition("project", _project),
+    ),
+    (
+        _Condition("headers", _headers, lambda when: [Look("header", name) for name, _ in when.headers]),
+        _Condition("hours", _hours, lambda _: [Look("minute")]),
+        _Condition("days", _days, lambda _: [Look("weekday")]),
+        _Condition("quota_over", _quota, lambda when: [Look("plan", name) for name, _ in when.quota_over]),
+        _Condition("server_tool", _server_tool, lambda _: [Look("server_tools")]),
+        _Condition("effort", _effort, lambda _: [Look("effort")]),
+        _Condition("has", _has, lambda when: [Look("part", each) for each in when.has]),
+    ),
+    (
+        _Condition("tokens_over", _tokens_over),
+        _Condition("tokens_under", _tokens_under),
+    ),
 )
 
 

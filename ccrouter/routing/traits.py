@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Literal, NamedTuple
 
 from attrs import define, field, frozen
 
@@ -14,6 +15,13 @@ from ccrouter.wire.messages import MessagesRequest
 
 #: How long what is kept about a conversation may be, in characters.
 _LONGEST = 1_000
+
+
+class Look(NamedTuple):
+    """Something to look at in a request: a header or a part by its name, a provider's plan, …"""
+
+    at: Literal["header", "minute", "weekday", "plan", "server_tools", "effort", "part"]
+    name: str = ""
 
 
 @frozen(kw_only=True)
@@ -56,6 +64,24 @@ class Traits:
         facts = (who.kind, who.task, who.agent, moment.profile, self.request.model, who.project, moment.home)
         text = "\0".join(each or "" for each in facts)
         return text if len(text) <= _LONGEST else ""
+
+    def seen(self, look: Look) -> object:
+        """What is there to see: a value that two requests may be compared by."""
+        match look.at:
+            case "header":
+                return self.header(look.name)
+            case "part":
+                return self.has(look.name)
+            case "plan":
+                return self.moment.fullness(look.name)
+            case "minute":
+                return self.moment.minute
+            case "weekday":
+                return self.moment.weekday
+            case "effort":
+                return self.effort
+            case "server_tools":
+                return self.server_tools
 
     def tokens_exceed(self, number: int) -> bool:
         """Whether the prompt has more tokens. They are counted only where its length in bytes leaves that open."""

@@ -117,8 +117,9 @@ def test_nobody_else_is_tried_past_the_commit():
 
 
 async def test_a_condition_that_is_not_asked_is_seen(monkeypatch, autojump_clock):
-    rows = tuple(row for row in ccrouter.routing.rules._PASSING if row[0] != "effort")
-    monkeypatch.setattr(ccrouter.routing.rules, "_PASSING", rows)
+    stages = ccrouter.routing.rules._STAGES
+    stages = tuple(tuple(each for each in stage if each.key != "effort") for stage in stages)
+    monkeypatch.setattr(ccrouter.routing.rules, "_STAGES", stages)
     assert (await condition("effort"))[1] == "one"
 
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrouter.routing.caller import Caller
-from ccrouter.routing.rulebook import _LONGEST, _MOST, Answer, Rulebook
+from ccrouter.routing.rulebook import _LONGEST, _MOST, _MOST_KINDS, Answer, Rulebook
 from ccrouter.routing.rules import Considered, Rule, When
-from ccrouter.routing.traits import Traits
-from tests.routing.samples import CALLERS, CONDITIONS, MOMENTS, REQUESTS, SOME_HEADERS, request, traits
+from ccrouter.routing.traits import Moment, Traits
+from tests.routing.samples import (
+    CALLERS,
+    CONDITIONS,
+    LONG_TALK,
+    MOMENTS,
+    REQUESTS,
+    SEARCH,
+    SOME_HEADERS,
+    headers,
+    request,
+    traits,
+)
 
 
 def rule(name: str, **when) -> Rule:
@@ -56,39 +68,76 @@ def test_what_was_said_of_one_caller_is_not_said_of_another():
         assert objection == expected
 
 
-def test_rules_about_the_conversation_are_asked_once_for_each(monkeypatch):
-    asked = []
-    genuine = Rule.lasting_objection
+@pytest.fixture
+def asked(monkeypatch):
+    """Which rule was asked at which stage."""
+    found = []
+    genuine = Rule.objection_at
 
-    def ask(self, of):
-        asked.append(self.name)
-        return genuine(self, of)
+    def ask(self, stage, of):
+        found.append((self.name, stage))
+        return genuine(self, stage, of)
 
-    monkeypatch.setattr(Rule, "lasting_objection", ask)
+    monkeypatch.setattr(Rule, "objection_at", ask)
+    return found
+
+
+def test_no_rule_is_asked_what_it_has_answered(asked):
     book = Rulebook(
         (rule("a", classes=("subagent",)), rule("b", effort="high"), rule("c", model=("x",)), rule("d"))
     )
-    for effort, fitting in (("low", "d"), ("high", "b"), ("low", "d")):
+    for effort, fitting in (("low", "d"), ("high", "b"), ("low", "d"), ("high", "b")):
         found = book.ask(traits(output_config={"effort": effort}))
         assert found.rule is not None
         assert found.rule.name == fitting
-    assert asked == ["a", "b", "c", "d"]
+    assert asked == [("a", 0), ("b", 0), ("c", 0), ("d", 0), ("b", 1), ("b", 1)]
 
 
-def test_rules_behind_one_that_always_fits_are_never_asked(monkeypatch):
+def test_how_long_a_prompt_is_is_asked_each_time_of_those_that_are_left(asked):
+    book = Rulebook((rule("a", effort="high", tokens_over=500), rule("b", tokens_over=500), rule("c")))
+    for messages, fitting in ((LONG_TALK, "b"), (LONG_TALK[:0], "c"), (LONG_TALK, "b")):
+        asked.clear()
+        found = book.ask(traits(messages=messages))
+        assert found.rule is not None
+        assert found.rule.name == fitting
+        assert [name for name, stage in asked if stage == 2] == ["b"]
+
+
+def test_rules_behind_one_that_always_fits_are_never_asked(asked):
     behind = rule("b", classes=("main",))
-    monkeypatch.setattr(Rule, "lasting_objection", lambda self, _: None if self.name == "a" else 1 / 0)
     assert [each.rule for each in Rulebook((rule("a"), behind)).ask(traits()).considered] == ["a"]
+    assert asked == [("a", 0)]
+
+
+def test_what_is_not_looked_at_makes_no_new_kind_of_request(asked):
+    book = Rulebook((rule("a", effort="high"),))
+    for number in range(9):
+        book.ask(traits(moment=Moment(minute=number), tools=[SEARCH] * number, said=headers(x_a=str(number))))
+    assert asked == [("a", 0), ("a", 1)]
+
+
+def test_so_many_kinds_of_requests_are_remembered_and_nothing_long(asked):
+    book = Rulebook((rule("a", headers=(("x-a", "no"),)),))
+    for number in range(2 * _MOST_KINDS):
+        assert book.ask(traits(said=headers(x_a=str(number)))).rule is None
+    (conversation,) = book._conversations.values()
+    assert 0 < len(conversation.kinds) <= _MOST_KINDS
+    before = len(conversation.kinds)
+    asked.clear()
+    for _ in range(2):
+        book.ask(traits(said=headers(x_a="x" * 5_000)))
+    assert len(conversation.kinds) == before
+    assert asked == [("a", 1)] * 2
 
 
 def test_so_many_conversations_are_remembered_and_nothing_long():
     book = Rulebook((rule("x", classes=("subagent",)),))
     for number in range(2 * _MOST):
         assert book.ask(traits(model=f"m{number}")).rule is None
-        assert len(book._sifted) <= _MOST
-    book._sifted.clear()
+        assert len(book._conversations) <= _MOST
+    book._conversations.clear()
     assert book.ask(traits(model="m" * 5_000)).rule is None
-    assert book._sifted == {}
+    assert book._conversations == {}
 
 
 def test_a_reason_is_cut_where_it_quotes_what_is_long():
