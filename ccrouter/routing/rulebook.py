@@ -1,9 +1,9 @@
 """All rules that hold at one moment, asked in their order. Pure, but for what it remembers.
 
 Of fifty rules most object to one request for the same reasons as to the one before. So a rulebook sifts its rules
-in the stages of `routing.rules`, and remembers what came of it: for a conversation, by `Traits.lasting`, which rules
-are still open; of these, by what they look at, which are open for such a request. What is left wants to know how
-long the prompt is, and is asked each time. A rule that fits and asks for nothing more ends the list.
+in the stages of `routing.rules`, and remembers what came of it: for a conversation, by `Traits.lasting`, which
+rules are still open; of these, by what they look at, which are open for such a request. What is left wants to know
+how long the prompt is, and is asked each time. A rule that fits and asks for nothing more ends the list.
 """
 
 from __future__ import annotations

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from attrs import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +29,10 @@ from tests.routing.samples import (
 
 def rule(name: str, **when) -> Rule:
     return Rule(name=name, when=When(**when), use=("ollama:m",))
+
+
+def full(**plans) -> Moment:
+    return Moment(fullness=plans.get)
 
 
 def one_by_one(rules: tuple[Rule, ...], one: Traits) -> Answer:
@@ -91,6 +98,36 @@ def test_no_rule_is_asked_what_it_has_answered(asked):
         assert found.rule is not None
         assert found.rule.name == fitting
     assert asked == [("a", 0), ("b", 0), ("c", 0), ("d", 0), ("b", 1), ("b", 1)]
+
+
+#: For each condition on a single request: one that it holds for, and one of the same conversation that it doesn't.
+DIFFER: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ({"headers": (("x-a", "yes"),)}, {"said": headers(x_a="yes")}, {"said": headers(x_a="no")}),
+    ({"headers": (("x-b", "yes"),)}, {"said": headers(x_b="yes")}, {"said": []}),
+    ({"hours": (60, 120)}, {"moment": Moment(minute=90)}, {"moment": Moment(minute=120)}),
+    ({"days": ("tue",)}, {"moment": Moment(weekday=1)}, {"moment": Moment(weekday=2)}),
+    ({"quota_over": (("a", 50),)}, {"moment": full(a=60)}, {"moment": full(a=50)}),
+    ({"quota_over": (("b", 50),)}, {"moment": full(b=60)}, {"moment": full()}),
+    ({"server_tool": ("web_search",)}, {"tools": [SEARCH]}, {"tools": []}),
+    ({"effort": "high"}, {"output_config": {"effort": "high"}}, {"output_config": {"effort": "low"}}),
+    ({"has": ("tools",)}, {"tools": [{"name": "x"}]}, {}),
+    ({"has": ("images",)}, {"messages": [{"role": "user", "content": [{"type": "image"}]}]}, {}),
+    ({"tokens_over": 500}, {"messages": LONG_TALK}, {}),
+    ({"tokens_under": 500}, {}, {"messages": LONG_TALK}),
+]
+
+
+@pytest.mark.parametrize(("when", "fitting", "other"), DIFFER)
+def test_what_differs_within_a_conversation_is_looked_at_each_time(when, fitting, other):
+    book = Rulebook((rule("a", **when), rule("b", model=("never",))))
+    for parts, expected in ((other, None), (fitting, "a"), (other, None), (fitting, "a")):
+        found = book.ask(traits(**parts)).rule
+        assert (None if found is None else found.name) == expected
+
+
+def test_each_condition_on_a_single_request_is_among_those():
+    lasting = {"classes", "agent", "profile", "model", "project"}
+    assert {each.name for each in fields(When)} - lasting == {key for when, _, _ in DIFFER for key in when}
 
 
 def test_how_long_a_prompt_is_is_asked_each_time_of_those_that_are_left(asked):
