@@ -28,7 +28,8 @@ from attrs import field, frozen
 from ccrouter.errors import ConfigError
 from ccrouter.providers.provider import Preset
 from ccrouter.routing.config import Config
-from ccrouter.routing.load import literal_secrets, parse, warnings
+from ccrouter.routing.load import parse
+from ccrouter.routing.remarks import literal_secrets, warnings
 
 #: A file that is larger is something else, given by mistake.
 _LARGEST = 1024 * 1024

@@ -19,8 +19,8 @@ from ccrouter.remembered import place
 from ccrouter.remembered.choice import ChoiceFile, unwritten, with_project
 from ccrouter.remembered.project import Found, ProjectFiles
 from ccrouter.routing.config import Config
-from ccrouter.routing.load import checks_told
 from ccrouter.routing.profiles import Choice, InForce, in_force
+from ccrouter.routing.remarks import checks_told
 
 _EXAMPLE = """\
 examples:

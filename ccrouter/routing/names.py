@@ -28,7 +28,8 @@ from ccrouter.providers.provider import Provider, Target
 #: ids that begin with ``claude-`` are taken for models that the client knows.
 DISCOVERY_PREFIX = "anthropic-via-"
 
-_SEPARATORS = ":,/"
+#: What stands between a provider's name and a model's.
+SEPARATORS = ":,/"
 #: No provider's name is longer, with what separates it from a model's.
 _LONGEST_PROVIDER = 256
 #: How many names a directory remembers the targets of, and how long they may be: clients make them up.
@@ -238,7 +239,7 @@ _Known = TypeVar("_Known")
 
 def _split(name: str, known: Mapping[str, _Known]) -> tuple[_Known, str] | None:
     """What is known by the beginning of a name, the longest that there is, and the rest: the model."""
-    places = [place for place, character in enumerate(name[:_LONGEST_PROVIDER]) if character in _SEPARATORS]
+    places = [place for place, character in enumerate(name[:_LONGEST_PROVIDER]) if character in SEPARATORS]
     for place in reversed(places):
         found = known.get(name[:place])
         if found is not None:

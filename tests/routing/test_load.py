@@ -12,7 +12,7 @@ from ccrouter.providers.address import url
 from ccrouter.providers.provider import Model, Preset, Target, Timeouts
 from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal
 from ccrouter.routing.config import Config, Profile
-from ccrouter.routing.load import literal_secrets, parse, project, warnings
+from ccrouter.routing.load import parse, project
 from ccrouter.routing.profiles import Project
 from ccrouter.routing.rules import Rule, When
 
@@ -464,52 +464,6 @@ def test_another_name_for_anthropic_does_not_get_the_login():
     assert provider(f'{body}headers = {{ Authorization = "Bearer k" }}').headers
 
 
-def test_a_key_over_plain_http_is_allowed_with_a_warning():
-    clear = 'preset = "messages"\nbase_url = "http://192.168.1.5"\n'
-    text = f"""
-        [providers.a]
-        {clear}
-        api_key = "k"
-        [providers.b]
-        {clear}
-        headers = {{ x-auth = "k" }}
-        [providers.c]
-        {clear}
-        headers = {{ x-team = {{ env = "T" }} }}
-        [providers.openrouter]
-        base_url = "http://proxy.lan"
-        [providers.anthropic]
-        base_url = "http://proxy.lan"
-        api_key = "k"
-        [providers.no-credential]
-        {clear}
-        headers = {{ x-team = "core" }}
-        [providers.loopback]
-        preset = "messages"
-        base_url = "http://127.0.0.1:1"
-        api_key = "k"
-        [providers.safe]
-        preset = "messages"
-        base_url = "https://x.example"
-        api_key = "k"
-    """
-    found = warnings(load(text), presets.PRESETS)
-    assert [line.split(":")[0] for line in found] == [
-        f"providers.{name}" for name in ("a", "b", "c", "openrouter", "anthropic")
-    ]
-
-
-def test_secrets_that_stand_in_the_file_are_known_by_their_keys():
-    config = load("""
-        [server]
-        token = "t"
-        [providers.ollama]
-        api_key = { env = "K" }
-        headers = { x-team = "core", x-api-token = "v" }
-    """)
-    assert literal_secrets(config) == ["server.token", "providers.ollama.headers.x-api-token"]
-
-
 # ------------------------------------------------------------------------------------------------- properties
 
 SECRET = "SeKrIt-0123456789"
@@ -646,55 +600,3 @@ def test_unknown_keys_within_inline_tables_are_told_with_their_line():
         (told,) = complaint("\n".join(source)).split("\n")
         assert told.startswith(f"config.toml:{place + 1}: ")
         assert "zzz" in told
-
-
-def test_models_that_a_budget_of_dollars_does_not_see_are_named():
-    text = """
-[providers.work]
-preset = "messages"
-base_url = "https://llm.example.com"
-budget = { dollars_per_day = 5 }
-models = [{ id = "a", price = { input = 1, output = 2 } }, "b", "c"]
-"""
-    (told,) = warnings(parse(text, where="f", presets=presets.PRESETS), presets.PRESETS)
-    assert told == "providers.work.budget: what b, c costs is not counted, for want of a `price`"
-    tokens = text.replace("dollars_per_day", "tokens_per_day")
-    assert warnings(parse(tokens, where="f", presets=presets.PRESETS), presets.PRESETS) == []
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "classifier = 'ollama:q'",
-        "[aliases]\nhaiku = 'ollama:q'",
-        "[profiles.a]\nclassifier = 'ollama:q'",
-        "[profiles.a.aliases]\nhaiku = ['anthropic:claude-haiku-5-5', 'ollama:q']",
-        "[[routes]]\nwhen = { class = ['main', 'auxiliary'] }\nuse = 'ollama:q'",
-        "[[profiles.a.routes]]\nwhen = { class = 'classifier' }\nuse = 'ollama:q'",
-        "[[routes]]\nwhen = { model = 'claude-sonnet-5' }\nuse = 'ollama:q'",
-        "[profiles.a]\ndefault = 'ollama:q'\nproviders = { anthropic = false }",
-        "default = 'ollama:q'\n[profiles.a]\nproviders = { anthropic = false }",
-    ],
-)
-def test_safety_checks_by_another_model_deserve_a_word(text):
-    (told,) = warnings(parse(text, where="f", presets=presets.PRESETS), presets.PRESETS)
-    assert "safety checks go to" in told
-    assert "ollama:q" in told
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "classifier = 'anthropic:claude-haiku-5-5'",
-        "[aliases]\nhaiku = 'openrouter:anthropic/claude-haiku-5-5'",
-        "[[routes]]\nwhen = { class = 'title' }\nuse = 'ollama:q'",
-        "subagent = 'ollama:q'",
-        "[aliases]\nsonnet = 'ollama:q'",
-        "[[routes]]\nwhen = { model = 'claude-*' }\nuse = 'ollama:q'",
-        "[[routes]]\nwhen = { class = 'main', model = 'claude-sonnet-5' }\nuse = 'ollama:q'",
-        "[profiles.a]\ndefault = 'ollama:q'\nproviders = { openrouter = false }",
-        "classifier = 'anthropic:claude-x'\n[profiles.a]\ndefault = 'ollama:q'\nproviders = { anthropic = false }",
-    ],
-)
-def test_safety_checks_by_claude_deserve_none(text):
-    assert warnings(parse(text, where="f", presets=presets.PRESETS), presets.PRESETS) == []
