@@ -597,7 +597,9 @@ def words_of(row: Row) -> str:
 
 @pytest.mark.parametrize("name", ROWS)
 @pytest.mark.parametrize("wire", WIRES)
-async def test_each_error_becomes_what_the_client_acts_on(wire: Wire, name: str) -> None:
+async def test_each_error_becomes_what_the_client_acts_on(
+    wire: Wire, name: str, autojump_clock: MockClock
+) -> None:
     row = ROWS[name]
     heard = await hear(router(wire, whole(row.status, row.body, *row.headers), "", *MODELS))
     assert (heard.status, heard.kind) == (row.becomes, row.kind)
@@ -609,7 +611,9 @@ INSIDE = {name: row for name, row in ROWS.items() if row.inside}
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_an_error_that_a_stream_begins_with_is_told_as_if_it_had_a_status(wire: Wire) -> None:
+async def test_an_error_that_a_stream_begins_with_is_told_as_if_it_had_a_status(
+    wire: Wire, autojump_clock: MockClock
+) -> None:
     for name, row in INSIDE.items():
         heard = await hear(router(wire, inside(wire, "first", row.body), "", *MODELS))
         assert (heard.status, heard.kind) == (row.becomes, row.kind), name
@@ -627,7 +631,9 @@ async def test_an_error_in_mid_stream_is_an_error_event(wire: Wire) -> None:
 
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize("stream", [True, False])
-async def test_an_error_that_calls_itself_a_success_is_one(wire: Wire, stream: bool) -> None:
+async def test_an_error_that_calls_itself_a_success_is_one(
+    wire: Wire, stream: bool, autojump_clock: MockClock
+) -> None:
     for name, row in INSIDE.items():
         body = row.body[0] if isinstance(row.body, list) else row.body
         heard = await hear(router(wire, whole(200, body), "", *MODELS), stream=stream)
@@ -666,7 +672,7 @@ async def test_a_web_page_is_told_by_its_first_words(wire: Wire, status: int, be
     ],
 )
 async def test_a_backend_that_cannot_be_had_is_named_with_the_cause(
-    wire: Wire, failure: CcrouterError, status: int, kind: str
+    wire: Wire, failure: CcrouterError, status: int, kind: str, autojump_clock: MockClock
 ) -> None:
     heard = await hear(router(wire, Script(before=[failure])))
     assert (heard.status, heard.kind, heard.message) == (status, kind, f"p: {failure}")

@@ -895,6 +895,60 @@ async def test_the_clients_login_does_not_follow_an_alias_or_a_fallback_elsewher
     assert all(BEARER not in value for _, value in second.headers)
 
 
+#: Four providers of three wires, each with a key of its own but the one that the client's login is for.
+KEYS = {"anthropic": BEARER.decode(), "work": "sk-of-work", "deepseek": "sk-of-deepseek", "openai": "sk-of-openai"}
+HOSTS = {
+    "anthropic": "api.anthropic.com",
+    "work": "work.example",
+    "deepseek": "deepseek.com",
+    "openai": "openai.com",
+}
+HOW = {
+    "overloaded": Script(status=529, headers=JSON, body=[OVERFLOW]),
+    "unauthorized": Script(status=401, headers=JSON, body=[b'{"error":{"message":"no"}}']),
+    "missing": Script(status=404, headers=JSON, body=[b'{"error":{"message":"no such model"}}']),
+    "moved": Script(status=307, headers=[(b"location", b"https://evil.example/v1/messages")], body=[]),
+    "unreachable": Script(before=[ConnectFailed("x")]),
+    "broken": Script(body=[UpstreamBroken("cut", before_reply=True)]),
+    "error": Script(body=[events.encode(events.error("overloaded_error", "Overloaded"))]),
+}
+
+
+@settings(max_examples=60)
+@given(
+    st.permutations(sorted(KEYS)),
+    st.lists(st.sampled_from(sorted(HOW)), min_size=8, max_size=8),
+    st.booleans(),
+    st.sampled_from([b"authorization", b"x-api-key"]),
+)
+def test_whoever_is_tried_for_whatever_reason_each_credential_reaches_its_own_host_only(
+    order: list[str], how: list[str], stream: bool, place: bytes
+) -> None:
+    async def main() -> None:
+        providers = [
+            provider("anthropic"),
+            provider("work", "messages", api_key=Literal(KEYS["work"])),
+            *(provider(name, api_key=Literal(KEYS[name])) for name in ("deepseek", "openai")),
+        ]
+        scripts = [HOW[each] for each in how]
+        aliases = {"all": tuple(f"{name}:m" for name in order)}
+        it = rig(*scripts, providers=providers, aliases=aliases, environ={"HOME": "/nonexistent"})
+        own = BEARER if place == b"authorization" else BEARER.removeprefix(b"Bearer ")
+        async with talk(it) as client:
+            await client.send(request(model="all", stream=stream), [(place, own)])
+            await client.reply()
+        assert it.dial.calls
+        for call in it.dial.calls:
+            sent = b"\n".join([call.url.encode(), call.body, *(value for _, value in call.headers)]).decode(
+                "latin-1"
+            )
+            (at,) = [name for name, host in HOSTS.items() if f"{host}/" in call.url]
+            for name, key in KEYS.items():
+                assert (key.removeprefix("Bearer ") in sent) is (name == at)
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
 async def test_the_clients_login_is_not_sent_in_the_clear() -> None:
     it = rig(
         Script(body=message()),
