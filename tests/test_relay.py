@@ -902,6 +902,7 @@ HOSTS = {
     "work": "work.example",
     "deepseek": "deepseek.com",
     "openai": "openai.com",
+    "ollama": ":11434",
 }
 HOW = {
     "overloaded": Script(status=529, headers=JSON, body=[OVERFLOW]),
