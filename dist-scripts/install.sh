@@ -42,8 +42,7 @@ main() {
     [ -n "$to" ] || [ -n "${HOME:-}" ] || fail "HOME is not set; say where to with --to DIR"
     to=${to:-"$HOME/.local/bin"}
     case $to in /*) ;; *) to=$PWD/$to ;; esac
-    # Beside the directory of programs, as packages of a user's own do: ~/.local/bin, ~/.local/lib.
-    library=$(dirname "$to")/lib/ccrouter
+    find_places
     "$action"
 }
 
@@ -58,6 +57,50 @@ usage() {
     say "  --uninstall         remove the program and what it unpacked"
     say "  --purge             with --uninstall: remove the configuration too"
 }
+
+# Where things are
+
+find_places() {
+    while :; do
+        case $to in ?*/) to=${to%/} ;; *) break ;; esac
+    done
+    [ ! -d "$to" ] || to=$(cd "$to" && pwd)
+    # Beside the directory of programs, as packages of a user's own do: ~/.local/bin, ~/.local/lib.
+    library=$(dirname "$to")/lib/ccrouter
+    # What the program has itself is where it finds it; it unpacks itself to the same place on every system.
+    cache=$(place "${XDG_CACHE_HOME:-}" .cache)
+    remembered=$(place "${XDG_STATE_HOME:-}" .local/state)
+    configuration=$(place "${XDG_CONFIG_HOME:-}" .config)
+}
+
+# place VALUE BELOW: the program's folder in VALUE, else in BELOW of the home. As the program has it, a path that is
+# not absolute counts for nothing: it would be somewhere in the directory that this happens to run in.
+place() {
+    case $1 in
+        /*) say "${1%/}/ccrouter" ;;
+        *) case ${HOME:-} in /*) say "${HOME%/}/$2/ccrouter" ;; esac ;;
+    esac
+}
+
+# Whether the folder form of the program is what lies there: it may be a folder of the user's own, of that name.
+is_program() { [ -d "$1" ] && [ ! -L "$1" ] && [ -f "$1/ccrouter" ] && [ -f "$1/NOTICES.txt" ]; }
+
+# Whether the library is there and this script's: the link in the directory of programs leads into it, or it looks it.
+owns_library() {
+    [ -d "$library" ] && [ ! -L "$library" ] || return 1
+    leads_to_library || is_program "$library"
+}
+
+leads_to_library() {
+    [ -L "$to/ccrouter" ] || return 1
+    target=$(readlink "$to/ccrouter")
+    [ "$target" != "$library/ccrouter" ] || return 0
+    # The same place may have been told by another way, over links.
+    case $target in /*/ccrouter) ;; *) return 1 ;; esac
+    target=$(real "${target%/ccrouter}") && [ "$target" = "$(real "$library")" ]
+}
+
+real() { (cd -P "$1" 2>/dev/null && pwd -P); }
 
 # Where it runs
 
@@ -153,6 +196,14 @@ install() {
     find_system
     find_tools
     mkdir -p "$to" 2>/dev/null || fail "can't write to $to; say where to with --to DIR"
+    [ ! -d "$to/ccrouter" ] || fail "$to/ccrouter is a directory; say where else to with --to DIR"
+    if [ "$folder" = yes ]; then
+        for there in "$library" "$library.old"; do
+            if [ -e "$there" ] || [ -L "$there" ]; then
+                is_program "$there" || owns_library || fail "$there is not the program's; say where else to with --to DIR"
+            fi
+        done
+    fi
     # In the directory itself: the last step is then a rename, which a running program survives.
     work=$(mktemp -d "$to/.ccrouter-install-XXXXXX") || fail "can't write to $to; say where to with --to DIR"
     trap 'rm -rf "$work"' EXIT
@@ -175,8 +226,10 @@ install() {
         ln -s "$library/ccrouter" "$work/link"
         mv -f "$work/link" "$to/ccrouter"
     else
+        owned=no
+        ! owns_library || owned=yes
         mv -f "$unpacked/ccrouter" "$to/ccrouter"
-        rm -rf "$library"
+        [ "$owned" = no ] || rm -rf "$library"
     fi
     say "$told is installed as $to/ccrouter"
     advise_path
@@ -204,50 +257,53 @@ advise_path() {
 
 uninstall() {
     removed=''
-    for place in "$to/ccrouter" "$library"; do
-        if [ -e "$place" ] || [ -L "$place" ]; then
-            rm -rf "$place"
-            removed="$removed $place"
-        fi
-    done
-    unpacked=''
-    if [ -n "${HOME:-}" ]; then
-        case $(uname -s) in
-            Darwin) unpacked=$HOME/Library/Caches/ccrouter ;;
-            *) unpacked=${XDG_CACHE_HOME:-"$HOME/.cache"}/ccrouter ;;
-        esac
+    # Before the link is: it tells whose the library is.
+    owned=no
+    ! owns_library || owned=yes
+    others=no
+    if [ -d "$to/ccrouter" ]; then
+        say "$to/ccrouter is a directory, and stays: it is not the program"
+    elif [ -L "$to/ccrouter" ] && ! leads_to_library; then
+        others=yes
+        say "$to/ccrouter leads to $(readlink "$to/ccrouter"), and stays: that was installed by something else"
+    else
+        remove "$to/ccrouter"
     fi
-    if [ -n "$unpacked" ] && [ -d "$unpacked" ]; then
-        rm -rf "$unpacked"
-        removed="$removed $unpacked"
+    [ "$owned" = no ] || remove "$library"
+    # What an upgrade that was cut off had put aside.
+    ! is_program "$library.old" || remove "$library.old"
+    remove "$cache"
+    # Of whoever installed the other one, too.
+    if [ "$others" = no ]; then
+        remove "$remembered"
+        uninstall_configuration
     fi
-    remembered=''
-    if [ -n "${XDG_STATE_HOME:-}" ]; then
-        remembered=$XDG_STATE_HOME/ccrouter
-    elif [ -n "${HOME:-}" ]; then
-        remembered=$HOME/.local/state/ccrouter
+    [ -n "$removed" ] || fail "there is no ccrouter in $to that this script has installed"
+    say "removed:$removed"
+}
+
+remove() {
+    if [ -d "$1" ] && [ ! -L "$1" ]; then
+        rm -rf "$1"
+    elif [ -e "$1" ] || [ -L "$1" ]; then
+        rm -f "$1"
+    else
+        return 0
     fi
-    if [ -n "$remembered" ] && [ -d "$remembered" ]; then
-        rm -rf "$remembered"
-        removed="$removed $remembered"
-    fi
-    configuration=''
-    if [ -n "${XDG_CONFIG_HOME:-}" ]; then
-        configuration=$XDG_CONFIG_HOME/ccrouter
-    elif [ -n "${HOME:-}" ]; then
-        configuration=$HOME/.config/ccrouter
-        [ "$(uname -s)" != Darwin ] || [ -d "$configuration" ] || configuration="$HOME/Library/Application Support/ccrouter"
+    removed="$removed $1"
+}
+
+uninstall_configuration() {
+    if [ "$(uname -s)" = Darwin ] && [ -n "${HOME:-}" ] && [ ! -d "$configuration" ]; then
+        case ${XDG_CONFIG_HOME:-} in /*) ;; *) configuration="$HOME/Library/Application Support/ccrouter" ;; esac
     fi
     if [ -n "$configuration" ] && [ -d "$configuration" ]; then
         if [ "$purge" = yes ]; then
-            rm -rf "$configuration"
-            removed="$removed $configuration"
+            remove "$configuration"
         else
             say "Your configuration is kept in $configuration (--purge removes it too)"
         fi
     fi
-    [ -n "$removed" ] || fail "there is no ccrouter in $to"
-    say "removed:$removed"
 }
 
 # The whole script is read before any of it runs: a download that is cut runs nothing.

@@ -86,12 +86,20 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def run(home: Path, *arguments: str, releases: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+def run(
+    home: Path, *arguments: str, releases: str = "", cwd: Path | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
     environ = {"PATH": os.environ["PATH"], "HOME": str(home), "SHELL": "/bin/bash", "LC_ALL": "C", **more}
     if releases:
         environ["CCROUTER_RELEASES"] = releases
     return subprocess.run(
-        ["sh", str(SCRIPT), *arguments], env=environ, capture_output=True, text=True, timeout=30, check=False
+        ["sh", str(SCRIPT), *arguments],
+        cwd=cwd,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
 
 
@@ -228,6 +236,109 @@ def test_uninstalling_leaves_no_trace_but_the_configuration(home: Path, release:
     assert left(home) == [".config/ccrouter/config.toml"]
     assert f"kept in {configuration.parent}" in done.stdout
     done = run(home, "--uninstall", "--purge")
+    assert done.returncode == 0, done.stderr
+    assert left(home) == []
+
+
+@pytest.mark.parametrize("system", ["Linux", "Darwin"])
+def test_what_was_unpacked_is_removed_where_the_program_unpacks_it(home: Path, system: str) -> None:
+    """The same place on all systems but Windows, whatever else a system has for such files."""
+    path = f"{pretended(home, system, 'x86_64')}:{os.environ['PATH']}"
+    for cache in ("", f"{home}/elsewhere"):
+        unpacked = Path(cache or f"{home}/.cache") / "ccrouter/1.0.0-0123456789ab/ccrouter.bin"
+        unpacked.parent.mkdir(parents=True)
+        unpacked.write_text("")
+        done = run(home, "--uninstall", PATH=path, XDG_CACHE_HOME=cache)
+        assert done.returncode == 0, done.stderr
+        assert f"removed: {unpacked.parents[1]}" in done.stdout
+        assert left(home) == []
+
+
+def test_a_path_that_is_not_absolute_counts_for_nothing(home: Path, tmp_path: Path) -> None:
+    """The program has it so; and this script may run in any directory."""
+    checkout = tmp_path / "ccrouter/precious"
+    checkout.parent.mkdir()
+    checkout.write_text("")
+    for name in ("cache", "state", "config"):
+        relative: dict[str, Any] = {f"XDG_{name.upper()}_HOME": "."}
+        folder = home / {"cache": ".cache", "state": ".local/state", "config": ".config"}[name] / "ccrouter"
+        folder.mkdir(parents=True)
+        done = run(home, "--uninstall", "--purge", cwd=tmp_path, **relative)
+        assert done.returncode == 0, done.stderr
+        assert not folder.exists()
+    done = run(home, "--uninstall", "--to", "bin", cwd=tmp_path, HOME="", XDG_CACHE_HOME=".")
+    assert done.returncode == 1
+    assert checkout.exists()
+
+
+def test_without_a_home_what_is_named_is_removed(home: Path) -> None:
+    unpacked = home / "cache/ccrouter"
+    unpacked.mkdir(parents=True)
+    done = run(home, "--uninstall", "--to", str(home / "bin"), HOME="", XDG_CACHE_HOME=str(home / "cache"))
+    assert done.returncode == 0, done.stderr
+    assert not unpacked.exists()
+
+
+def test_a_folder_of_the_users_own_where_the_program_would_be_stays(home: Path, release: Release) -> None:
+    release.publish("1.0.0")
+    own = home / "lib/ccrouter/notes"
+    own.parent.mkdir(parents=True)
+    own.write_text("precious")
+    to = ("--to", str(home / "bin"))
+    assert run(home, *to, releases=release.url).returncode == 0
+    assert left(home) == ["bin/ccrouter", "lib/ccrouter/notes"]
+    done = run(home, *to, "--folder", releases=release.url)
+    assert done.returncode == 1
+    assert f"{own.parent} is not the program's" in done.stderr
+    assert run(home, *to, "--uninstall").returncode == 0
+    assert left(home) == ["lib/ccrouter/notes"]
+
+
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_a_directory_of_the_programs_name_is_never_the_program(
+    home: Path, release: Release, through_a_link: bool
+) -> None:
+    release.publish("1.0.0")
+    checkout = home / ("elsewhere" if through_a_link else "src/ccrouter") / "README.md"
+    checkout.parent.mkdir(parents=True)
+    checkout.write_text("precious")
+    if through_a_link:
+        (home / "src").mkdir()
+        (home / "src/ccrouter").symlink_to(checkout.parent)
+    before = left(home)
+    for more in ((), ("--folder",)):
+        done = run(home, "--to", str(home / "src"), *more, releases=release.url)
+        assert done.returncode == 1
+        assert f"{home}/src/ccrouter is a directory" in done.stderr
+        assert left(home) == before
+    done = run(home, "--to", str(home / "src"), "--uninstall")
+    assert done.returncode == 1
+    assert left(home) == before
+
+
+def test_a_link_of_another_installer_stays_with_what_its_program_has(home: Path) -> None:
+    theirs = home / "pipx/venvs/ccrouter/bin/ccrouter"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("#!/bin/sh\n")
+    remembered = home / ".local/state/ccrouter/notebook.json"
+    remembered.parent.mkdir(parents=True)
+    remembered.write_text("{}")
+    (home / ".local/bin").mkdir()
+    (home / ".local/bin/ccrouter").symlink_to(theirs)
+    before = left(home)
+    done = run(home, "--uninstall", "--purge")
+    assert done.returncode == 1
+    assert "was installed by something else" in done.stdout
+    assert "removed" not in done.stdout
+    assert left(home) == before
+
+
+def test_the_folder_form_is_known_by_whatever_way_its_link_was_told(home: Path, release: Release) -> None:
+    release.publish("1.0.0")
+    run(home, "--folder", releases=release.url)
+    (home / ".local/lib/ccrouter/NOTICES.txt").unlink()  # only the link tells
+    (home.parent / "other").symlink_to(home)
+    done = run(home, "--uninstall", "--to", f"{home.parent}/other/.local/bin/")
     assert done.returncode == 0, done.stderr
     assert left(home) == []
 
