@@ -206,7 +206,8 @@ install() {
     fi
     # In the directory itself: the last step is then a rename, which a running program survives.
     work=$(mktemp -d "$to/.ccrouter-install-XXXXXX") || fail "can't write to $to; say where to with --to DIR"
-    trap 'rm -rf "$work"' EXIT
+    placing=no
+    trap clean_up EXIT
     trap 'exit 130' HUP INT TERM
     download
     tar -xzf "$work/$archive" -C "$work" || fail "$archive can't be unpacked"
@@ -218,42 +219,83 @@ install() {
         fail "the program does not run here: $told"
     }
     if [ "$folder" = yes ]; then
-        mkdir -p "$(dirname "$library")"
-        rm -rf "$library.old"
-        [ ! -e "$library" ] || mv "$library" "$library.old"
-        mv "$unpacked" "$library"
-        rm -rf "$library.old"
-        ln -s "$library/ccrouter" "$work/link"
-        mv -f "$work/link" "$to/ccrouter"
+        place_folder
     else
         owned=no
         ! owns_library || owned=yes
         mv -f "$unpacked/ccrouter" "$to/ccrouter"
         [ "$owned" = no ] || rm -rf "$library"
     fi
+    sweep_cache
     say "$told is installed as $to/ccrouter"
     advise_path
     say "Begin with: ccrouter run"
+}
+
+place_folder() {
+    mkdir -p "$(dirname "$library")" 2>/dev/null || fail "can't write to $library; say where to with --to DIR"
+    # An upgrade that was cut off has left the program aside; it may be the only one.
+    [ ! -e "$library.old" ] || [ -e "$library" ] || mv "$library.old" "$library"
+    rm -rf "$library.old"
+    ln -s "$library/ccrouter" "$work/link"
+    placing=anew
+    if [ -e "$library" ]; then
+        placing=over
+        mv "$library" "$library.old"
+    fi
+    mv "$unpacked" "$library" || fail "can't write to $library; nothing was installed"
+    mv -f "$work/link" "$to/ccrouter"
+    placing=no
+    rm -rf "$library.old"
+}
+
+# However it ends. What was to take the place of a program and did not gives it back.
+clean_up() {
+    case $placing in
+        anew) rm -rf "$library" ;;
+        over) [ ! -e "$library.old" ] || { rm -rf "$library" && mv "$library.old" "$library"; } ;;
+    esac
+    rm -rf "$work"
+}
+
+# Other versions' unpacked files. No router needs them: one that runs has what it needs, and each start looks anew.
+sweep_cache() {
+    [ -n "$cache" ] || return 0
+    kept=${archive#ccrouter-}
+    kept=${kept%-"$suffix".tar.gz}
+    for there in "$cache"/*-*; do
+        fingerprint=${there##*-}
+        case $there in "$cache/$kept"-*) continue ;; esac
+        case $fingerprint in *[!0-9a-f]*) continue ;; esac
+        [ "${#fingerprint}" != 12 ] || [ -L "$there" ] || rm -rf "$there" 2>/dev/null || :
+    done
 }
 
 # Says what to do when the shell would not find the program, or would find another one.
 advise_path() {
     found=$(command -v ccrouter 2>/dev/null) || found=''
     case :${PATH:-}: in
-        *:"$to":*)
-            [ -z "$found" ] || [ "$found" = "$to/ccrouter" ] ||
+        *:"$to":* | *:"$to"/:*)
+            [ -z "$found" ] || [ "$found" = "$to/ccrouter" ] || [ "$found" = "$to//ccrouter" ] ||
                 say "Another ccrouter comes before it on your PATH: $found"
             return
             ;;
     esac
     say "$to is not on your PATH. Add it with:"
+    line="export PATH=\"$(escaped '\\"$`' "$to"):\$PATH\""
     case ${SHELL:-} in
-        */fish) say "    fish_add_path \"$to\"" ;;
-        */zsh) say "    echo 'export PATH=\"$to:\$PATH\"' >> ~/.zshrc" ;;
-        */bash) say "    echo 'export PATH=\"$to:\$PATH\"' >> ~/.bashrc" ;;
-        *) say "    export PATH=\"$to:\$PATH\"" ;;
+        */fish) say "    fish_add_path '$(escaped "\\'" "$to")'" ;;
+        */zsh) say "    echo $(quoted "$line") >> ~/.zshrc" ;;
+        */bash) say "    echo $(quoted "$line") >> ~/.bashrc" ;;
+        *) say "    $line" ;;
     esac
 }
+
+# escaped CHARACTERS TEXT: with a backslash before each of these characters.
+escaped() { printf '%s' "$2" | sed "s/[$1]/\\\\&/g"; }
+
+# A word for the shell, whatever stands in it.
+quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
 
 uninstall() {
     removed=''
@@ -270,8 +312,11 @@ uninstall() {
         remove "$to/ccrouter"
     fi
     [ "$owned" = no ] || remove "$library"
-    # What an upgrade that was cut off had put aside.
+    # What an installation that was killed has left.
     ! is_program "$library.old" || remove "$library.old"
+    for there in "$to"/.ccrouter-install-??????; do
+        remove "$there"
+    done
     remove "$cache"
     # Of whoever installed the other one, too.
     if [ "$others" = no ]; then

@@ -7,6 +7,7 @@ import io
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -148,6 +149,37 @@ def test_the_line_for_the_path_is_for_the_users_shell(home: Path, release: Relea
     assert line in run(home, releases=release.url, SHELL=f"/usr/bin/{shell}").stdout
 
 
+@pytest.mark.parametrize("name", ["it's", 'a "b" $(c) `d`', "back\\slash"])
+@pytest.mark.parametrize("shell", ["sh", "bash", "zsh", "fish"])
+def test_the_line_for_the_path_holds_whatever_the_directory_is_called(
+    home: Path, release: Release, shell: str, name: str
+) -> None:
+    release.publish("1.2.3")
+    if (there := shutil.which(shell)) is None:
+        pytest.skip(f"there is no {shell} here")
+    to = home / name
+    done = run(home, "--to", f"{to}//", releases=release.url, SHELL=there)
+    assert f"installed as {to}/ccrouter\n" in done.stdout
+    line = done.stdout.partition("Add it with:\n")[2].partition("\n")[0].strip()
+    read = {"bash": ". ~/.bashrc", "zsh": ". ~/.zshrc"}.get(shell, ":")
+    found = subprocess.run(
+        [there, "-c", f"{line}\n{read}\ncommand -v ccrouter"],
+        env={"PATH": os.environ["PATH"], "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert found.stdout == f"{to}/ccrouter\n", found.stderr
+
+
+@pytest.mark.parametrize("written", ["{}", "{}/"])
+def test_a_slash_at_the_end_makes_no_other_directory(home: Path, release: Release, written: str) -> None:
+    release.publish("1.2.3")
+    path = f"{written.format(home / 'bin')}:{os.environ['PATH']}"
+    assert "PATH" not in run(home, "--to", f"{home}/bin/", releases=release.url, PATH=path).stdout
+
+
 def test_an_upgrade_takes_the_place_of_the_old_one_even_while_that_runs(home: Path, release: Release) -> None:
     release.publish("1.0.0", "#!/bin/sh\n[ $# = 0 ] || {{ echo ccrouter {version}; exit; }}\nread line\n")
     assert run(home, releases=release.url).returncode == 0
@@ -218,6 +250,56 @@ def test_the_one_file_takes_the_place_of_the_folder_form(home: Path, release: Re
     run(home, "--folder", releases=release.url)
     assert run(home, releases=release.url).returncode == 0
     assert left(home) == [".local/bin/ccrouter"]
+
+
+def test_a_failed_upgrade_gives_back_the_program_that_was_there(home: Path, release: Release) -> None:
+    release.publish("1.0.0")
+    assert run(home, "--folder", releases=release.url).returncode == 0
+    before = left(home)
+    release.publish("2.0.0")
+    done = run(home, "--folder", releases=release.url, PATH=with_mv(home, "echo no room left >&2; exit 1"))
+    assert done.returncode == 1
+    assert "nothing was installed" in done.stderr
+    assert left(home) == before
+    program = home / ".local/bin/ccrouter"
+    assert subprocess.check_output([program, "--version"], text=True) == "ccrouter 1.0.0\n"
+
+
+def test_a_failed_first_installation_leaves_nothing(home: Path, release: Release) -> None:
+    release.publish("1.0.0")
+    broken = 'mkdir -p "$2"; echo half >"$2/ccrouter"; exit 1'  # as a copy to another disk that gets full
+    assert run(home, "--folder", releases=release.url, PATH=with_mv(home, broken)).returncode == 1
+    assert left(home) == []
+
+
+@pytest.mark.parametrize("then", ["--uninstall", "--folder"])
+def test_what_a_killed_upgrade_has_put_aside_is_not_lost_nor_left(home: Path, release: Release, then: str) -> None:
+    release.publish("1.0.0")
+    assert run(home, "--folder", releases=release.url).returncode == 0
+    after = left(home)
+    killed = run(home, "--folder", releases=release.url, PATH=with_mv(home, "kill -KILL $PPID; exit 1"))
+    assert killed.returncode == -signal.SIGKILL
+    library = home / ".local/lib/ccrouter"
+    assert not library.exists()
+    if then == "--uninstall":
+        assert run(home, then).returncode == 0
+        assert left(home) == []
+        return
+    (release.place / "releases/latest/download/SHA256SUMS").unlink()
+    assert run(home, then, releases=release.url).returncode == 1
+    assert Path(f"{library}.old/ccrouter").exists(), "the only copy, which no failure may take"
+    release.publish("2.0.0")
+    assert run(home, then, releases=release.url).returncode == 0
+    assert [path for path in left(home) if "-install-" not in path] == after
+
+
+def test_an_upgrade_removes_what_other_versions_had_unpacked(home: Path, release: Release) -> None:
+    release.publish("2.0.0")
+    cache = home / ".cache/ccrouter"
+    for name in ("1.0.0-0123456789ab", "2.0.0-0123456789ab", "2.0.0.1-0123456789ab", "notes-of-mine", "x-0123"):
+        (cache / name).mkdir(parents=True)
+    assert run(home, releases=release.url).returncode == 0
+    assert {path.name for path in cache.iterdir()} == {"2.0.0-0123456789ab", "notes-of-mine", "x-0123"}
 
 
 def test_uninstalling_leaves_no_trace_but_the_configuration(home: Path, release: Release) -> None:
@@ -455,6 +537,16 @@ def test_a_script_that_was_cut_on_its_way_does_nothing(home: Path, tmp_path: Pat
         )
         assert b"removed" not in done.stdout
         assert b"there is no ccrouter" not in done.stderr
+
+
+def with_mv(home: Path, instead: str) -> str:
+    """A PATH whose ``mv`` does something else when it is to put the library in its place."""
+    tools = home.parent / "tools"
+    tools.mkdir()
+    own = f'case "$*" in *-install-*/lib/ccrouter) {instead} ;; esac'
+    (tools / "mv").write_text(f'#!/bin/sh\n{own}\nexec {shutil.which("mv")} "$@"\n')
+    (tools / "mv").chmod(0o755)
+    return f"{tools}:{os.environ['PATH']}"
 
 
 def pretended(home: Path, system: str, machine: str) -> Path:
