@@ -71,6 +71,10 @@ find_places() {
     cache=$(place "${XDG_CACHE_HOME:-}" .cache)
     remembered=$(place "${XDG_STATE_HOME:-}" .local/state)
     configuration=$(place "${XDG_CONFIG_HOME:-}" .config)
+    # Where a running router says who it is: the one, or the other where there is no such directory.
+    case ${XDG_RUNTIME_DIR:-} in /*) runtime=${XDG_RUNTIME_DIR%/}/ccrouter ;; *) runtime='' ;; esac
+    case ${TMPDIR:-} in /*) temporary=${TMPDIR%/} ;; *) temporary=/tmp ;; esac
+    temporary=$temporary/ccrouter-$(id -u)
 }
 
 # place VALUE BELOW: the program's folder in VALUE, else in BELOW of the home. As the program has it, a path that is
@@ -321,11 +325,17 @@ uninstall() {
     # Of whoever installed the other one, too.
     if [ "$others" = no ]; then
         remove "$remembered"
+        # A router that was killed has left its token there.
+        ! is_private "$runtime" || remove "$runtime"
+        ! is_private "$temporary" || remove "$temporary"
         uninstall_configuration
     fi
     [ -n "$removed" ] || fail "there is no ccrouter in $to that this script has installed"
     say "removed:$removed"
 }
+
+# Anybody can make a directory in the one for temporary files.
+is_private() { [ -n "$(find "$1" -prune -type d -user "$(id -u)" 2>/dev/null)" ]; }
 
 remove() {
     if [ -d "$1" ] && [ ! -L "$1" ]; then

@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from ccrouter.cli import runtime
+
 pytestmark = pytest.mark.only_on("linux")
 
 SCRIPT = Path(__file__).parents[2] / "dist-scripts" / "install.sh"
@@ -90,7 +92,10 @@ def home(tmp_path: Path) -> Path:
 def run(
     home: Path, *arguments: str, releases: str = "", cwd: Path | None = None, **more: str
 ) -> subprocess.CompletedProcess[str]:
-    environ = {"PATH": os.environ["PATH"], "HOME": str(home), "SHELL": "/bin/bash", "LC_ALL": "C", **more}
+    temporary = home.parent / "tmp"  # in the real one the routers of whoever runs this are announced
+    temporary.mkdir(exist_ok=True)
+    environ = {"PATH": os.environ["PATH"], "HOME": str(home), "SHELL": "/bin/bash", "LC_ALL": "C"}
+    environ |= {"TMPDIR": str(temporary), **more}
     if releases:
         environ["CCROUTER_RELEASES"] = releases
     return subprocess.run(
@@ -320,6 +325,29 @@ def test_uninstalling_leaves_no_trace_but_the_configuration(home: Path, release:
     done = run(home, "--uninstall", "--purge")
     assert done.returncode == 0, done.stderr
     assert left(home) == []
+
+
+@pytest.mark.parametrize("way", ["XDG_RUNTIME_DIR", "TMPDIR"])
+def test_the_token_that_a_killed_router_has_left_is_removed(home: Path, way: str) -> None:
+    place = home / "run"
+    place.mkdir()
+    folder = runtime.folder({"XDG_RUNTIME_DIR": str(place)})
+    if way == "TMPDIR":
+        folder = folder.rename(place / f"ccrouter-{os.getuid()}")
+    (folder / "11436.json").write_text("{}")
+    done = run(home, "--uninstall", **{way: str(place)})  # type: ignore[arg-type]
+    assert f"removed: {folder}\n" in done.stdout
+    assert list(place.iterdir()) == []
+
+
+def test_what_somebody_has_put_where_the_token_would_be_stays(home: Path) -> None:
+    precious = home / "precious/11436.json"
+    precious.parent.mkdir()
+    precious.write_text("")
+    (home / "run").mkdir()
+    (home / "run/ccrouter").symlink_to(precious.parent)
+    assert run(home, "--uninstall", XDG_RUNTIME_DIR=str(home / "run")).returncode == 1
+    assert left(home) == ["precious/11436.json", "run/ccrouter"]
 
 
 @pytest.mark.parametrize("system", ["Linux", "Darwin"])
