@@ -31,6 +31,23 @@ PROGRAM = "#!/bin/sh\necho ccrouter {version}\n"
 class Files(SimpleHTTPRequestHandler):
     """Serves the files of a release; silent."""
 
+    def __init__(self, *args: Any, release: Release | None = None, **more: Any) -> None:
+        self.release = release
+        super().__init__(*args, **more)
+
+    def do_GET(self) -> None:
+        """Half of a file, where the release has it so."""
+        if self.release is not None:
+            self.release.asked.append(self.path)
+            if self.release.cut and self.path.endswith(self.release.cut):
+                content = Path(self.translate_path(self.path)).read_bytes()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content[: len(content) // 2])
+                return
+        super().do_GET()
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
         """Nothing."""
 
@@ -41,6 +58,9 @@ class Release:
     def __init__(self, place: Path, url: str) -> None:
         self.place = place
         self.url = url
+        self.asked: list[str] = []
+        self.cut = ""
+        """The end of a path whose file is never sent whole."""
 
     def publish(self, version: str, program: str | None = None, *, latest: bool = True) -> None:
         """One release with the plain and the folder form of a program."""
@@ -72,11 +92,13 @@ class Release:
 def release(tmp_path: Path) -> Iterator[Release]:
     place = tmp_path / "served"
     place.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=str(place)))
+    served = Release(place, "")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=str(place), release=served))
+    served.url = f"http://127.0.0.1:{server.server_address[1]}/releases"
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    yield Release(place, f"http://127.0.0.1:{server.server_address[1]}/releases")
+    yield served
     server.shutdown()
     server.server_close()
     thread.join()
