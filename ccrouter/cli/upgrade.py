@@ -50,12 +50,15 @@ def facts() -> Facts:
         form = "onefile" if compiled.onefile else "folder"
         called = compiled.original_argv0 or sys.argv[0]
         program = Path(shutil.which(called) or called)
-    home = os.environ.get("HOME")
+    home, local = os.environ.get("HOME"), os.environ.get("LOCALAPPDATA")
+    root = Path(ccrouter.__file__).resolve().parents[1]
     return Facts(
         form=form,
         program=Path(os.path.realpath(program)),
         prefix=Path(sys.prefix),
         home=Path(home) if home else None,
+        local=Path(local) if local else None,
+        checkout=root if (root / ".git").exists() else None,
         record=_record,
         releases=ccrouter.__releases__ or None,
         container=bool(os.environ.get(CONTAINER)),
