@@ -317,11 +317,17 @@ advise_path() {
             ;;
     esac
     say "$to is not on your PATH. Add it with:"
-    line="export PATH=\"$(escaped '\\"$`' "$to"):\$PATH\""
+    special='\\"$`'
+    written=$(escaped "$special" "$to")
+    line="export PATH=\"$written:\$PATH\""
     case ${SHELL:-} in
-        */fish) say "    fish_add_path '$(escaped "\\'" "$to")'" ;;
-        */zsh) say "    echo $(quoted "$line") >> ~/.zshrc" ;;
-        */bash) say "    echo $(quoted "$line") >> ~/.bashrc" ;;
+        */fish)
+            special="\\'"
+            written=$(escaped "$special" "$to")
+            say "    fish_add_path '$written'"
+            ;;
+        */zsh) quote "$line" && say "    echo $quoted >> ~/.zshrc" ;;
+        */bash) quote "$line" && say "    echo $quoted >> ~/.bashrc" ;;
         *) say "    $line" ;;
     esac
 }
@@ -329,8 +335,11 @@ advise_path() {
 # escaped CHARACTERS TEXT: with a backslash before each of these characters.
 escaped() { printf '%s' "$2" | sed "s/[$1]/\\\\&/g"; }
 
-# A word for the shell, whatever stands in it.
-quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
+# Sets quoted to a word for the shell, whatever stands in it.
+quote() {
+    quoted=$(printf '%s' "$1" | sed "s/'/'\\\\''/g")
+    quoted="'$quoted'"
+}
 
 uninstall() {
     removed=''

@@ -18,6 +18,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn, Protocol
 
 import ccrouter
@@ -73,6 +74,8 @@ class Command(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and give the exit code. Raises nothing."""
+    if sys.stderr is None:  # closed: `print` would take standard output for it
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  for as long as we run
     try:
         code = _dispatch(list(sys.argv[1:] if argv is None else argv))
         if sys.stdout is not None:
@@ -206,8 +209,6 @@ def _explained(error: BaseException) -> int:
 
 
 def _complain(message: str) -> None:
-    if sys.stderr is None:  # print would take standard output for it
-        return
     try:
         print(f"ccrouter: {message}", file=sys.stderr, flush=True)
     except (OSError, ValueError):  # nobody can read it

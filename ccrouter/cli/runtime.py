@@ -49,8 +49,10 @@ def folder(environ: Mapping[str, str]) -> Path:
             "no folder for temporary files can be written to; set XDG_RUNTIME_DIR to a folder of yours"
         )
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _trusted(path)
+        while True:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # whoever was its last has removed it in between
+                return _trusted(path)
     except OSError as error:
         raise CcrouterError(
             f"cannot make the folder {path}: {error.strerror}; set XDG_RUNTIME_DIR to a folder of yours"

@@ -18,7 +18,7 @@ ANSWER = "ask", "-m", "demo:free", "hi"
 def under(folder: Path, shell: str, *arguments: str | bytes, **environ: str) -> subprocess.CompletedProcess[str]:
     """``"$@"`` of this line of the shell is ccrouter with its arguments; ``$gone`` a directory that is to go."""
     gone = folder / "gone"
-    gone.mkdir()
+    gone.mkdir(exist_ok=True)
     return subprocess.run(
         ["sh", "-c", shell, "sh", *CCROUTER, *arguments],
         cwd=folder,
@@ -64,6 +64,7 @@ def test_a_standard_output_that_is_closed_is_told(tmp_path: Path, arguments: tup
 def test_a_standard_error_that_is_closed_is_not_replaced_by_standard_output(tmp_path: Path) -> None:
     done = under(tmp_path, 'exec "$@" 2>&-', "nonsense")
     assert (done.returncode, done.stdout) == (2, "")
+    assert "is run from" not in under(tmp_path, 'exec "$@" 2>&-', "upgrade").stdout
 
 
 def test_a_question_needs_no_standard_input(tmp_path: Path) -> None:
