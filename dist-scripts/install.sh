@@ -235,7 +235,8 @@ install() {
     if [ "$folder" = yes ]; then
         for there in "$library" "$library.old"; do
             if [ -e "$there" ] || [ -L "$there" ]; then
-                is_program "$there" || owns_library || fail "$there is not the program's; say where else to with --to DIR"
+                is_program "$there" || { [ "$there" = "$library" ] && owns_library; } ||
+                    fail "$there is not the program's; say where else to with --to DIR"
             fi
         done
     fi
@@ -253,6 +254,9 @@ install() {
         [ "$folder" = yes ] || say "(if the reason is that nothing may be run from the cache directory: sh install.sh --folder)" >&2
         fail "the program does not run here: $told"
     }
+    if [ -L "$to/ccrouter" ] && ! leads_to_library; then
+        say "$to/ccrouter was a link to $(readlink "$to/ccrouter"); this takes its place"
+    fi
     if [ "$folder" = yes ]; then
         place_folder
     else

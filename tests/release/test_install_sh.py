@@ -426,6 +426,21 @@ def test_a_folder_of_the_users_own_where_the_program_would_be_stays(home: Path, 
     assert left(home) == ["lib/ccrouter/notes"]
 
 
+def test_a_folder_of_the_users_own_where_an_old_program_would_be_put_aside_stays(
+    home: Path, release: Release
+) -> None:
+    release.publish("1.0.0")
+    own = home / ".local/lib/ccrouter.old/notes"
+    assert run(home, "--folder", releases=release.url).returncode == 0
+    own.parent.mkdir()
+    own.write_text("precious")
+    done = run(home, "--folder", releases=release.url)
+    assert done.returncode == 1
+    assert f"{own.parent} is not the program's" in done.stderr
+    assert run(home, "--uninstall").returncode == 0
+    assert left(home) == [".local/lib/ccrouter.old/notes"]
+
+
 @pytest.mark.parametrize("through_a_link", [False, True])
 def test_a_directory_of_the_programs_name_is_never_the_program(
     home: Path, release: Release, through_a_link: bool
@@ -448,7 +463,7 @@ def test_a_directory_of_the_programs_name_is_never_the_program(
     assert left(home) == before
 
 
-def test_a_link_of_another_installer_stays_with_what_its_program_has(home: Path) -> None:
+def test_a_link_of_another_installer_stays_with_what_its_program_has(home: Path, release: Release) -> None:
     theirs = home / "pipx/venvs/ccrouter/bin/ccrouter"
     theirs.parent.mkdir(parents=True)
     theirs.write_text("#!/bin/sh\n")
@@ -463,6 +478,10 @@ def test_a_link_of_another_installer_stays_with_what_its_program_has(home: Path)
     assert "was installed by something else" in done.stdout
     assert "removed" not in done.stdout
     assert left(home) == before
+    release.publish("1.0.0")
+    done = run(home, releases=release.url)
+    assert f"was a link to {theirs}; this takes its place" in done.stdout
+    assert theirs.exists()
 
 
 def test_the_folder_form_is_known_by_whatever_way_its_link_was_told(home: Path, release: Release) -> None:
