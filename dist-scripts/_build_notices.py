@@ -3,6 +3,7 @@
 A part whose text is not found fails the build, since it may not be given away without.
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,11 @@ from pathlib import Path
 
 from _build_result import Report
 from _environment import Environment, stop
+from _libraries import LIBRARIES, held
+from _package import Member
+
+#: What Microsoft's compiler links with each program. Python's text for Windows names it by another name.
+_MICROSOFTS = re.compile(r"vcruntime|msvcp|ucrtbase|concrt|api-ms-win-", re.IGNORECASE)
 
 _HEAD = """\
 ccrouter contains the work of others, listed here with the terms under which it may be passed on.
@@ -30,7 +36,11 @@ def notices(environment: Environment, report: Report) -> str:
     # Nuitka itself is not in there; what it links with a program it allows to be passed on under any terms.
     parts.append(("the run-time library of Nuitka", sorted(metadata.rglob("LICENSE-RUNTIME.txt"))))
     parts.append(("Zstandard", [compiler / "build" / "inline_copy" / "zstd" / "LICENSE.txt"]))
-    parts += [(library.name, of_library(library)) for library in report.libraries]
+    inside = [Member(path.relative_to(report.folder).as_posix(), path) for path in report.folder.rglob("*")]
+    for each in held([member for member in inside if member.path.is_file()], report.libraries):
+        title = f"{each.library.name} {each.version}".strip()
+        known = each.library in LIBRARIES
+        parts.append((title, [each.library.terms] if known else of_library(report.libraries[each.files[0]])))
 
     texts = [_HEAD]
     seen: dict[str, str] = {}
@@ -65,9 +75,19 @@ def _of_distribution(environment: Environment, name: str, version: str) -> list[
 
 
 def of_library(library: Path) -> list[Path]:
-    if Path(sys.base_prefix) in library.parents:
-        return _of_python()  # it came with Python, whose text names it
-    return list(_of_debian(library)) or list(_of_rpm(library))
+    """What this machine says of a library of its own, or of one that came with Python, if that is named there."""
+    found = list(_of_debian(library)) or list(_of_rpm(library))
+    if not found and Path(sys.base_prefix) in library.parents:
+        found = [path for path in _of_python() if path.is_file() and _names(path, library)]
+    return found
+
+
+def _names(terms: Path, library: Path) -> bool:
+    text = terms.read_text("utf-8", "replace")
+    if _MICROSOFTS.match(library.name):
+        return "Microsoft Distributable Code" in text
+    stem = re.sub(r"^lib|[-._\d].*$", "", library.name.lower())
+    return len(stem) > 2 and stem in text.lower()
 
 
 def _of_debian(library: Path) -> Iterator[Path]:

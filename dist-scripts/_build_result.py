@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from _libraries import shared_libraries
+
 #: Nuitka's word for something that is wanted and missing: the program would fail when it gets there.
 MISSING = "Not including"
 
@@ -18,8 +20,8 @@ class Report(NamedTuple):
     """The one file."""
     distributions: list[tuple[str, str]]
     """Name and version of each Python package but ours."""
-    libraries: list[Path]
-    """The machine's shared libraries that were copied in, where they were found."""
+    libraries: dict[str, Path]
+    """The machine's shared libraries that were copied in, by their place in the folder: where they were found."""
 
     @classmethod
     def read(cls, report: Path, folder: Path, program: Path) -> "Report":
@@ -28,8 +30,7 @@ class Report(NamedTuple):
         if root.get("completion") != "yes":
             raise ValueError(f"{report}: completion is {root.get('completion')!r}")
         distributions = [(each.attrib["name"], each.attrib["version"]) for each in root.iter("distribution")]
-        libraries = [Path(each.attrib["source_path"]) for each in root.iter("included_dll")]
-        return cls(folder, program, sorted(distributions), sorted(libraries))
+        return cls(folder, program, sorted(distributions), shared_libraries(root))
 
     def size_of_folder(self) -> int:
         """In bytes."""

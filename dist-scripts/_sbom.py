@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from _libraries import PYTHON_LIBRARY, Library, held, shared_libraries
 from _package import Member
 
 Json = dict[str, Any]
@@ -29,44 +30,6 @@ OURS, PYTHON, COMPILER = "ccrouter", "Python", "Nuitka's run-time library"
 
 #: Licences that older metadata names as SPDX does.
 _SPDX = {"MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MPL-2.0", "PSF-2.0"}
-
-
-class Library(NamedTuple):
-    """A library in C that a Python brings or links. ``cpe``: its vendor and product in lists of weaknesses.
-
-    A file is, or holds, the library when its version is found in it, and its name is ``named`` or the version
-    stands in words that are nobody else's (``anywhere``); a shared library is it by its name alone.
-    """
-
-    name: str
-    licence: str
-    cpe: str
-    named: str
-    version: bytes = b"(?!)"
-    anywhere: bool = False
-
-
-LIBRARIES = (
-    Library(
-        "OpenSSL",
-        "Apache-2.0",
-        "openssl:openssl",
-        r"lib(ssl|crypto)\b",
-        rb"OpenSSL (\d+\.\d+\.\d+)[a-z]* \d{1,2} [A-Z][a-z]{2} \d{4}",
-        anywhere=True,
-    ),
-    Library("zlib", "Zlib", "zlib:zlib", r"(lib)?z(lib1)?\b", rb"flate (\d+(?:\.\d+)+) Copyright", anywhere=True),
-    Library("Expat", "MIT", "libexpat_project:libexpat", r"libexpat", rb"expat_(\d+\.\d+\.\d+)", anywhere=True),
-    Library("bzip2", "bzip2-1.0.6", "bzip:bzip2", r"libbz2", rb"(1\.\d\.\d), \d{1,2}-\w{3}-\d{4}", anywhere=True),
-    # In the public domain before 5.6, which SPDX has no word for, and under 0BSD since.
-    Library("XZ Utils", "", "tukaani:xz", r"(lib|_)lzma", rb"\0(5\.\d+\.\d+)\0"),
-    Library("libffi", "MIT", "libffi_project:libffi", r"libffi"),
-    Library("libmpdec", "BSD-2-Clause", "", r"_decimal|libmpdec", rb"\0(\d\.\d\.\d)\0"),
-    Library("SQLite", "blessing", "sqlite:sqlite", r"(lib|_)?sqlite3", rb"\0(3\.\d{2}\.\d+)\0"),
-)  # fmt: skip
-
-#: A shared library that is Python itself.
-_PYTHON_LIBRARY = re.compile(r"(lib)?python\d")
 
 
 def bom(
@@ -204,7 +167,7 @@ class _Inside:
                 raise ValueError(f"{path}: the report does not tell whose it is")
             files.setdefault(owner, []).append(path)
         for each in self._report.iter("included_dll"):
-            if _PYTHON_LIBRARY.match(each.attrib["name"]):
+            if PYTHON_LIBRARY.match(each.attrib["name"]):
                 files.setdefault(PYTHON, []).append(each.attrib["dest_path"].replace("\\", "/"))
         return files
 
@@ -234,19 +197,9 @@ class _Inside:
         self._used[COMPILER] = {"Zstandard"}
 
     def _libraries(self) -> Iterator[Json]:
-        shared = {
-            each.attrib["dest_path"].replace("\\", "/"): Path(each.attrib["source_path"])
-            for each in self._report.iter("included_dll")
-            if not _PYTHON_LIBRARY.match(each.attrib["name"])
-        }
-        unknown = set(shared)
-        for library in LIBRARIES:
-            files, version = _holding(library, self._files, shared)
-            unknown -= set(files)
-            if files:
-                yield self._library(library, version, files, shared)
-        for file in sorted(unknown):
-            yield self._library(Library(Path(file).name, "", "", ""), "", [file], shared)
+        shared = shared_libraries(self._report)
+        for each in held(self._files, shared):
+            yield self._library(*each, shared)
 
     def _library(self, library: Library, version: str, files: list[str], shared: dict[str, Path]) -> Json:
         self._used.setdefault(PYTHON, set()).add(library.name)
@@ -278,22 +231,6 @@ def _owner(module: ET.Element) -> str:
     if source.startswith("${sys.real_prefix}") and "site-packages" not in source:
         return PYTHON
     raise ValueError(f"{name} ({source}): the report does not tell whose it is")
-
-
-def _holding(library: Library, files: list[Member], shared: dict[str, Path]) -> tuple[list[str], str]:
-    """The files that are or hold a library, and its version, empty where none of them says it."""
-    named = re.compile(library.named)
-    holding, versions = [], []
-    for member in files:
-        called = named.match(member.path.name) is not None
-        if not called and not library.anywhere:
-            continue
-        found = re.search(library.version, member.path.read_bytes())
-        if found:
-            versions.append(found[1].decode("ascii"))
-        if found or (called and member.name in shared):
-            holding.append(member.name)
-    return holding, max(versions, default="")
 
 
 class _Package(NamedTuple):

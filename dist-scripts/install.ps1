@@ -29,6 +29,8 @@ $ProgressPreference = 'SilentlyContinue'
 $Releases = if ($env:CCROUTER_RELEASES) { $env:CCROUTER_RELEASES } else { '@RELEASES@' }
 
 function Stop-Install([string] $Words) {
+    # Without a file this runs in the user's own shell, as by `irm ... | iex`, which `exit` would close.
+    if (-not $PSCommandPath) { throw "install.ps1: $Words" }
     [Console]::Error.WriteLine("install.ps1: $Words")
     exit 1
 }
@@ -74,6 +76,14 @@ function Test-SamePlace([string] $One, [string] $Other) {
     return [Environment]::ExpandEnvironmentVariables($One).TrimEnd('\') -eq $Other.TrimEnd('\')
 }
 
+function Test-Program([string] $Place) {
+    # Whether the program is what lies there: it may be a folder of the user's own.
+    foreach ($name in 'ccrouter.exe', 'NOTICES.txt') {
+        if (-not (Test-Path -LiteralPath (Join-Path $Place $name) -PathType Leaf)) { return $false }
+    }
+    return $true
+}
+
 function Install-Program {
     if ($Releases.StartsWith('@')) {
         Stop-Install 'this copy does not know where releases are: take it from a release, or set CCROUTER_RELEASES'
@@ -85,6 +95,9 @@ function Install-Program {
     $suffix = "windows-$(Get-Architecture)"
     $from = if ($Version -eq 'latest') { "$place/latest/download" } else { "$place/download/v$($Version -replace '^v', '')" }
 
+    if ((Test-Path -LiteralPath $To) -and -not (Test-Program $To) -and (Get-ChildItem -Force -LiteralPath $To)) {
+        Stop-Install "$To is not the program's; say where else to with -To DIR"
+    }
     New-Item -ItemType Directory -Force -Path (Split-Path $To) | Out-Null
     # Beside its place: the last step is then a rename.
     $work = Join-Path (Split-Path $To) ".ccrouter-install-$([guid]::NewGuid().ToString('N'))"
@@ -109,6 +122,8 @@ function Install-Program {
         $told = & (Join-Path $unpacked 'ccrouter.exe') --version
         if ($LASTEXITCODE -ne 0) { Stop-Install 'the program does not run here' }
         if (Test-Path $To) {
+            # Of an upgrade that was cut off.
+            if (Test-Program "$To.old") { Remove-Item -Recurse -Force "$To.old" }
             try {
                 Rename-Item $To "$(Split-Path -Leaf $To).old"
             }
@@ -116,7 +131,14 @@ function Install-Program {
                 Stop-Install "$To is in use: stop ccrouter first"
             }
         }
-        Move-Item $unpacked $To
+        try {
+            Move-Item $unpacked $To
+        }
+        catch {
+            $why = $_.Exception.Message
+            if ((Test-Path "$To.old") -and -not (Test-Path $To)) { Rename-Item "$To.old" (Split-Path -Leaf $To) }
+            Stop-Install "can't write to ${To}: $why; nothing was installed"
+        }
         Remove-Item -Recurse -Force "$To.old" -ErrorAction SilentlyContinue
     }
     finally {
@@ -132,11 +154,24 @@ function Install-Program {
     'Begin with: ccrouter run'
 }
 
+function Get-RuntimeFolder {
+    # Where a running router says who it is.
+    $places = @($env:XDG_RUNTIME_DIR) + @(@($env:TMPDIR, $env:TEMP, $env:TMP) | Where-Object { $_ } | Select-Object -First 1)
+    foreach ($place in $places) {
+        if (-not $place -or -not [IO.Path]::IsPathRooted($place)) { continue }
+        $folder = Join-Path $place 'ccrouter'
+        if (Test-Path -LiteralPath $folder -PathType Container) { $folder }
+    }
+}
+
 function Remove-Program {
     $removed = @()
     $cache = Join-Path $env:LOCALAPPDATA 'ccrouter'
     $configuration = Join-Path $env:APPDATA 'ccrouter'
-    $places = @($To, $cache)
+    $places = @()
+    if (Test-Program $To) { $places += $To } elseif (Test-Path -LiteralPath $To) { "$To is not the program, and stays" }
+    if (Test-Program "$To.old") { $places += "$To.old" }
+    $places += $cache
     if ($Purge) { $places += $configuration }
     foreach ($place in $places) {
         if (-not (Test-Path $place)) { continue }
@@ -146,6 +181,13 @@ function Remove-Program {
         catch {
             Stop-Install "$place is in use: stop ccrouter first"
         }
+        $removed += $place
+    }
+    foreach ($place in Get-RuntimeFolder) {
+        # A router that was killed has left its token there; nothing else in it is the program's.
+        Get-ChildItem -LiteralPath $place -File | Where-Object { $_.Name -match '^([a-z]+-)?\d+\.(json|\d+)$' } | Remove-Item -Force
+        if (Get-ChildItem -Force -LiteralPath $place) { continue }
+        Remove-Item -Force -LiteralPath $place
         $removed += $place
     }
     $entries = @(Get-UserPath)

@@ -42,8 +42,7 @@ main() {
     [ -n "$to" ] || [ -n "${HOME:-}" ] || fail "HOME is not set; say where to with --to DIR"
     to=${to:-"$HOME/.local/bin"}
     case $to in /*) ;; *) to=$PWD/$to ;; esac
-    # Beside the directory of programs, as packages of a user's own do: ~/.local/bin, ~/.local/lib.
-    library=$(dirname "$to")/lib/ccrouter
+    find_places
     "$action"
 }
 
@@ -58,6 +57,54 @@ usage() {
     say "  --uninstall         remove the program and what it unpacked"
     say "  --purge             with --uninstall: remove the configuration too"
 }
+
+# Where things are
+
+find_places() {
+    while :; do
+        case $to in ?*/) to=${to%/} ;; *) break ;; esac
+    done
+    [ ! -d "$to" ] || to=$(cd "$to" && pwd)
+    # Beside the directory of programs, as packages of a user's own do: ~/.local/bin, ~/.local/lib.
+    library=$(dirname "$to")/lib/ccrouter
+    # What the program has itself is where it finds it; it unpacks itself to the same place on every system.
+    cache=$(place "${XDG_CACHE_HOME:-}" .cache)
+    remembered=$(place "${XDG_STATE_HOME:-}" .local/state)
+    configuration=$(place "${XDG_CONFIG_HOME:-}" .config)
+    # Where a running router says who it is: the one, or the other where there is no such directory.
+    case ${XDG_RUNTIME_DIR:-} in /*) runtime=${XDG_RUNTIME_DIR%/}/ccrouter ;; *) runtime='' ;; esac
+    case ${TMPDIR:-} in /*) temporary=${TMPDIR%/} ;; *) temporary=/tmp ;; esac
+    temporary=$temporary/ccrouter-$(id -u)
+}
+
+# place VALUE BELOW: the program's folder in VALUE, else in BELOW of the home. As the program has it, a path that is
+# not absolute counts for nothing: it would be somewhere in the directory that this happens to run in.
+place() {
+    case $1 in
+        /*) say "${1%/}/ccrouter" ;;
+        *) case ${HOME:-} in /*) say "${HOME%/}/$2/ccrouter" ;; esac ;;
+    esac
+}
+
+# Whether the folder form of the program is what lies there: it may be a folder of the user's own, of that name.
+is_program() { [ -d "$1" ] && [ ! -L "$1" ] && [ -f "$1/ccrouter" ] && [ -f "$1/NOTICES.txt" ]; }
+
+# Whether the library is there and this script's: the link in the directory of programs leads into it, or it looks it.
+owns_library() {
+    [ -d "$library" ] && [ ! -L "$library" ] || return 1
+    leads_to_library || is_program "$library"
+}
+
+leads_to_library() {
+    [ -L "$to/ccrouter" ] || return 1
+    target=$(readlink "$to/ccrouter")
+    [ "$target" != "$library/ccrouter" ] || return 0
+    # The same place may have been told by another way, over links.
+    case $target in /*/ccrouter) ;; *) return 1 ;; esac
+    target=$(real "${target%/ccrouter}") && [ "$target" = "$(real "$library")" ]
+}
+
+real() { (cd -P "$1" 2>/dev/null && pwd -P); }
 
 # Where it runs
 
@@ -109,11 +156,42 @@ fetch() {
         curl --proto "$only" --fail --silent --show-error --location --retry 2 --output "$2" -- "$1" ||
             fail "could not download $1"
     else
-        # wget follows redirects by itself. What it brings is verified; the list of sums is not, so only within TLS.
-        case $1 in https://*) only=--https-only ;; *) only='' ;; esac
-        # shellcheck disable=SC2086 # one word or none
-        wget $only --quiet --tries=3 --output-document="$2" -- "$1" || fail "could not download $1"
+        fetch_by_wget "$1" "$2" "$1" || fail "could not download $1"
     fi
+}
+
+# fetch_by_wget URL FILE FIRST [HOPS]: wget has no word for "within TLS", so each redirect is looked at before it is
+# followed. What is downloaded is verified by the list of sums, and nothing verifies that but TLS.
+fetch_by_wget() {
+    hops=${4:-0}
+    heard=$(LC_ALL=C wget --no-verbose --server-response --max-redirect=0 --tries=3 --output-document="$2" -- "$1" 2>&1) &&
+        return 0
+    code=$(printf '%s\n' "$heard" | sed -n 's|^ *HTTP/[0-9.]* *\([0-9]*\).*|\1|p' | tail -n 1)
+    case $code in
+        301 | 302 | 303 | 307 | 308) ;;
+        *)
+            # Neither the headers, which it indents, nor the advice to do without certificates.
+            printf '%s\n' "$heard" | sed -e '/^ /d' -e '/insecurely/d' >&2
+            return 1
+            ;;
+    esac
+    next=$(printf '%s\n' "$heard" | tr -d '\r' | sed -n 's|^ *[Ll]ocation: *||p' | tail -n 1)
+    case $next in
+        //*) next=${1%%:*}:$next ;;
+        /*) next=$(printf '%s' "$1" | sed 's|^\([a-z]*://[^/]*\).*|\1|')$next ;;
+    esac
+    case $next in
+        "${3%%:*}"://*) ;;
+        *)
+            say "$1 redirects to $next, which is not followed" >&2
+            return 1
+            ;;
+    esac
+    if [ "$hops" -ge 10 ]; then
+        say "$3 redirects without end" >&2
+        return 1
+    fi
+    fetch_by_wget "$next" "$2" "$3" $((hops + 1))
 }
 
 sum_of() {
@@ -153,9 +231,19 @@ install() {
     find_system
     find_tools
     mkdir -p "$to" 2>/dev/null || fail "can't write to $to; say where to with --to DIR"
+    [ ! -d "$to/ccrouter" ] || fail "$to/ccrouter is a directory; say where else to with --to DIR"
+    if [ "$folder" = yes ]; then
+        for there in "$library" "$library.old"; do
+            if [ -e "$there" ] || [ -L "$there" ]; then
+                is_program "$there" || { [ "$there" = "$library" ] && owns_library; } ||
+                    fail "$there is not the program's; say where else to with --to DIR"
+            fi
+        done
+    fi
     # In the directory itself: the last step is then a rename, which a running program survives.
     work=$(mktemp -d "$to/.ccrouter-install-XXXXXX") || fail "can't write to $to; say where to with --to DIR"
-    trap 'rm -rf "$work"' EXIT
+    placing=no
+    trap clean_up EXIT
     trap 'exit 130' HUP INT TERM
     download
     tar -xzf "$work/$archive" -C "$work" || fail "$archive can't be unpacked"
@@ -166,88 +254,155 @@ install() {
         [ "$folder" = yes ] || say "(if the reason is that nothing may be run from the cache directory: sh install.sh --folder)" >&2
         fail "the program does not run here: $told"
     }
-    if [ "$folder" = yes ]; then
-        mkdir -p "$(dirname "$library")"
-        rm -rf "$library.old"
-        [ ! -e "$library" ] || mv "$library" "$library.old"
-        mv "$unpacked" "$library"
-        rm -rf "$library.old"
-        ln -s "$library/ccrouter" "$work/link"
-        mv -f "$work/link" "$to/ccrouter"
-    else
-        mv -f "$unpacked/ccrouter" "$to/ccrouter"
-        rm -rf "$library"
+    if [ -L "$to/ccrouter" ] && ! leads_to_library; then
+        say "$to/ccrouter was a link to $(readlink "$to/ccrouter"); this takes its place"
     fi
+    if [ "$folder" = yes ]; then
+        place_folder
+    else
+        owned=no
+        ! owns_library || owned=yes
+        mv -f "$unpacked/ccrouter" "$to/ccrouter"
+        [ "$owned" = no ] || rm -rf "$library"
+    fi
+    sweep_cache
     say "$told is installed as $to/ccrouter"
     advise_path
     say "Begin with: ccrouter run"
+}
+
+place_folder() {
+    mkdir -p "$(dirname "$library")" 2>/dev/null || fail "can't write to $library; say where to with --to DIR"
+    # An upgrade that was cut off has left the program aside; it may be the only one.
+    [ ! -e "$library.old" ] || [ -e "$library" ] || mv "$library.old" "$library"
+    rm -rf "$library.old"
+    ln -s "$library/ccrouter" "$work/link"
+    placing=anew
+    if [ -e "$library" ]; then
+        placing=over
+        mv "$library" "$library.old"
+    fi
+    mv "$unpacked" "$library" || fail "can't write to $library; nothing was installed"
+    mv -f "$work/link" "$to/ccrouter"
+    placing=no
+    rm -rf "$library.old"
+}
+
+# However it ends. What was to take the place of a program and did not gives it back.
+clean_up() {
+    case $placing in
+        anew) rm -rf "$library" ;;
+        over) [ ! -e "$library.old" ] || { rm -rf "$library" && mv "$library.old" "$library"; } ;;
+    esac
+    rm -rf "$work"
+}
+
+# Other versions' unpacked files. No router needs them: one that runs has what it needs, and each start looks anew.
+sweep_cache() {
+    [ -n "$cache" ] || return 0
+    kept=${archive#ccrouter-}
+    kept=${kept%-"$suffix".tar.gz}
+    for there in "$cache"/*-*; do
+        fingerprint=${there##*-}
+        case $there in "$cache/$kept"-*) continue ;; esac
+        case $fingerprint in *[!0-9a-f]*) continue ;; esac
+        [ "${#fingerprint}" != 12 ] || [ -L "$there" ] || rm -rf "$there" 2>/dev/null || :
+    done
 }
 
 # Says what to do when the shell would not find the program, or would find another one.
 advise_path() {
     found=$(command -v ccrouter 2>/dev/null) || found=''
     case :${PATH:-}: in
-        *:"$to":*)
-            [ -z "$found" ] || [ "$found" = "$to/ccrouter" ] ||
+        *:"$to":* | *:"$to"/:*)
+            [ -z "$found" ] || [ "$found" = "$to/ccrouter" ] || [ "$found" = "$to//ccrouter" ] ||
                 say "Another ccrouter comes before it on your PATH: $found"
             return
             ;;
     esac
     say "$to is not on your PATH. Add it with:"
+    special='\\"$`'
+    written=$(escaped "$special" "$to")
+    line="export PATH=\"$written:\$PATH\""
     case ${SHELL:-} in
-        */fish) say "    fish_add_path \"$to\"" ;;
-        */zsh) say "    echo 'export PATH=\"$to:\$PATH\"' >> ~/.zshrc" ;;
-        */bash) say "    echo 'export PATH=\"$to:\$PATH\"' >> ~/.bashrc" ;;
-        *) say "    export PATH=\"$to:\$PATH\"" ;;
+        */fish)
+            special="\\'"
+            written=$(escaped "$special" "$to")
+            say "    fish_add_path '$written'"
+            ;;
+        */zsh) quote "$line" && say "    echo $quoted >> ~/.zshrc" ;;
+        */bash) quote "$line" && say "    echo $quoted >> ~/.bashrc" ;;
+        *) say "    $line" ;;
     esac
+}
+
+# escaped CHARACTERS TEXT: with a backslash before each of these characters.
+escaped() { printf '%s' "$2" | sed "s/[$1]/\\\\&/g"; }
+
+# Sets quoted to a word for the shell, whatever stands in it.
+quote() {
+    quoted=$(printf '%s' "$1" | sed "s/'/'\\\\''/g")
+    quoted="'$quoted'"
 }
 
 uninstall() {
     removed=''
-    for place in "$to/ccrouter" "$library"; do
-        if [ -e "$place" ] || [ -L "$place" ]; then
-            rm -rf "$place"
-            removed="$removed $place"
-        fi
+    # Before the link is: it tells whose the library is.
+    owned=no
+    ! owns_library || owned=yes
+    others=no
+    if [ -d "$to/ccrouter" ]; then
+        say "$to/ccrouter is a directory, and stays: it is not the program"
+    elif [ -L "$to/ccrouter" ] && ! leads_to_library; then
+        others=yes
+        say "$to/ccrouter leads to $(readlink "$to/ccrouter"), and stays: that was installed by something else"
+    else
+        remove "$to/ccrouter"
+    fi
+    [ "$owned" = no ] || remove "$library"
+    # What an installation that was killed has left.
+    ! is_program "$library.old" || remove "$library.old"
+    for there in "$to"/.ccrouter-install-??????; do
+        remove "$there"
     done
-    unpacked=''
-    if [ -n "${HOME:-}" ]; then
-        case $(uname -s) in
-            Darwin) unpacked=$HOME/Library/Caches/ccrouter ;;
-            *) unpacked=${XDG_CACHE_HOME:-"$HOME/.cache"}/ccrouter ;;
-        esac
+    remove "$cache"
+    # Of whoever installed the other one, too.
+    if [ "$others" = no ]; then
+        remove "$remembered"
+        # A router that was killed has left its token there.
+        ! is_private "$runtime" || remove "$runtime"
+        ! is_private "$temporary" || remove "$temporary"
+        uninstall_configuration
     fi
-    if [ -n "$unpacked" ] && [ -d "$unpacked" ]; then
-        rm -rf "$unpacked"
-        removed="$removed $unpacked"
+    [ -n "$removed" ] || fail "there is no ccrouter in $to that this script has installed"
+    say "removed:$removed"
+}
+
+# Anybody can make a directory in the one for temporary files.
+is_private() { [ -n "$(find "$1" -prune -type d -user "$(id -u)" 2>/dev/null)" ]; }
+
+remove() {
+    if [ -d "$1" ] && [ ! -L "$1" ]; then
+        rm -rf "$1"
+    elif [ -e "$1" ] || [ -L "$1" ]; then
+        rm -f "$1"
+    else
+        return 0
     fi
-    remembered=''
-    if [ -n "${XDG_STATE_HOME:-}" ]; then
-        remembered=$XDG_STATE_HOME/ccrouter
-    elif [ -n "${HOME:-}" ]; then
-        remembered=$HOME/.local/state/ccrouter
-    fi
-    if [ -n "$remembered" ] && [ -d "$remembered" ]; then
-        rm -rf "$remembered"
-        removed="$removed $remembered"
-    fi
-    configuration=''
-    if [ -n "${XDG_CONFIG_HOME:-}" ]; then
-        configuration=$XDG_CONFIG_HOME/ccrouter
-    elif [ -n "${HOME:-}" ]; then
-        configuration=$HOME/.config/ccrouter
-        [ "$(uname -s)" != Darwin ] || [ -d "$configuration" ] || configuration="$HOME/Library/Application Support/ccrouter"
+    removed="$removed $1"
+}
+
+uninstall_configuration() {
+    if [ "$(uname -s)" = Darwin ] && [ -n "${HOME:-}" ] && [ ! -d "$configuration" ]; then
+        case ${XDG_CONFIG_HOME:-} in /*) ;; *) configuration="$HOME/Library/Application Support/ccrouter" ;; esac
     fi
     if [ -n "$configuration" ] && [ -d "$configuration" ]; then
         if [ "$purge" = yes ]; then
-            rm -rf "$configuration"
-            removed="$removed $configuration"
+            remove "$configuration"
         else
             say "Your configuration is kept in $configuration (--purge removes it too)"
         fi
     fi
-    [ -n "$removed" ] || fail "there is no ccrouter in $to"
-    say "removed:$removed"
 }
 
 # The whole script is read before any of it runs: a download that is cut runs nothing.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import struct
+import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 
 import ccrouter
 from ccrouter.cli.main import main
+from tests.release import built
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,7 +40,7 @@ def report(result: ModuleType, tmp_path: Path):
     folder.mkdir()
     (folder / "data.pem").write_text("no program")
     program.write_bytes(elf({"libc.so.6": ["GLIBC_2.2.5", "GLIBC_2.34"]}))
-    return result.Report(folder, program, [], [])
+    return result.Report(folder, program, [], {})
 
 
 def elf(needs: dict[str, list[str]]) -> bytes:
@@ -111,13 +113,14 @@ def test_a_report_of_a_broken_build_is_not_taken(result: ModuleType, tmp_path: P
         result.Report.read(path, tmp_path, tmp_path)
     path.write_text(
         '<nuitka-compilation-report completion="yes">'
-        '<included_dll name="libz.so.1" source_path="/lib/libz.so.1"/>'
+        '<included_dll name="libz.so.1" dest_path="libz.so.1" source_path="/lib/libz.so.1"/>'
+        '<included_dll name="libpython3.13.so" dest_path="libpython3.13.so" source_path="/lib/libpython3.13.so"/>'
         '<distributions><distribution name="trio" version="1"/><distribution name="h11" version="2"/></distributions>'
         "</nuitka-compilation-report>"
     )
     read = result.Report.read(path, tmp_path, tmp_path)
     assert read.distributions == [("h11", "2"), ("trio", "1")]
-    assert read.libraries == [Path("/lib/libz.so.1")]
+    assert read.libraries == {"libz.so.1": Path("/lib/libz.so.1")}
 
 
 def test_a_part_without_its_licence_fails_the_build(scripts: None, result: ModuleType, tmp_path: Path) -> None:
@@ -129,7 +132,8 @@ def test_a_part_without_its_licence_fails_the_build(scripts: None, result: Modul
     terms.parent.mkdir(parents=True)
     terms.write_text("the terms of h11")
     environment = SimpleNamespace(packages=tmp_path)
-    of_h11 = result.Report(tmp_path, tmp_path, [("h11", "0.16.0")], [])
+    (tmp_path / "folder").mkdir()
+    of_h11 = result.Report(tmp_path / "folder", tmp_path, [("h11", "0.16.0")], {})
     text = notices(environment, of_h11)
     assert "\nh11 0.16.0\n" in text
     assert "the terms of h11" in text
@@ -137,7 +141,54 @@ def test_a_part_without_its_licence_fails_the_build(scripts: None, result: Modul
     with pytest.raises(SystemExit, match=r"trio 0\.35\.0"):
         notices(environment, of_h11._replace(distributions=[("trio", "0.35.0")]))
     with pytest.raises(SystemExit, match="libnowhere"):
-        notices(environment, of_h11._replace(libraries=[Path("/nowhere/libnowhere.so.1")]))
+        notices(environment, of_h11._replace(libraries={"libnowhere.so.1": Path("/nowhere/libnowhere.so.1")}))
+    # What came with Python is not covered by a text that does not speak of it.
+    for name, named in (("libnovel.so.1", False), ("libpython-more.so.1", True)):
+        source = {name: Path(sys.base_prefix) / "lib" / name}
+        if named:
+            assert f"\n{name}\n" in notices(environment, of_h11._replace(libraries=source))
+        else:
+            with pytest.raises(SystemExit, match=name):
+                notices(environment, of_h11._replace(libraries=source))
+
+
+def test_the_terms_of_each_library_are_there_and_name_it(scripts: None) -> None:
+    for library in importlib.import_module("_libraries").LIBRARIES:
+        text = library.terms.read_text("utf-8")
+        assert text.startswith(f"{library.name}\n")
+        assert "/usr/share" not in text, "whoever reads it may have no such file"
+
+
+def test_each_library_of_the_list_of_parts_has_a_section_in_the_notices(
+    scripts: None, result: ModuleType, tmp_path: Path
+) -> None:
+    """Also those that are linked into Python's own modules, of which no shared library tells."""
+    out, packages = built.build(tmp_path / "out"), built.packages(tmp_path / "packages")
+    report = result.Report.read(out / "report.xml", out / "ccrouter-folder", out / "ccrouter")
+    for name in ("nuitka-4.3.3.dist-info/LICENSE-RUNTIME.txt", "nuitka/build/inline_copy/zstd/LICENSE.txt"):
+        (packages / name).write_text(f"the terms of {name}")
+    for name, version in report.distributions:
+        (packages / f"{name.replace('-', '_')}-{version}.dist-info" / "LICENSE").write_text(f"the terms of {name}")
+    (out / "ccrouter-folder" / "NOTICES.txt").unlink()
+    text = importlib.import_module("_build_notices").notices(SimpleNamespace(packages=packages), report)
+    (out / "ccrouter-folder" / "NOTICES.txt").write_text(text, "utf-8")
+    inside = importlib.import_module("_package").contents(out, ROOT / "README.md", "linux-x64").folder
+    document = importlib.import_module("_sbom").bom(
+        out / "report.xml", inside, packages, name="x", version="1", when=0, archives=[]
+    )
+    parts = [part for part in document["components"] if part["type"] == "library"]
+    names = {part["name"] for part in parts}
+    assert {"libmpdec", "Expat", "OpenSSL", "bzip2", "XZ Utils", "libffi", "h11", "Python"} <= names
+    titles = {line.rpartition(" ")[0] or line for line in sections(text)} | set(sections(text))
+    told = {"Nuitka's run-time library": "the run-time library of Nuitka"}
+    assert {told.get(name, name) for name in names} <= titles
+    assert "Stefan Krah" in text
+    assert "Expat maintainers" in text
+
+
+def sections(text: str) -> list[str]:
+    lines = text.splitlines()
+    return [lines[at + 1] for at in range(len(lines) - 2) if set(lines[at]) == set(lines[at + 2]) == {"="}]
 
 
 def test_the_copy_that_is_compiled_is_ccrouter_with_the_commit_in_it(

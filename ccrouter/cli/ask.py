@@ -7,7 +7,9 @@ without a running router to find or a token to know.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from attrs import frozen
 
+from ccrouter.cli.terminal import writing
 from ccrouter.errors import CcrouterError, UsageError
 from ccrouter.observe.log import printable
 from ccrouter.wire.envelope import message_in
@@ -65,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     # Imported here, since `--help` and the other commands have no use for it and it takes a tenth of a second.
     import trio
 
-    question = Question(prompt=prompt, model=args.model or DEFAULT_MODEL, thinking=args.thinking)
+    question = Question(prompt=prompt, model=_text(args.model or DEFAULT_MODEL), thinking=args.thinking)
     code: int | CcrouterError = trio.run(_ask, question, args.config)
     if isinstance(code, CcrouterError):
         raise code
@@ -94,13 +97,18 @@ class Question:
 
 
 def _prompt(words: list[str]) -> str:
-    prompt = " ".join(words)
-    if not sys.stdin.isatty():
+    prompt = _text(" ".join(words))
+    if sys.stdin is not None and not sys.stdin.isatty():
         piped = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
         prompt = "\n\n".join(part for part in (prompt, piped) if part)
     if not prompt.strip():
         raise UsageError('nothing to ask: give a prompt, as in ccrouter ask "why is the sky blue?"')
     return prompt
+
+
+def _text(argument: str) -> str:
+    """What a terminal of another encoding sends is no UTF-8, which JSON must be."""
+    return os.fsencode(argument).decode("utf-8", "replace")
 
 
 async def _ask(question: Question, config: Path | None) -> int | CcrouterError:
@@ -172,7 +180,8 @@ class Printer:
         """Show what an event adds; an ``error`` event is kept as ``problem``."""
         match event:
             case {"type": "content_block_delta", "delta": {"type": "text_delta", "text": str(text)}}:
-                self._print(text, sys.stdout)
+                with writing() as stdout:
+                    self._print(text, stdout)
             case {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": str(text)}}:
                 if self._thinking:
                     self._print(text, sys.stderr)
@@ -188,8 +197,9 @@ class Printer:
     def end_line(self) -> None:
         """End the line that is being written, if any."""
         if self._line is not None:
-            print(file=self._line, flush=True)
-            self._line = None
+            line, self._line = self._line, None
+            with writing() if line is sys.stdout else contextlib.nullcontext():
+                print(file=line, flush=True)
 
     def _print(self, text: str, stream: TextIO) -> None:
         print(text, end="", file=stream, flush=True)

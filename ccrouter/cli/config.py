@@ -17,6 +17,7 @@ from typing import Any
 
 from attrs import asdict
 
+from ccrouter.cli.terminal import emit
 from ccrouter.config_file import ConfigFile, choose, read, remarks
 from ccrouter.errors import ConfigError
 from ccrouter.providers.presets import PRESETS
@@ -146,16 +147,16 @@ def _check(args: argparse.Namespace, path: Path, required: bool) -> int:
         mistakes = [{"line": None, "column": None, "key": None, "message": str(error), "text": str(error)}]
     if args.json:
         report = {"file": str(path), "fine": not mistakes, "mistakes": mistakes, "warnings": notes}
-        print(json.dumps(report, indent=2))
+        emit(json.dumps(report, indent=2) + "\n")
     else:
         for note in notes:
             print(f"warning: {note}", file=sys.stderr)
-        print("\n".join(each["text"] for each in mistakes) or verdict)
+        emit(("\n".join(each["text"] for each in mistakes) or verdict) + "\n")
     return 1 if mistakes else 0
 
 
 def _path(_: argparse.Namespace, path: Path, __: bool) -> int:
-    print(path)
+    emit(f"{path}\n")
     if not path.exists():
         print("There is no such file yet; `ccrouter config init` writes one.", file=sys.stderr)
     return 0
@@ -166,12 +167,12 @@ def _show(args: argparse.Namespace, path: Path, required: bool) -> int:
     for note in file.warnings():
         print(f"warning: {note}", file=sys.stderr)
     tree = shown(file.current())
-    print(json.dumps(tree, indent=2, ensure_ascii=False) if args.json else as_toml(tree).rstrip("\n"))
+    emit(json.dumps(tree, indent=2, ensure_ascii=False) + "\n" if args.json else as_toml(tree))
     return 0
 
 
 def _schema(_: argparse.Namespace, __: Path, ___: bool) -> int:
-    print(json.dumps(json_schema(PRESETS), indent=2, ensure_ascii=False))
+    emit(json.dumps(json_schema(PRESETS), indent=2, ensure_ascii=False) + "\n")
     return 0
 
 
@@ -188,7 +189,7 @@ def _init(_: argparse.Namespace, path: Path, __: bool) -> int:
             why = "is there already and stays as it is"
         print(f"{path}: {why}", file=sys.stderr)
         return 1
-    print(path)
+    emit(f"{path}\n")
     print("Written; edit it, then run `ccrouter config check`.", file=sys.stderr)
     return 0
 

@@ -96,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _saved(name: str) -> tuple[dict[str, str], bytes]:
     """Headers and body of a saved request."""
+    if name == "-" and sys.stdin is None:
+        raise UsageError("-: standard input is closed")
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -23,12 +23,16 @@ class Facts:
     ``form``: ``onefile`` or ``folder`` for an executable, None for a Python package. ``program``: the executable
     as it was called, with links followed; ``prefix``: Python's. ``record``: a file of the package's metadata by
     its name, None where there is none, or no metadata at all. ``releases``: where this build was published.
+    ``local``: what Windows calls a user's local folder of application data. ``checkout``: the root of the sources
+    that run, where git has them.
     """
 
     form: str | None
     program: PurePath
     prefix: PurePath
     home: PurePath | None = None
+    local: PurePath | None = None
+    checkout: PurePath | None = None
     record: Callable[[str], str | None] = lambda _: None
     releases: str | None = None
     container: bool = False
@@ -62,26 +66,27 @@ def _executable(facts: Facts) -> Installed:
         return Installed("an executable that was built from the sources; build a newer one", None)
     if isinstance(facts.program, PureWindowsPath):
         return Installed(how, _powershell(facts))
-    return Installed(how, _shell(facts))
-
-
-def _shell(facts: Facts) -> str:
-    """install.sh, told to install where this one is."""
-    words = []
     directory = facts.program.parent
-    if facts.form == "folder":
-        words.append("--folder")
-        directory = directory.parent.parent / "bin"  # DIR/../lib/ccrouter/ccrouter
+    if facts.form == "onefile":
+        return Installed(how, _shell(facts, directory))
+    if directory.parts[-2:] == ("lib", "ccrouter"):  # as install.sh has it: DIR/../lib/ccrouter
+        return Installed(how, _shell(facts, directory.parent.parent / "bin", "--folder"))
+    return Installed(f"{how}, unpacked in {directory}; unpack a newer one from {facts.releases}", None)
+
+
+def _shell(facts: Facts, directory: PurePath, *options: str) -> str:
+    """install.sh, told to install where this one is."""
+    words = list(options)
     if facts.home is None or directory != facts.home / ".local" / "bin":
         words += ["--to", str(directory)]
-    options = f" -s -- {shlex.join(words)}" if words else ""
-    return f"curl -fsSL {facts.releases}/latest/download/install.sh | sh{options}"
+    told = f" -s -- {shlex.join(words)}" if words else ""
+    return f"curl -fsSL {facts.releases}/latest/download/install.sh | sh{told}"
 
 
 def _powershell(facts: Facts) -> str:
     address = f"{facts.releases}/latest/download/install.ps1"
     directory = facts.program.parent
-    if directory.parts[-2:] == ("Programs", "ccrouter"):
+    if facts.local is not None and directory == facts.local / "Programs" / "ccrouter":
         return f"irm {address} | iex"
     quoted = str(directory).replace("'", "''")
     return f"& ([scriptblock]::Create((irm {address}))) -To '{quoted}'"
@@ -92,13 +97,17 @@ def _package(facts: Facts) -> Installed:
     source = origin.get("url", "")
     directory = origin.get("dir_info")
     if facts.record("METADATA") is None:
-        return Installed("run from a checkout of its sources", "git pull")
+        return _sources(facts)
     if isinstance(directory, dict) and isinstance(source, str):
         place = _place(source, facts.prefix)
         if directory.get("editable"):
             return Installed(f"installed in place from the sources in {place}", f"git -C {_quoted(place)} pull")
         again = f"{_install(facts)} {_quoted(place)}"
         return Installed(f"installed from the sources in {place}", f"git -C {_quoted(place)} pull && {again}")
+    if isinstance(source, str) and isinstance(origin.get("vcs_info"), dict):
+        return _repository(facts, source, origin)
+    if source:  # an archive
+        return Installed(f"installed from {source}; install a newer one from where that came from", None)
     name = _venv_of("uv", "tools", facts.prefix)
     if name:
         return Installed("installed by uv", f"uv tool upgrade {name}")
@@ -107,6 +116,25 @@ def _package(facts: Facts) -> Installed:
         return Installed("installed by pipx", f"pipx upgrade {name}")
     by = (facts.record("INSTALLER") or "").strip() or "pip"
     return Installed(f"installed by {by}", f"{_install(facts)} --upgrade ccrouter")
+
+
+def _sources(facts: Facts) -> Installed:
+    if facts.checkout is None:
+        return Installed("run from a copy of its sources; take a newer one from where that came from", None)
+    root = str(facts.checkout)
+    return Installed(f"run from a checkout of its sources in {root}", f"git -C {_quoted(root)} pull")
+
+
+def _repository(facts: Facts, source: str, origin: Mapping[str, Any]) -> Installed:
+    """Installed from a repository: again from there, from the revision that was asked for, if one was."""
+    told = origin["vcs_info"]
+    revision, below = told.get("requested_revision"), origin.get("subdirectory")
+    place = f"{told.get('vcs', 'git')}+{source}"
+    place += f"@{revision}" if revision else ""
+    place += f"#subdirectory={below}" if below else ""
+    install = _install(facts)
+    upgrade = "" if install.endswith("--force") else " --upgrade"
+    return Installed(f"installed from {place}", f"{install}{upgrade} {_quoted(place)}")
 
 
 def _install(facts: Facts) -> str:

@@ -18,9 +18,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn, Protocol
 
 import ccrouter
+from ccrouter.cli.terminal import abandon, emit, writing
 from ccrouter.errors import CcrouterError, ConfigError, UsageError
 
 FAILED = 1
@@ -72,10 +74,13 @@ class Command(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and give the exit code. Raises nothing."""
+    if sys.stderr is None:  # closed: `print` would take standard output for it
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  for as long as we run
     try:
         code = _dispatch(list(sys.argv[1:] if argv is None else argv))
         if sys.stdout is not None:
-            sys.stdout.flush()  # here, where a reader that left can still be dealt with
+            with writing() as stdout:
+                stdout.flush()  # here, where a reader that left can still be dealt with
     except SystemExit as error:  # argparse, after --help
         return error.code if isinstance(error.code, int) else 0
     except BaseException as error:  # noqa: BLE001  what nobody expected is what this is for
@@ -86,12 +91,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(argv: list[str]) -> int:
     if argv[:1] == ["--version"]:
         revision = f" ({ccrouter.__revision__})" if ccrouter.__revision__ else ""
-        print(f"ccrouter {ccrouter.__version__}{revision}")
+        emit(f"ccrouter {ccrouter.__version__}{revision}\n")
         return 0
     if argv[:1] in (["--help"], ["-h"], ["help"]):
         width = max(map(len, COMMANDS)) + 3
         listed = "\n".join(f"  {name:{width}}{meaning}" for name, meaning in COMMANDS.items())
-        print(OVERVIEW.format(commands=listed), end="")
+        emit(OVERVIEW.format(commands=listed))
         return 0
     name, rest = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else ("serve", argv)
     if name not in COMMANDS:
@@ -186,10 +191,13 @@ def _explained(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
-        # The reader of our output has left; nobody is there to be told. What is still buffered must not be
-        # tried again when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon()  # the reader of our output has left; nobody is there to be told
         return FAILED
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        abandon()
     if isinstance(error, CcrouterError):
         _complain(str(error))
         return WRONG_USE if isinstance(error, UsageError | ConfigError) else FAILED

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ccrouter.cli.claude import SLOTS
+from ccrouter.cli.here import here
 from ccrouter.cli.terminal import say
 from ccrouter.errors import CcrouterError, UsageError
 
@@ -103,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
             slots=args.slots,
             config=args.config,
             environ=dict(os.environ),
-            folder=Path.cwd(),
+            folder=here(),
             serve=serve,
             has_login=partial(has_login, platform=sys.platform),
         )
@@ -118,11 +119,11 @@ async def run_command(
     slots: Slots | None = None,
     config: Path | None,
     environ: Mapping[str, str],
-    folder: Path,
+    folder: Path | None,
     serve: Serve,
     has_login: Callable[[Mapping[str, str]], bool],
 ) -> int:
-    """Serve, start the command, wait for it, stop."""
+    """Serve, start the command, wait for it, stop. ``folder`` is None where there is no current directory."""
     import trio  # see `run`
 
     from ccrouter.cli import child, claude, launch, settings
@@ -132,7 +133,9 @@ async def run_command(
     if isinstance(program, int):
         return program
     is_claude = claude.is_claude(argv[0], environ)
-    own = settings.own(argv[1:], folder) if is_claude else None
+    if is_claude and folder is None:
+        raise UsageError("the current directory does not exist any more, and claude needs one: go to another one")
+    own = settings.own(argv[1:], folder) if is_claude and folder is not None else None
     client = launch.Client(
         argv=tuple(argv),
         is_claude=is_claude,
@@ -165,7 +168,7 @@ async def run_command(
                 running.token,
                 model=model,
                 picker=rows,
-                folder=str(folder),
+                folder=None if folder is None else str(folder),
                 slots=given,
                 windows=sys.platform == "win32",
             )

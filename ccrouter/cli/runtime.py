@@ -1,8 +1,8 @@
 """The private folder of running routers: who serves on which port, and files that live as long as they do.
 
 ``$XDG_RUNTIME_DIR/ccrouter``, or a folder of this user alone in the folder for temporary files. Every file in
-it is readable by its owner only, carries its writer's process id, and is removed by its writer at the end;
-what a killed writer left behind is removed by whoever looks next.
+it is readable by its owner only, carries its writer's process id, and is removed by its writer at the end, with
+the folder when it was the last; what a killed writer left behind is removed by whoever looks next.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from pathlib import Path
 from attrs import asdict, field, frozen
 
 from ccrouter.errors import CcrouterError
+
+#: How often a folder that goes away under our feet is made anew.
+_TRIES = 10
 
 
 @frozen(kw_only=True)
@@ -39,21 +42,39 @@ class Record:
 
 
 def folder(environ: Mapping[str, str]) -> Path:
-    """The folder, made when it is missing. Raises CcrouterError when it cannot be trusted."""
-    runtime = environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.access(runtime, os.W_OK | os.X_OK):  # `su` and containers leave it set to another's
-        path = Path(runtime) / "ccrouter"
-    elif sys.platform == "win32":
-        path = Path(tempfile.gettempdir()) / "ccrouter"  # a user's own folder there
-    else:
-        path = Path(tempfile.gettempdir()) / f"ccrouter-{os.getuid()}"
+    """The folder, made when it is missing. Raises CcrouterError when it cannot be had, or not be trusted."""
+    path = _place(environ)
+    if path is None:
+        raise CcrouterError(
+            "no folder for temporary files can be written to; set XDG_RUNTIME_DIR to a folder of yours"
+        )
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.lstat()
+        while True:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # whoever was its last has removed it in between
+                return _trusted(path)
     except OSError as error:
         raise CcrouterError(
             f"cannot make the folder {path}: {error.strerror}; set XDG_RUNTIME_DIR to a folder of yours"
         ) from None
+
+
+def _place(environ: Mapping[str, str]) -> Path | None:
+    """Where the folder is, or would be; None where nothing can be written."""
+    runtime = Path(environ.get("XDG_RUNTIME_DIR", ""))
+    # `su` and containers leave it set to another's. The XDG specification: a relative path is to be ignored.
+    if runtime.is_absolute() and os.access(runtime, os.W_OK | os.X_OK):
+        return runtime / "ccrouter"
+    try:
+        temporary = Path(tempfile.gettempdir())
+    except OSError:  # it has tried them all
+        return None
+    # A user's own folder on Windows.
+    return temporary / ("ccrouter" if sys.platform == "win32" else f"ccrouter-{os.getuid()}")
+
+
+def _trusted(path: Path) -> Path:
+    found = path.lstat()
     # In a folder that all users share, anybody can have made ours before us, to read the token from it.
     if sys.platform != "win32" and (
         not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077
@@ -68,33 +89,36 @@ def folder(environ: Mapping[str, str]) -> Path:
 @contextlib.contextmanager
 def announced(record: Record, environ: Mapping[str, str]) -> Iterator[None]:
     """While the block runs, other commands find this router."""
-    with _written(folder(environ) / f"{record.port}.json", json.dumps(asdict(record))):
+    with _written(environ, f"{record.port}.json", json.dumps(asdict(record))):
         yield
 
 
 @contextlib.contextmanager
 def private_file(kind: str, text: str, environ: Mapping[str, str] | None = None) -> Iterator[Path]:
     """A file that only this user can read, for as long as the block runs."""
-    where = folder(os.environ if environ is None else environ)
-    _sweep(where)
-    with _written(where / f"{kind}-{os.getpid()}.json", text) as path:
+    environ = os.environ if environ is None else environ
+    _sweep(folder(environ))
+    with _written(environ, f"{kind}-{os.getpid()}.json", text) as path:
         yield path
 
 
 def running(environ: Mapping[str, str]) -> list[Record]:
     """The routers that run now, by port."""
-    where = folder(environ)
-    _sweep(where)
+    where = _place(environ)
+    if where is None:
+        return []
+    try:
+        _sweep(_trusted(where))
+    except FileNotFoundError:  # nobody has announced anything
+        return []
     records = [_read(path) for path in where.glob("*.json") if path.stem.isdecimal()]
     return sorted((record for record in records if record is not None), key=lambda record: record.port)
 
 
 @contextlib.contextmanager
-def _written(path: Path, text: str) -> Iterator[Path]:
+def _written(environ: Mapping[str, str], name: str, text: str) -> Iterator[Path]:
     # Never in place: a reader sees the whole file or none, and an existing link is replaced, not followed.
-    draft = path.with_suffix(f".{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    path, draft, fd = _draft(environ, name)
     with os.fdopen(fd, "w", encoding="utf-8") as file:
         file.write(text)
         written = os.fstat(file.fileno())
@@ -105,6 +129,21 @@ def _written(path: Path, text: str) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             if os.path.samestat(path.lstat(), written):  # not if somebody else took the name since
                 path.unlink()
+        with contextlib.suppress(OSError):  # others' files are in it
+            path.parent.rmdir()
+
+
+def _draft(environ: Mapping[str, str], name: str) -> tuple[Path, Path, int]:
+    """The path of a file, that of its draft, and the draft, open. While that is there, the folder stays."""
+    for _ in range(_TRIES):
+        path = folder(environ) / name
+        draft = path.with_suffix(f".{os.getpid()}")
+        try:
+            draft.unlink(missing_ok=True)
+            return path, draft, os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileNotFoundError:  # who left the folder empty has removed it in between
+            continue
+    raise CcrouterError(f"{path} cannot be written: its folder is removed again and again")
 
 
 def _read(path: Path) -> Record | None:

@@ -58,10 +58,11 @@ def home(environ: Mapping[str, str]) -> Path:
     return config_file.home(environ) / ".claude"
 
 
-def find(environ: Mapping[str, str], folder: Path, own: Json | None = None) -> Found:
+def find(environ: Mapping[str, str], folder: Path | None, own: Json | None = None) -> Found:
     """The settings that a client started in ``folder`` will read; ``own`` are those of its command line."""
-    project = folder / ".claude"
-    files = (home(environ) / "settings.json", project / "settings.json", project / "settings.local.json")
+    files = [home(environ) / "settings.json"]
+    if folder is not None:
+        files += [folder / ".claude" / name for name in ("settings.json", "settings.local.json")]
     env: dict[str, str] = {}
     helper = False
     for settings in (*map(_read, files), own):

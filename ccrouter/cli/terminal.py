@@ -11,6 +11,10 @@ import contextlib
 import os
 import select
 import sys
+from collections.abc import Iterator
+from typing import TextIO
+
+from ccrouter.errors import CcrouterError
 
 #: So many bytes a pipe that polls as writable takes without waiting. Windows names no limit.
 _LINE_LIMIT = getattr(select, "PIPE_BUF", 4096)
@@ -41,9 +45,36 @@ def emit(text: str) -> None:
     """Results to standard output as they are, at once.
 
     As bytes: the text layer would turn line ends into CRLF on Windows and refuse what the code page lacks.
-    A value of the environment that is not UTF-8 goes out as the bytes that it came as. Raises
-    BrokenPipeError when the reader has left.
+    A value of the environment that is not UTF-8 goes out as the bytes that it came as. Raises what `writing` does.
     """
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-    sys.stdout.buffer.flush()
+    with writing() as stdout:
+        stdout.flush()
+        stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        stdout.buffer.flush()
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[TextIO]:
+    """Standard output, for as long as something is written to it.
+
+    Raises BrokenPipeError when the reader has left, and CcrouterError in words when it takes no more: a full disk,
+    a descriptor that was closed.
+    """
+    stdout = sys.stdout
+    if stdout is None:
+        raise CcrouterError("standard output: is closed")
+    try:
+        yield stdout
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CcrouterError(f"standard output: {error.strerror or error}") from None
+
+
+def abandon() -> None:
+    """Standard output is not to be written to any more: what is still buffered is lost without a word.
+
+    Left to the interpreter, it is tried once more at the end, and complained of.
+    """
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # there is none, or it is none of the system's
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,7 +13,9 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import ccrouter
+from ccrouter.cli.here import here
 from ccrouter.cli.installed import Facts, installed
+from ccrouter.cli.terminal import emit
 
 #: Set in the container image.
 CONTAINER = "CCROUTER_CONTAINER"
@@ -37,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if found.command is None:
         return 0
     print("A newer one comes with:", file=sys.stderr, flush=True)
-    print(found.command)
+    emit(found.command + "\n")
     return 0
 
 
@@ -50,12 +52,15 @@ def facts() -> Facts:
         form = "onefile" if compiled.onefile else "folder"
         called = compiled.original_argv0 or sys.argv[0]
         program = Path(shutil.which(called) or called)
-    home = os.environ.get("HOME")
+    home, local = os.environ.get("HOME"), os.environ.get("LOCALAPPDATA")
+    root = Path(ccrouter.__file__).resolve().parents[1]
     return Facts(
         form=form,
-        program=Path(os.path.realpath(program)),
+        program=Path(os.path.realpath(program)) if program.is_absolute() or here() else program,
         prefix=Path(sys.prefix),
         home=Path(home) if home else None,
+        local=Path(local) if local else None,
+        checkout=root if (root / ".git").exists() else None,
         record=_record,
         releases=ccrouter.__releases__ or None,
         container=bool(os.environ.get(CONTAINER)),

@@ -11,6 +11,7 @@ import pytest
 from ccrouter.cli.installed import Facts, installed
 
 RELEASES = "https://host.example/o/r/releases"
+GIT = "https://host.example/o/r.git"
 HOME = PurePosixPath("/home/u")
 
 
@@ -52,8 +53,20 @@ def package(prefix: str | PurePath = "/usr/local", **records: object) -> Facts:
         ),
         (executable("/opt/homebrew/Cellar/ccrouter/1.0/bin/ccrouter"), "brew upgrade ccrouter"),
         (
-            executable(PureWindowsPath(r"C:\Users\u\AppData\Local\Programs\ccrouter\ccrouter.exe"), form="folder"),
+            executable(
+                PureWindowsPath(r"C:\users\u\AppData\Local\Programs\ccrouter\ccrouter.exe"),
+                form="folder",
+                local=PureWindowsPath(r"C:\Users\u\AppData\Local"),
+            ),
             "irm {at}/install.ps1 | iex",
+        ),
+        (
+            executable(
+                PureWindowsPath(r"D:\Programs\ccrouter\ccrouter.exe"),
+                form="folder",
+                local=PureWindowsPath(r"C:\Users\u\AppData\Local"),
+            ),
+            r"& ([scriptblock]::Create((irm {at}/install.ps1))) -To 'D:\Programs\ccrouter'",
         ),
         (
             executable(PureWindowsPath(r"D:\it's\ccrouter.exe"), form="folder"),
@@ -93,17 +106,72 @@ def package(prefix: str | PurePath = "/usr/local", **records: object) -> Facts:
             ),
             r'git -C "C:\src" pull',
         ),
+        (
+            package("/venv", direct_url_json={"url": GIT, "vcs_info": {"vcs": "git", "commit_id": "0123"}}),
+            "/venv/bin/python -m pip install --upgrade git+{git}",
+        ),
+        (
+            package(
+                "/venv",
+                INSTALLER="uv",
+                direct_url_json={
+                    "url": GIT,
+                    "vcs_info": {"vcs": "git", "requested_revision": "a branch"},
+                    "subdirectory": "sub",
+                },
+            ),
+            "uv pip install --python /venv/bin/python --upgrade 'git+{git}@a branch#subdirectory=sub'",
+        ),
+        (
+            package("/p/pipx/venvs/ccrouter", direct_url_json={"url": GIT, "vcs_info": {"vcs": "git"}}),
+            "pipx install --force git+{git}",
+        ),
+        (
+            package("/p/pipx/venvs/tools", direct_url_json={"url": GIT, "vcs_info": {"vcs": "git"}}),
+            "pipx runpip tools install --upgrade git+{git}",
+        ),
+        (
+            package("/u/uv/tools/ccrouter", direct_url_json={"url": GIT, "vcs_info": {"vcs": "git"}}),
+            "uv tool install --force git+{git}",
+        ),
         (package("/venv", direct_url_json="not json"), "/venv/bin/python -m pip install --upgrade ccrouter"),
     ],
 )
 def test_each_way_of_installing_has_its_command(facts: Facts, command: str) -> None:
-    assert installed(facts).command == command.replace("{at}", f"{RELEASES}/latest/download")
+    assert installed(facts).command == command.replace("{at}", f"{RELEASES}/latest/download").replace("{git}", GIT)
 
 
-def test_a_checkout_is_pulled() -> None:
-    facts = Facts(form=None, program=PurePosixPath("/x"), prefix=PurePosixPath("/usr"))
+def test_a_checkout_is_pulled_from_wherever_the_command_is_run() -> None:
+    facts = Facts(
+        form=None, program=PurePosixPath("/x"), prefix=PurePosixPath("/usr"), checkout=PurePosixPath("/my src")
+    )
     found = installed(facts)
-    assert (found.how, found.command) == ("run from a checkout of its sources", "git pull")
+    assert found.how == "run from a checkout of its sources in /my src"
+    assert found.command == "git -C '/my src' pull"
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (Facts(form=None, program=HOME, prefix=HOME), "a copy of its sources"),
+        (
+            executable("/opt/ccrouter-1.2.3-linux-x64-folder/ccrouter", form="folder"),
+            f"unpacked in /opt/ccrouter-1.2.3-linux-x64-folder; unpack a newer one from {RELEASES}",
+        ),
+        (
+            package("/venv", direct_url_json={"url": "https://x.example/c-1.whl", "archive_info": {}}),
+            "from https://x.example/c-1.whl",
+        ),
+        (
+            package("/p/pipx/venvs/ccrouter", direct_url_json={"url": "file:///c-1.whl", "archive_info": {}}),
+            "from file:///c-1.whl",
+        ),
+    ],
+)
+def test_where_no_command_brings_a_newer_one_it_is_said_in_words(facts: Facts, words: str) -> None:
+    found = installed(facts)
+    assert found.command is None
+    assert words in found.how
 
 
 def test_a_container_and_a_build_of_ones_own_are_told_in_words_only() -> None:

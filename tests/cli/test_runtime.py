@@ -42,6 +42,55 @@ def test_a_router_is_found_while_it_runs_and_not_after(environ: dict[str, str]) 
     assert runtime.running(environ) == []
 
 
+def test_the_folder_goes_with_the_last_file_in_it(environ: dict[str, str], tmp_path: Path) -> None:
+    with runtime.announced(record(9), environ):
+        with runtime.private_file("settings", "{}", environ):
+            pass
+        assert [path.name for path in (tmp_path / "ccrouter").iterdir()] == ["9.json"]
+    assert list(tmp_path.iterdir()) == []
+    assert runtime.running(environ) == []
+    assert list(tmp_path.iterdir()) == [], "who only looks makes none"
+
+
+def test_a_folder_that_another_removes_as_its_last_is_made_again(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = runtime.folder
+    times: list[Path] = []
+
+    def removed_at_once(environ: dict[str, str]) -> Path:
+        path = made(environ)
+        if not times:
+            path.rmdir()
+        times.append(path)
+        return path
+
+    monkeypatch.setattr(runtime, "folder", removed_at_once)
+    with runtime.announced(record(9), environ):
+        assert runtime.running(environ) == [record(9)]
+    assert len(times) == 2
+
+
+def test_without_a_folder_for_temporary_files_no_router_is_found_and_none_announced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", none)
+    assert runtime.running({}) == []
+    with pytest.raises(CcrouterError, match="set XDG_RUNTIME_DIR"):
+        runtime.folder({})
+
+
+def test_a_runtime_directory_that_is_not_absolute_counts_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    monkeypatch.chdir(tmp_path)
+    assert runtime.folder({"XDG_RUNTIME_DIR": "."}).parent == tmp_path / "tmp"
+
+
 def test_only_its_owner_can_read_the_token(environ: dict[str, str], tmp_path: Path) -> None:
     with runtime.announced(record(9), environ):
         folder = tmp_path / "ccrouter"

@@ -109,4 +109,4 @@ def test_secret_and_long_settings_go_in_a_private_file_that_does_not_stay(
         file = Path(value)
         assert json.loads(file.read_text()) == content
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert not list((tmp_path / "ccrouter").iterdir())
+    assert not (tmp_path / "ccrouter").exists()

@@ -7,6 +7,7 @@ import io
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from ccrouter.cli import runtime
+
 pytestmark = pytest.mark.only_on("linux")
 
 SCRIPT = Path(__file__).parents[2] / "dist-scripts" / "install.sh"
@@ -27,6 +30,23 @@ PROGRAM = "#!/bin/sh\necho ccrouter {version}\n"
 
 class Files(SimpleHTTPRequestHandler):
     """Serves the files of a release; silent."""
+
+    def __init__(self, *args: Any, release: Release | None = None, **more: Any) -> None:
+        self.release = release
+        super().__init__(*args, **more)
+
+    def do_GET(self) -> None:
+        """Half of a file, where the release has it so."""
+        if self.release is not None:
+            self.release.asked.append(self.path)
+            if self.release.cut and self.path.endswith(self.release.cut):
+                content = Path(self.translate_path(self.path)).read_bytes()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content[: len(content) // 2])
+                return
+        super().do_GET()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
         """Nothing."""
@@ -38,6 +58,9 @@ class Release:
     def __init__(self, place: Path, url: str) -> None:
         self.place = place
         self.url = url
+        self.asked: list[str] = []
+        self.cut = ""
+        """The end of a path whose file is never sent whole."""
 
     def publish(self, version: str, program: str | None = None, *, latest: bool = True) -> None:
         """One release with the plain and the folder form of a program."""
@@ -69,11 +92,13 @@ class Release:
 def release(tmp_path: Path) -> Iterator[Release]:
     place = tmp_path / "served"
     place.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=str(place)))
+    served = Release(place, "")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=str(place), release=served))
+    served.url = f"http://127.0.0.1:{server.server_address[1]}/releases"
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    yield Release(place, f"http://127.0.0.1:{server.server_address[1]}/releases")
+    yield served
     server.shutdown()
     server.server_close()
     thread.join()
@@ -86,12 +111,23 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def run(home: Path, *arguments: str, releases: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-    environ = {"PATH": os.environ["PATH"], "HOME": str(home), "SHELL": "/bin/bash", "LC_ALL": "C", **more}
+def run(
+    home: Path, *arguments: str, releases: str = "", cwd: Path | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
+    temporary = home.parent / "tmp"  # in the real one the routers of whoever runs this are announced
+    temporary.mkdir(exist_ok=True)
+    environ = {"PATH": os.environ["PATH"], "HOME": str(home), "SHELL": "/bin/bash", "LC_ALL": "C"}
+    environ |= {"TMPDIR": str(temporary), **more}
     if releases:
         environ["CCROUTER_RELEASES"] = releases
     return subprocess.run(
-        ["sh", str(SCRIPT), *arguments], env=environ, capture_output=True, text=True, timeout=30, check=False
+        ["sh", str(SCRIPT), *arguments],
+        cwd=cwd,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
 
 
@@ -138,6 +174,37 @@ def test_another_program_of_the_name_that_comes_first_is_named(home: Path, relea
 def test_the_line_for_the_path_is_for_the_users_shell(home: Path, release: Release, shell: str, line: str) -> None:
     release.publish("1.2.3")
     assert line in run(home, releases=release.url, SHELL=f"/usr/bin/{shell}").stdout
+
+
+@pytest.mark.parametrize("name", ["it's", 'a "b" $(c) `d`', "back\\slash"])
+@pytest.mark.parametrize("shell", ["sh", "bash", "zsh", "fish"])
+def test_the_line_for_the_path_holds_whatever_the_directory_is_called(
+    home: Path, release: Release, shell: str, name: str
+) -> None:
+    release.publish("1.2.3")
+    if (there := shutil.which(shell)) is None:
+        pytest.skip(f"there is no {shell} here")
+    to = home / name
+    done = run(home, "--to", f"{to}//", releases=release.url, SHELL=there)
+    assert f"installed as {to}/ccrouter\n" in done.stdout
+    line = done.stdout.partition("Add it with:\n")[2].partition("\n")[0].strip()
+    read = {"bash": ". ~/.bashrc", "zsh": ". ~/.zshrc"}.get(shell, ":")
+    found = subprocess.run(
+        [there, "-c", f"{line}\n{read}\ncommand -v ccrouter"],
+        env={"PATH": os.environ["PATH"], "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert found.stdout == f"{to}/ccrouter\n", found.stderr
+
+
+@pytest.mark.parametrize("written", ["{}", "{}/"])
+def test_a_slash_at_the_end_makes_no_other_directory(home: Path, release: Release, written: str) -> None:
+    release.publish("1.2.3")
+    path = f"{written.format(home / 'bin')}:{os.environ['PATH']}"
+    assert "PATH" not in run(home, "--to", f"{home}/bin/", releases=release.url, PATH=path).stdout
 
 
 def test_an_upgrade_takes_the_place_of_the_old_one_even_while_that_runs(home: Path, release: Release) -> None:
@@ -212,6 +279,56 @@ def test_the_one_file_takes_the_place_of_the_folder_form(home: Path, release: Re
     assert left(home) == [".local/bin/ccrouter"]
 
 
+def test_a_failed_upgrade_gives_back_the_program_that_was_there(home: Path, release: Release) -> None:
+    release.publish("1.0.0")
+    assert run(home, "--folder", releases=release.url).returncode == 0
+    before = left(home)
+    release.publish("2.0.0")
+    done = run(home, "--folder", releases=release.url, PATH=with_mv(home, "echo no room left >&2; exit 1"))
+    assert done.returncode == 1
+    assert "nothing was installed" in done.stderr
+    assert left(home) == before
+    program = home / ".local/bin/ccrouter"
+    assert subprocess.check_output([program, "--version"], text=True) == "ccrouter 1.0.0\n"
+
+
+def test_a_failed_first_installation_leaves_nothing(home: Path, release: Release) -> None:
+    release.publish("1.0.0")
+    broken = 'mkdir -p "$2"; echo half >"$2/ccrouter"; exit 1'  # as a copy to another disk that gets full
+    assert run(home, "--folder", releases=release.url, PATH=with_mv(home, broken)).returncode == 1
+    assert left(home) == []
+
+
+@pytest.mark.parametrize("then", ["--uninstall", "--folder"])
+def test_what_a_killed_upgrade_has_put_aside_is_not_lost_nor_left(home: Path, release: Release, then: str) -> None:
+    release.publish("1.0.0")
+    assert run(home, "--folder", releases=release.url).returncode == 0
+    after = left(home)
+    killed = run(home, "--folder", releases=release.url, PATH=with_mv(home, "kill -KILL $PPID; exit 1"))
+    assert killed.returncode == -signal.SIGKILL
+    library = home / ".local/lib/ccrouter"
+    assert not library.exists()
+    if then == "--uninstall":
+        assert run(home, then).returncode == 0
+        assert left(home) == []
+        return
+    (release.place / "releases/latest/download/SHA256SUMS").unlink()
+    assert run(home, then, releases=release.url).returncode == 1
+    assert Path(f"{library}.old/ccrouter").exists(), "the only copy, which no failure may take"
+    release.publish("2.0.0")
+    assert run(home, then, releases=release.url).returncode == 0
+    assert [path for path in left(home) if "-install-" not in path] == after
+
+
+def test_an_upgrade_removes_what_other_versions_had_unpacked(home: Path, release: Release) -> None:
+    release.publish("2.0.0")
+    cache = home / ".cache/ccrouter"
+    for name in ("1.0.0-0123456789ab", "2.0.0-0123456789ab", "2.0.0.1-0123456789ab", "notes-of-mine", "x-0123"):
+        (cache / name).mkdir(parents=True)
+    assert run(home, releases=release.url).returncode == 0
+    assert {path.name for path in cache.iterdir()} == {"2.0.0-0123456789ab", "notes-of-mine", "x-0123"}
+
+
 def test_uninstalling_leaves_no_trace_but_the_configuration(home: Path, release: Release) -> None:
     release.publish("1.0.0")
     run(home, "--folder", releases=release.url)
@@ -228,6 +345,151 @@ def test_uninstalling_leaves_no_trace_but_the_configuration(home: Path, release:
     assert left(home) == [".config/ccrouter/config.toml"]
     assert f"kept in {configuration.parent}" in done.stdout
     done = run(home, "--uninstall", "--purge")
+    assert done.returncode == 0, done.stderr
+    assert left(home) == []
+
+
+@pytest.mark.parametrize("way", ["XDG_RUNTIME_DIR", "TMPDIR"])
+def test_the_token_that_a_killed_router_has_left_is_removed(home: Path, way: str) -> None:
+    place = home / "run"
+    place.mkdir()
+    folder = runtime.folder({"XDG_RUNTIME_DIR": str(place)})
+    if way == "TMPDIR":
+        folder = folder.rename(place / f"ccrouter-{os.getuid()}")
+    (folder / "11436.json").write_text("{}")
+    done = run(home, "--uninstall", **{way: str(place)})  # type: ignore[arg-type]
+    assert f"removed: {folder}\n" in done.stdout
+    assert list(place.iterdir()) == []
+
+
+def test_what_somebody_has_put_where_the_token_would_be_stays(home: Path) -> None:
+    precious = home / "precious/11436.json"
+    precious.parent.mkdir()
+    precious.write_text("")
+    (home / "run").mkdir()
+    (home / "run/ccrouter").symlink_to(precious.parent)
+    assert run(home, "--uninstall", XDG_RUNTIME_DIR=str(home / "run")).returncode == 1
+    assert left(home) == ["precious/11436.json", "run/ccrouter"]
+
+
+@pytest.mark.parametrize("system", ["Linux", "Darwin"])
+def test_what_was_unpacked_is_removed_where_the_program_unpacks_it(home: Path, system: str) -> None:
+    """The same place on all systems but Windows, whatever else a system has for such files."""
+    path = f"{pretended(home, system, 'x86_64')}:{os.environ['PATH']}"
+    for cache in ("", f"{home}/elsewhere"):
+        unpacked = Path(cache or f"{home}/.cache") / "ccrouter/1.0.0-0123456789ab/ccrouter.bin"
+        unpacked.parent.mkdir(parents=True)
+        unpacked.write_text("")
+        done = run(home, "--uninstall", PATH=path, XDG_CACHE_HOME=cache)
+        assert done.returncode == 0, done.stderr
+        assert f"removed: {unpacked.parents[1]}" in done.stdout
+        assert left(home) == []
+
+
+def test_a_path_that_is_not_absolute_counts_for_nothing(home: Path, tmp_path: Path) -> None:
+    """The program has it so; and this script may run in any directory."""
+    checkout = tmp_path / "ccrouter/precious"
+    checkout.parent.mkdir()
+    checkout.write_text("")
+    for name in ("cache", "state", "config"):
+        relative: dict[str, Any] = {f"XDG_{name.upper()}_HOME": "."}
+        folder = home / {"cache": ".cache", "state": ".local/state", "config": ".config"}[name] / "ccrouter"
+        folder.mkdir(parents=True)
+        done = run(home, "--uninstall", "--purge", cwd=tmp_path, **relative)
+        assert done.returncode == 0, done.stderr
+        assert not folder.exists()
+    done = run(home, "--uninstall", "--to", "bin", cwd=tmp_path, HOME="", XDG_CACHE_HOME=".")
+    assert done.returncode == 1
+    assert checkout.exists()
+
+
+def test_without_a_home_what_is_named_is_removed(home: Path) -> None:
+    unpacked = home / "cache/ccrouter"
+    unpacked.mkdir(parents=True)
+    done = run(home, "--uninstall", "--to", str(home / "bin"), HOME="", XDG_CACHE_HOME=str(home / "cache"))
+    assert done.returncode == 0, done.stderr
+    assert not unpacked.exists()
+
+
+def test_a_folder_of_the_users_own_where_the_program_would_be_stays(home: Path, release: Release) -> None:
+    release.publish("1.0.0")
+    own = home / "lib/ccrouter/notes"
+    own.parent.mkdir(parents=True)
+    own.write_text("precious")
+    to = ("--to", str(home / "bin"))
+    assert run(home, *to, releases=release.url).returncode == 0
+    assert left(home) == ["bin/ccrouter", "lib/ccrouter/notes"]
+    done = run(home, *to, "--folder", releases=release.url)
+    assert done.returncode == 1
+    assert f"{own.parent} is not the program's" in done.stderr
+    assert run(home, *to, "--uninstall").returncode == 0
+    assert left(home) == ["lib/ccrouter/notes"]
+
+
+def test_a_folder_of_the_users_own_where_an_old_program_would_be_put_aside_stays(
+    home: Path, release: Release
+) -> None:
+    release.publish("1.0.0")
+    own = home / ".local/lib/ccrouter.old/notes"
+    assert run(home, "--folder", releases=release.url).returncode == 0
+    own.parent.mkdir()
+    own.write_text("precious")
+    done = run(home, "--folder", releases=release.url)
+    assert done.returncode == 1
+    assert f"{own.parent} is not the program's" in done.stderr
+    assert run(home, "--uninstall").returncode == 0
+    assert left(home) == [".local/lib/ccrouter.old/notes"]
+
+
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_a_directory_of_the_programs_name_is_never_the_program(
+    home: Path, release: Release, through_a_link: bool
+) -> None:
+    release.publish("1.0.0")
+    checkout = home / ("elsewhere" if through_a_link else "src/ccrouter") / "README.md"
+    checkout.parent.mkdir(parents=True)
+    checkout.write_text("precious")
+    if through_a_link:
+        (home / "src").mkdir()
+        (home / "src/ccrouter").symlink_to(checkout.parent)
+    before = left(home)
+    for more in ((), ("--folder",)):
+        done = run(home, "--to", str(home / "src"), *more, releases=release.url)
+        assert done.returncode == 1
+        assert f"{home}/src/ccrouter is a directory" in done.stderr
+        assert left(home) == before
+    done = run(home, "--to", str(home / "src"), "--uninstall")
+    assert done.returncode == 1
+    assert left(home) == before
+
+
+def test_a_link_of_another_installer_stays_with_what_its_program_has(home: Path, release: Release) -> None:
+    theirs = home / "pipx/venvs/ccrouter/bin/ccrouter"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("#!/bin/sh\n")
+    remembered = home / ".local/state/ccrouter/notebook.json"
+    remembered.parent.mkdir(parents=True)
+    remembered.write_text("{}")
+    (home / ".local/bin").mkdir()
+    (home / ".local/bin/ccrouter").symlink_to(theirs)
+    before = left(home)
+    done = run(home, "--uninstall", "--purge")
+    assert done.returncode == 1
+    assert "was installed by something else" in done.stdout
+    assert "removed" not in done.stdout
+    assert left(home) == before
+    release.publish("1.0.0")
+    done = run(home, releases=release.url)
+    assert f"was a link to {theirs}; this takes its place" in done.stdout
+    assert theirs.exists()
+
+
+def test_the_folder_form_is_known_by_whatever_way_its_link_was_told(home: Path, release: Release) -> None:
+    release.publish("1.0.0")
+    run(home, "--folder", releases=release.url)
+    (home / ".local/lib/ccrouter/NOTICES.txt").unlink()  # only the link tells
+    (home.parent / "other").symlink_to(home)
+    done = run(home, "--uninstall", "--to", f"{home.parent}/other/.local/bin/")
     assert done.returncode == 0, done.stderr
     assert left(home) == []
 
@@ -344,6 +606,16 @@ def test_a_script_that_was_cut_on_its_way_does_nothing(home: Path, tmp_path: Pat
         )
         assert b"removed" not in done.stdout
         assert b"there is no ccrouter" not in done.stderr
+
+
+def with_mv(home: Path, instead: str) -> str:
+    """A PATH whose ``mv`` does something else when it is to put the library in its place."""
+    tools = home.parent / "tools"
+    tools.mkdir()
+    own = f'case "$*" in *-install-*/lib/ccrouter) {instead} ;; esac'
+    (tools / "mv").write_text(f'#!/bin/sh\n{own}\nexec {shutil.which("mv")} "$@"\n')
+    (tools / "mv").chmod(0o755)
+    return f"{tools}:{os.environ['PATH']}"
 
 
 def pretended(home: Path, system: str, machine: str) -> Path:

@@ -41,7 +41,7 @@ def test_a_release_that_installs_starts_and_goes_is_fine(directory: Path) -> Non
     ("line", "instead", "words"),
     [
         ('mv -f "$unpacked/ccrouter" "$to/ccrouter"', ":", "no such file|No such file|not found"),
-        ('rm -rf "$place"', ":", "left behind after uninstalling: .local"),
+        ('rm -f "$1"', ":", "left behind after uninstalling: .local"),
         ('[ "$actual" = "$expected" ]', "false", "is not what the release says it is"),
     ],
 )
