@@ -11,12 +11,12 @@ import contextlib
 import os
 import secrets
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ccrouter.cli import runtime
 from ccrouter.cli.claude import SLOTS
 from ccrouter.cli.here import here
 from ccrouter.cli.terminal import say
@@ -151,7 +151,8 @@ async def run_command(
         async with trio.open_nursery() as nursery:
             router = _Router(serve, options)
             running = await router.start(nursery)
-            announcing.enter_context(_announced(running, environ))
+            record = runtime.record(running.url, running.port, running.token, "run")
+            announcing.enter_context(runtime.findable(record, environ))
             chosen = launch.mode(client, running.url, picker=picker, has_login=has_login)
             how = slots or running.config.slots
             rows = None
@@ -180,27 +181,6 @@ async def run_command(
     if router.failure is not None:
         raise router.failure
     return code
-
-
-@contextlib.contextmanager
-def _announced(running: Running, environ: Mapping[str, str]) -> Iterator[None]:
-    """While the block runs, ``ccrouter explain`` finds this router. Never fails: nothing else depends on it."""
-    import ccrouter
-    from ccrouter.cli import runtime
-
-    record = runtime.Record(
-        url=running.url,
-        port=running.port,
-        pid=os.getpid(),
-        token=running.token,
-        version=ccrouter.__version__,
-        purpose="run",
-        started=time.time(),
-    )
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(CcrouterError, OSError):
-            stack.enter_context(runtime.announced(record, environ))
-        yield
 
 
 class _Router:

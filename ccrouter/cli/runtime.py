@@ -13,11 +13,13 @@ import os
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from attrs import asdict, field, frozen
 
+import ccrouter
 from ccrouter.errors import CcrouterError
 
 #: How often a folder that goes away under our feet is made anew.
@@ -28,7 +30,8 @@ _TRIES = 10
 class Record:
     """A running router; ``PORT.json`` in the folder.
 
-    ``purpose``: ``serve`` is there for whoever asks, ``run`` for the one command that it was started with.
+    ``purpose``: ``serve`` is there for whoever asks, ``run`` for the one command that it was started with,
+    ``sidecar`` for the program that started it.
     """
 
     url: str
@@ -39,6 +42,19 @@ class Record:
     purpose: str = "serve"
     started: float = 0.0
     """When, in seconds since 1970."""
+
+
+def record(url: str, port: int, token: str, purpose: str = "serve") -> Record:
+    """The one of this process."""
+    return Record(
+        url=url,
+        port=port,
+        pid=os.getpid(),
+        token=token,
+        version=ccrouter.__version__,
+        purpose=purpose,
+        started=time.time(),
+    )
 
 
 def folder(environ: Mapping[str, str]) -> Path:
@@ -90,6 +106,15 @@ def _trusted(path: Path) -> Path:
 def announced(record: Record, environ: Mapping[str, str]) -> Iterator[None]:
     """While the block runs, other commands find this router."""
     with _written(environ, f"{record.port}.json", json.dumps(asdict(record))):
+        yield
+
+
+@contextlib.contextmanager
+def findable(record: Record, environ: Mapping[str, str]) -> Iterator[None]:
+    """Like `announced`, for ``ccrouter explain`` alone. Never fails: nothing else depends on it."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(CcrouterError, OSError):
+            stack.enter_context(announced(record, environ))
         yield
 
 

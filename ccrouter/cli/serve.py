@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -128,6 +127,8 @@ async def serve_until_stopped(
                 if print_env is None:
                     _invite(running, stack, environ)
                 else:
+                    record = runtime.record(running.url, running.port, running.token, "sidecar")
+                    stack.enter_context(runtime.findable(record, environ))
                     emit(variables(running.url, running.port, os.getpid(), running.token, print_env, environ))
                 await stop.ended.wait()
             nursery.cancel_scope.cancel()
@@ -150,14 +151,7 @@ def variables(url: str, port: int, pid: int, token: str, fmt: shells.Format, env
 
 def _invite(running: Running, stack: contextlib.ExitStack, environ: Mapping[str, str]) -> None:
     """Tell a person what to do next, and let ``ccrouter env`` find us until ``stack`` is closed."""
-    record = runtime.Record(
-        url=running.url,
-        port=running.port,
-        pid=os.getpid(),
-        token=running.token,
-        version=ccrouter.__version__,
-        started=time.time(),
-    )
+    record = runtime.record(running.url, running.port, running.token)
     say(f"ccrouter {ccrouter.__version__} serves on {running.url}; Ctrl-C stops it")
     try:
         stack.enter_context(runtime.announced(record, environ))

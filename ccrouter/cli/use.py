@@ -10,12 +10,13 @@ from pathlib import Path
 
 from attrs import evolve
 
+from ccrouter.cli.here import here
 from ccrouter.cli.terminal import emit, say
 from ccrouter.config_file import ConfigFile, choose
 from ccrouter.errors import CcrouterError, UsageError
 from ccrouter.observe.log import printable
 from ccrouter.providers.presets import PRESETS
-from ccrouter.remembered import place
+from ccrouter.remembered import place as state
 from ccrouter.remembered.choice import ChoiceFile, unwritten, with_project
 from ccrouter.remembered.project import Found, ProjectFiles
 from ccrouter.routing.config import Config
@@ -53,12 +54,12 @@ def run(args: argparse.Namespace) -> int:
     """Switch, or show."""
     path, required = choose(args.config, os.environ, sys.platform)
     config = ConfigFile(path, required=required, presets=PRESETS).current()
-    file = ChoiceFile(place.find(os.environ, sys.platform))
+    file = ChoiceFile(state.find(os.environ, sys.platform))
     folder = None if args.folder is None else _resolved(args.folder)
     if args.profile is not None and (args.none or args.show):
         raise UsageError("either a PROFILE, or --none, or --show; see ccrouter use --help")
     if args.profile is None and not args.none:
-        return _show(args, config, file.current(), folder or _here())
+        return _show(args, config, file.current(), folder or here())
     name = args.profile
     if name is not None and name not in config.profiles:
         there = ", ".join(config.profiles)
@@ -79,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
 def _say_what_holds(config: Config, choice: Choice, folder: Path | None, *, none: bool) -> None:
     """What was chosen need not be what holds: the file has a profile too, and so have projects."""
     everywhere = in_force(config, choice, None, None).profile
-    here = folder or _here()
-    in_there, found = _in(here, config, choice)
+    place = folder or here()
+    in_there, found = _in(place, config, choice)
     there = in_there.profile
     holds = everywhere if folder is None else there
     where = "" if folder is None else f" in {folder}"
@@ -92,7 +93,7 @@ def _say_what_holds(config: Config, choice: Choice, folder: Path | None, *, none
         by = "by what was said for that directory"
         if found is not None and found.project is not None and found.project.profile == there:
             by = f"by {found.path}"
-        say(printable(f"but {there or 'none'} in {here}, {by}", 1000))
+        say(printable(f"but {there or 'none'} in {place}, {by}", 1000))
     for path, words in checks_told(config, PRESETS):
         if path[:2] == ("profiles", holds):
             say(f"warning: {printable(words, 1000)}")
@@ -104,14 +105,6 @@ def _resolved(folder: Path) -> Path:
         return folder.expanduser().resolve()
     except (OSError, RuntimeError) as error:  # links in a circle; a user whom nobody knows
         raise UsageError(printable(f"{folder}: is no directory: {error}", 1000)) from None
-
-
-def _here() -> Path | None:
-    """The working directory; None where it has been deleted."""
-    try:
-        return Path.cwd()
-    except OSError:
-        return None
 
 
 def _in(folder: Path | None, config: Config, choice: Choice) -> tuple[InForce, Found | None]:

@@ -15,7 +15,7 @@ import pytest
 import trio
 import trio.testing
 
-from ccrouter.cli import runtime
+from ccrouter.cli import joined, runtime
 from ccrouter.cli.main import main
 from ccrouter.cli.serve import serve_until_stopped
 from ccrouter.errors import StartError, UsageError
@@ -89,19 +89,27 @@ async def test_variables_that_cannot_be_said_stop_the_router(tmp_path: Path) -> 
         await serve(router, tmp_path, print_env="cmd")
 
 
-async def test_a_router_for_a_person_can_be_found_and_a_sidecar_cannot(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+async def test_a_router_can_be_found_and_a_sidecar_by_explain_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
-    for print_env, found in ((None, [43117]), ("json", [])):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    for print_env, purpose in ((None, "serve"), ("json", "sidecar")):
         router = FakeRouter()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lambda: serve(router, tmp_path, print_env=print_env))  # noqa: B023
             await trio.testing.wait_all_tasks_blocked()
-            assert [record.port for record in runtime.running(environ)] == found
+            (record,) = runtime.running(environ)
+            assert (record.port, record.purpose) == (43117, purpose)
+            assert joined.chosen([record], None) == record
+            out, err = capfd.readouterr()
+            if purpose == "serve":
+                assert main(["env"]) == 0
+            else:
+                assert main(["env"]) == 1
+            capfd.readouterr()
             router.running.stop.set()
         assert runtime.running(environ) == []
-        out, err = capfd.readouterr()
         assert bool(out) == (print_env is not None)
         assert ("serves on http://127.0.0.1:43117" in err) == (print_env is None)
         assert "ccr-secret" not in err
