@@ -94,7 +94,9 @@ def about_messages(messages: Any) -> Iterator[str]:
         yield "the first message is not the user's"
     called: list[str] = []
     ever: set[str] = set()
+    last: Any = None
     for message in messages:
+        before, last = last, message.get("role")
         role, blocks = message.get("role"), _blocks(message)
         if role == "system":
             continue
@@ -108,11 +110,11 @@ def about_messages(messages: Any) -> Iterator[str]:
                 yield f"the results {sorted(results)} are not the first of their message"
             called = []
         elif role == "assistant":
-            if called:
+            if called and before != "assistant":
                 yield f"the calls {called} are followed by the assistant again"
             if ever & set(calls) or len(set(calls)) < len(calls):
                 yield "an id of a call comes twice"
-            called = calls
+            called = [*called, *calls] if before == "assistant" else calls  # two of one role are one message
             ever |= set(calls)
             if blocks and blocks[-1].get("type") in {"thinking", "redacted_thinking"}:
                 yield "thinking is the last of its message"

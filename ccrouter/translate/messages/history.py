@@ -38,6 +38,8 @@ Block = dict[str, Any]
 #: What is left of a message when nothing of it can be shown; its place keeps the roles in turns.
 NOTHING = "(no text)"
 
+_ROLES = ("user", "assistant", "system")
+
 #: How Anthropic's look that were seen, 2026-11: base64 of a message, of its base64, or of an envelope around it.
 _BEGINNINGS = ("E", "R", "C")
 _GENUINE = re.compile(r"[ERC][A-Za-z0-9+/]+={0,2}")
@@ -68,7 +70,7 @@ def settle(messages: Any, target: Target, *, thinks: bool = True) -> tuple[Any, 
     settling = _Settling(target, thinks)
     found = settling.messages(messages)
     if settling.strict:
-        found = history_calls.answered(found, settling.note)
+        found = history_calls.answered(_begun(found, settling.note), settling.note)
     return found, list(settling.changes.told())
 
 
@@ -100,6 +102,9 @@ class _Settling:
     def _message(self, message: Block) -> Block | None:
         """None for one of which nothing is left, where the target joins those around it itself."""
         role, content = message.get("role"), message.get("content")
+        if self.strict and role not in _ROLES:
+            self.note("messages: an unknown role taken for the user's")
+            role, message = "user", {**message, "role": "user"}
         if isinstance(content, str):
             if content.strip() or not self.strict or role == "system":
                 return message
@@ -254,6 +259,15 @@ class _Settling:
             case Document():
                 return _text(told.without_file(part))
         return _text(part.text)
+
+
+def _begun(messages: list[Any], note: told.Note) -> list[Any]:
+    """``messages`` with one of the user's in front: nobody else may begin."""
+    first = messages[0] if messages else None
+    if not isinstance(first, dict) or first.get("role") == "user":
+        return messages
+    note("messages: a conversation that the user did not begin given a beginning")
+    return [{"role": "user", "content": [_text(NOTHING)]}, *messages]
 
 
 def _is_thinking(block: object) -> bool:

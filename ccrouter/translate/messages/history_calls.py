@@ -46,16 +46,23 @@ def answered(messages: list[Any], note: Note) -> list[Any]:
 
 
 def _fit(messages: list[Any]) -> bool:
-    """Whether nothing is to be done, for certain; at a third of the cost of doing nothing."""
+    """Whether nothing is to be done, for certain; at a third of the cost of doing nothing.
+
+    What comes later must not change the answer for what was there before: a message that is a string, or nothing
+    at all, ends the wait for results as any other of its role does.
+    """
     ids: list[str] = []
     open_ones: set[str] = set()
     for message in messages:
-        if message.__class__ is not dict or message.get("content").__class__ is not list:
+        if message.__class__ is not dict:
             continue
-        if message.get("role") == "assistant":
-            if open_ones:
-                return False
-            for block in message["content"]:
+        role, content = message.get("role"), message.get("content")
+        if open_ones and (role == "assistant" or (role == "user" and content.__class__ is str)):
+            return False
+        if content.__class__ is not list:
+            continue
+        if role == "assistant":
+            for block in content:
                 if block.__class__ is dict and block.get("type") == "tool_use":
                     call_id, name = block.get("id"), block.get("name")
                     if not (isinstance(call_id, str) and isinstance(name, str) and call_id and name):
@@ -64,9 +71,9 @@ def _fit(messages: list[Any]) -> bool:
                         return False
                     ids.append(call_id)
                     open_ones.add(call_id)
-        elif message.get("role") == "user":
+        elif role == "user":
             head = True
-            for block in message["content"]:
+            for block in content:
                 if block.__class__ is dict and block.get("type") == "tool_result":
                     call_id = block.get("tool_use_id")
                     if not head or not isinstance(call_id, str) or call_id not in open_ones:

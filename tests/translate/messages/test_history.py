@@ -45,6 +45,11 @@ def assistant(*blocks):
     return {"role": "assistant", "content": list(blocks)}
 
 
+def spoken(role, words="so"):
+    """A message as a string."""
+    return {"role": role, "content": words}
+
+
 def text(words):
     return {"type": "text", "text": words}
 
@@ -259,6 +264,29 @@ def test_calls_are_left_alone_where_nobody_asks_for_more():
         assert settle(messages, preset)[0] is messages
 
 
+@pytest.mark.parametrize(
+    "between", [[spoken("user")], [spoken("user"), spoken("assistant")], [spoken("assistant")]]
+)
+def test_what_is_said_as_a_string_stands_between_calls_and_results_too(between):
+    """Whatever comes later: an odd id at the end must not be what makes the beginning right."""
+    messages = [HI, assistant(use("a")), *between, user(result("a"))]
+    first, _ = settle(messages)
+    assert not [*about_messages(first)]
+    later, _ = settle([*messages, assistant(use("b:1")), user(result("b:1"))])
+    assert later[: len(first)] == first
+
+
+def test_the_user_begins_and_nobody_has_a_role_that_there_is_not():
+    found, changes = settle([assistant(text("a")), spoken("tool", "b"), spoken("developer", [text("c")])])
+    assert found == [user(text(NOTHING)), assistant(text("a")), spoken("user", "b"), user(text("c"))]
+    assert changes == [
+        "messages: an unknown role taken for the user's (2 times)",
+        "messages: a conversation that the user did not begin given a beginning",
+    ]
+    assert settle([spoken("system"), HI])[0] == [user(text(NOTHING)), spoken("system"), HI]
+    assert settle([spoken("tool", "b")], "ollama")[1] == []
+
+
 # What is said and shown
 
 
@@ -368,10 +396,16 @@ _said = st.one_of(
 )
 
 
+_beginnings = st.sampled_from(
+    [None, None, *map(spoken, ["system", "assistant", "developer"]), assistant(text("a"))]
+)
+_roles = st.sampled_from(["user", "user", "user", "tool", "developer"])
+
+
 @st.composite
 def switched(draw):
-    """A conversation through many hands: odd ids, results lost, moved and doubled, blocks of anybody's."""
-    messages = []
+    """A conversation through many hands: odd ids and roles, results lost, moved and doubled, blocks of anybody's."""
+    messages = [*filter(None, [draw(_beginnings)])]
     calls: list[str] = []
     for _ in range(draw(st.integers(1, 4))):
         kept = draw(st.lists(st.sampled_from(calls), max_size=4)) if calls else []
@@ -379,9 +413,12 @@ def switched(draw):
         shown = [
             each for each in draw(st.lists(_said, max_size=3)) if each["type"] in {"text", "image", "document"}
         ]
-        messages.append(user(*draw(st.permutations([*answers, *shown]))))
+        messages += draw(
+            st.lists(st.sampled_from([*map(spoken, ["user", "assistant"]), spoken("user", " ")]), max_size=1)
+        )
+        messages.append({**user(*draw(st.permutations([*answers, *shown]))), "role": draw(_roles)})
         if draw(st.booleans()):
-            messages.append({"role": "system", "content": draw(st.sampled_from(["note", [], [text("note")]]))})
+            messages.append(spoken("system", draw(st.sampled_from(["note", [], [text("note")]]))))
         answer = [each for each in draw(st.lists(_said, max_size=5)) if each["type"] not in {"image", "document"}]
         messages.append(assistant(*answer))
         calls = [each["id"] for each in answer if each["type"] == "tool_use"]
@@ -424,7 +461,7 @@ def test_settling_twice_is_settling_once_and_changes_nothing_that_was_given(mess
 def test_a_longer_conversation_begins_with_what_a_shorter_one_was(messages, preset):
     whole, _ = settle(messages, preset)
     for place, message in enumerate(messages):
-        if message["role"] == "assistant" and place:
+        if message["role"] == "assistant" and place and messages[place - 1]["role"] != "assistant":
             shorter, _ = settle(messages[:place], preset)
             assert whole[: len(shorter)] == shorter
 
