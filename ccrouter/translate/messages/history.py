@@ -87,7 +87,8 @@ class _Settling:
         self._sees = target.known.vision is not False and (self._blocks is None or "image" in self._blocks)
         self._links = preset.image_links
         self._thinks_at_calls = preset.thinks_at_calls and thinks
-        self._forged: frozenset[object] = frozenset()
+        self._told: frozenset[object] = frozenset()
+        """Calls of backends' own tools in the message at hand that are told in words, with their results."""
 
     def messages(self, messages: list[Any]) -> list[Any]:
         found: list[Any] | None = None
@@ -111,7 +112,7 @@ class _Settling:
             kept: list[Any] = []
             self.note("content: blank text left out")
         elif isinstance(content, list):
-            self._forged = _forged_searches(content) if self.strict and role == "assistant" else frozenset()
+            self._told = self._calls_in_words(content) if role == "assistant" else frozenset()
             kept = self._content(content, role)
             if role == "assistant" and self._thinks_at_calls:
                 kept = self._with_thinking(kept)
@@ -152,9 +153,9 @@ class _Settling:
                 return self._result(block)
             case "image" if not self._shows(block):
                 return self._in_words(block)
-            case "server_tool_use" if self.strict and self._is_forged(block.get("id")):
+            case "server_tool_use" if self._is_told(block.get("id")):
                 return self._in_words(block)
-            case "web_search_tool_result" if self.strict and self._is_forged(block.get("tool_use_id")):
+            case "web_search_tool_result" if self._is_told(block.get("tool_use_id")):
                 return self._in_words(block)
             case str() if self._blocks is not None and kind not in self._blocks:
                 return self._in_words(block)
@@ -227,8 +228,15 @@ class _Settling:
         by_url = isinstance(source, Mapping) and source.get("type") == "url"
         return self._sees and (self._links or not by_url)
 
-    def _is_forged(self, call_id: object) -> bool:
-        return not isinstance(call_id, str) or call_id in self._forged or not _SERVER_ID.fullmatch(call_id)
+    def _calls_in_words(self, content: list[Any]) -> frozenset[object]:
+        if self.strict:
+            return _forged_searches(content)
+        return frozenset() if self._blocks is None else _untaken_calls(content, self._blocks)
+
+    def _is_told(self, call_id: object) -> bool:
+        if not isinstance(call_id, str):
+            return self.strict
+        return call_id in self._told or (self.strict and not _SERVER_ID.fullmatch(call_id))
 
     def _in_words(self, block: Block) -> list[Block]:
         """A block that the target doesn't take, as far as anybody can be shown it."""
@@ -238,7 +246,8 @@ class _Settling:
             self.note("image: left out, the model takes only text")
         else:
             found = [self._as_block(part) for part in told.shown(block, _unheard)]
-            self.note(f"{kind}: told as text" if found else f"{kind}: left out, only its maker can use it")
+            said = found and found != [_text(told.omitted(kind))]
+            self.note(f"{kind}: told as text" if said else f"{kind}: left out, only its maker can use it")
         if found and "cache_control" in block:
             found[-1] = {**found[-1], "cache_control": block["cache_control"]}
         return found
@@ -292,6 +301,26 @@ def _forged_searches(content: list[Any]) -> frozenset[object]:
         and isinstance(block.get("tool_use_id"), str)
         and isinstance(block.get("content"), list)
         and any(isinstance(page, dict) and not page.get("encrypted_content") for page in block["content"])
+    )
+
+
+def _untaken_calls(content: list[Any], taken: frozenset[str]) -> frozenset[object]:
+    """Ids of calls of a backend's own tools whose results are not among the types of blocks that are ``taken``.
+
+    A search may still wait for its result; nobody but Anthropic has other tools of that kind (2026-11).
+    """
+    blocks = [block for block in content if isinstance(block, dict) and isinstance(block.get("type"), str)]
+    answered = {
+        block["tool_use_id"]: block["type"] in taken
+        for block in blocks
+        if block["type"].endswith("_tool_result") and isinstance(block.get("tool_use_id"), str)
+    }
+    return frozenset(
+        block["id"]
+        for block in blocks
+        if block["type"] == "server_tool_use"
+        and isinstance(block.get("id"), str)
+        and not answered.get(block["id"], block.get("name") == "web_search")
     )
 
 

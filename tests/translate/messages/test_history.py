@@ -347,6 +347,7 @@ def test_blocks_that_a_backend_doesnt_take_are_told_as_text_or_left_out_and_name
             "cache_control": {"type": "ephemeral"},
         },
         text("X\nhttps://x.example\nfound"),
+        text("[container_upload omitted]"),
     )
     assert [block["type"] for block in found[1]["content"]] == ["tool_use", "text", "text"]
     assert found[2] == user(result("a", [text("The tool Bash is available from here on.")]))
@@ -360,6 +361,21 @@ def test_blocks_that_a_backend_doesnt_take_are_told_as_text_or_left_out_and_name
     ]
     assert settle(messages)[0] is messages
     assert settle([*messages[1:]], "vllm")[0][1] is messages[2]
+
+
+def test_a_tool_of_anthropics_own_is_told_with_what_it_gave_where_only_searches_are_taken():
+    ran = {"type": "server_tool_use", "id": "srvtoolu_2", "name": "code_execution", "input": {"code": "6*7"}}
+    stdout = {"type": "code_execution_result", "stdout": "42", "stderr": "", "return_code": 0}
+    gave = {"type": "code_execution_tool_result", "tool_use_id": "srvtoolu_2", "content": stdout}
+    told_as = [text('[called code_execution: {"code": "6*7"}]'), text("42")]
+    for preset in ("ollama", "zai", "deepseek"):
+        found, changes = reply(SEARCH, hits("x"), ran, gave, preset=preset)
+        assert found == [SEARCH, hits("x"), *told_as]
+        assert changes == ["server_tool_use: told as text", "code_execution_tool_result: told as text"]
+        assert reply(ran, preset=preset)[0] == told_as[:1]
+        assert reply(SEARCH, preset=preset)[0] == [SEARCH]
+    assert reply(ran, gave, preset="vllm")[0] == told_as
+    assert reply(ran, gave)[1] == []
 
 
 def test_a_model_without_eyes_is_told_of_images_in_results_too():
