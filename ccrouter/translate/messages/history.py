@@ -14,6 +14,9 @@ signature. What another provider made is left out: words about it would be words
 Nobody can tell a genuine signature from a good forgery by its looks, so only what certainly isn't one is kept
 from Anthropic; of the rest its own error makes the client recover.
 
+**Blocks of a server's own kind**, or with members of its own, go back to it as it made them, and to others as
+plain ones or in words: they are marked with their maker (`ccrouter.translate.messages.makers`).
+
 **Bound thinking.** The newest models bind their thinking to all that precedes it. Nothing of theirs is removed to
 keep that bond, since no rewrite here breaks it: what is changed for a strict target is what that target refuses,
 so when it made the thinking it had been shown the same rewrite before it. Where that doesn't hold (the
@@ -29,7 +32,7 @@ from typing import Any
 from ccrouter.providers.provider import Target
 from ccrouter.translate import provenance, told
 from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
-from ccrouter.translate.messages import history_calls
+from ccrouter.translate.messages import history_calls, makers
 from ccrouter.translate.turns import Document, Image, Shown
 from ccrouter.wire import spans
 
@@ -37,6 +40,9 @@ Block = dict[str, Any]
 
 #: What is left of a message when nothing of it can be shown; its place keeps the roles in turns.
 NOTHING = "(no text)"
+
+#: What stands for the target's own signature where there is none of it.
+_NOBODYS = object()
 
 _ROLES = ("user", "assistant", "system")
 
@@ -47,7 +53,6 @@ _GENUINE = re.compile(r"[ERC][A-Za-z0-9+/]+={0,2}")
 _FORGED = re.compile(
     r"gAAAA.*|[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?![A-Za-z0-9+/_-]+={0,2}\Z).*", re.DOTALL
 )
-_SERVER_ID = re.compile(r"srvtoolu_[a-zA-Z0-9_]+")
 
 
 def edits(
@@ -82,6 +87,7 @@ class _Settling:
         self.strict = preset.first_party or target.model.startswith(preset.relays)
         self.changes = Changes()
         self.note = self.changes.note
+        self._target = target
         self._maker = (target.provider.name, target.model)
         self._blocks = preset.blocks
         self._sees = target.known.vision is not False and (self._blocks is None or "image" in self._blocks)
@@ -141,8 +147,14 @@ class _Settling:
 
     def _block(self, block: Block, role: object) -> list[Block] | None:
         """What stands in place of a block; None: itself."""
+        if makers.is_marked(block):
+            return self._marked(block, role)
+        if self.strict and makers.is_foreign(block):
+            return self._in_words(block, role)
         kind = block.get("type")
         match kind:
+            case "tool_use" if self.strict and role == "assistant":
+                return self._cleaned(block)
             case "text":
                 return self._said(block) if self.strict and role != "system" else None
             case "thinking":
@@ -152,14 +164,37 @@ class _Settling:
             case "tool_result":
                 return self._result(block)
             case "image" if not self._shows(block):
-                return self._in_words(block)
-            case "server_tool_use" if self._is_told(block.get("id")):
-                return self._in_words(block)
-            case "web_search_tool_result" if self._is_told(block.get("tool_use_id")):
-                return self._in_words(block)
+                return self._in_words(block, role)
+            case "server_tool_use" if _id(block, "id") in self._told:
+                return self._in_words(block, role)
+            case "web_search_tool_result" if _id(block, "tool_use_id") in self._told:
+                return self._in_words(block, role)
             case str() if self._blocks is not None and kind not in self._blocks:
-                return self._in_words(block)
+                return self._in_words(block, role)
         return None
+
+    # Whose it is
+
+    def _marked(self, block: Block, role: object) -> list[Block]:
+        """A block that another server made in a way of its own: to itself as it made it, to others plain."""
+        kind, own = str(block.get("type"))[:64], makers.made_by(block, self._target, strict=self.strict)
+        plain = makers.plain(block)
+        if own:
+            self.note(f"{kind}: the target's own, as the target made it")
+        elif plain is None:
+            return self._in_words(makers.unmarked(block), role)
+        else:
+            self.note(f"{kind}: members that only their maker can use left out")
+        kept = makers.unmarked(block) if own or plain is None else plain
+        instead = None if plain is None else self._block(kept, role)
+        return [kept] if instead is None else instead
+
+    def _cleaned(self, block: Block) -> list[Block] | None:
+        kept = makers.cleaned(block)
+        if kept is block:
+            return None
+        self.note(f"{block['type']}: members that only their maker can use left out")
+        return [kept]
 
     # What is said and thought
 
@@ -170,31 +205,43 @@ class _Settling:
             return []
         if isinstance(citations, list) and any(map(_is_forged_citation, citations)):
             self.note("text: citations of another provider left out")
-            return [{key: value for key, value in block.items() if key != "citations"}]
-        return None
+            block = {key: value for key, value in block.items() if key != "citations"}
+            return self._cleaned(block) or [block]
+        return self._cleaned(block)
 
     def _thinking(self, block: Block) -> list[Block] | None:
         signature = block.get("signature")
         if not provenance.is_ours(signature):
             if not self._is_foreign(signature) and isinstance(block.get("thinking"), str):
                 return None
-        elif (origin := provenance.read(signature)) is not None and origin.provider == self._maker[0]:
-            match origin.payload:
-                case {"f": "messages", **rest} if origin.model == self._maker[1] or not self._is_foreign(
-                    rest.get("s")
-                ):
-                    self.note("thinking: the target's own, its signature as the target made it")
-                    bare = {key: value for key, value in block.items() if key != "signature"}
-                    return [{**bare, "signature": rest["s"]} if isinstance(rest.get("s"), str) else bare]
+        elif (own := self._own(signature)) is not _NOBODYS:
+            self.note("thinking: the target's own, its signature as the target made it")
+            bare = {key: value for key, value in block.items() if key != "signature"}
+            return [{**bare, "signature": own} if isinstance(own, str) else bare]
         self.note(ANOTHERS_THINKING)
         return []
 
     def _redacted(self, block: Block) -> list[Block] | None:
+        data = block.get("data")
         taken = self._blocks is None or "redacted_thinking" in self._blocks
-        if taken and not provenance.is_ours(block.get("data")) and not self._is_foreign(block.get("data")):
+        if taken and not provenance.is_ours(data) and not self._is_foreign(data):
             return None
+        if isinstance(own := self._own(data), str):
+            self.note("redacted_thinking: the target's own, as the target made it")
+            return [{**block, "data": own}]
         self.note("redacted_thinking: of another model, left out")
         return []
+
+    def _own(self, signature: object) -> object:
+        """What the target itself put where our signature is; `_NOBODYS` where that is another's."""
+        origin = provenance.read(signature)
+        if origin is not None and origin.provider == self._maker[0]:
+            match origin.payload:
+                case {"f": "messages", **rest} if origin.model == self._maker[1] or not self._is_foreign(
+                    rest.get("s")
+                ):
+                    return rest.get("s")
+        return _NOBODYS
 
     def _is_foreign(self, signature: object) -> bool:
         """Whether a signature certainly isn't the target's.
@@ -233,12 +280,7 @@ class _Settling:
             return _forged_searches(content)
         return frozenset() if self._blocks is None else _untaken_calls(content, self._blocks)
 
-    def _is_told(self, call_id: object) -> bool:
-        if not isinstance(call_id, str):
-            return self.strict
-        return call_id in self._told or (self.strict and not _SERVER_ID.fullmatch(call_id))
-
-    def _in_words(self, block: Block) -> list[Block]:
+    def _in_words(self, block: Block, role: object) -> list[Block]:
         """A block that the target doesn't take, as far as anybody can be shown it."""
         kind = str(block.get("type"))[:64]
         if kind == "image" and not self._sees:
@@ -248,6 +290,8 @@ class _Settling:
             found = [self._as_block(part) for part in told.shown(block, _unheard)]
             said = found and found != [_text(told.omitted(kind))]
             self.note(f"{kind}: told as text" if said else f"{kind}: left out, only its maker can use it")
+        if self.strict and role == "assistant":  # Claude shows no images, and may show none
+            found = [each if each["type"] == "text" else _text(told.omitted("image")) for each in found]
         if found and "cache_control" in block:
             found[-1] = {**found[-1], "cache_control": block["cache_control"]}
         return found
@@ -277,6 +321,11 @@ def _begun(messages: list[Any], note: told.Note) -> list[Any]:
         return messages
     note("messages: a conversation that the user did not begin given a beginning")
     return [{"role": "user", "content": [_text(NOTHING)]}, *messages]
+
+
+def _id(block: Block, key: str) -> str | None:
+    found = block.get(key)
+    return found if isinstance(found, str) else None
 
 
 def _is_thinking(block: object) -> bool:

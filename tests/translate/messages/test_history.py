@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.translate import told
-from ccrouter.translate.messages import history, lane
+from ccrouter.translate.messages import history, lane, makers
 from ccrouter.translate.messages.history import NOTHING
 from ccrouter.translate.provenance import Origin, sign
 from ccrouter.wire import spans
@@ -178,6 +178,92 @@ def test_calls_of_others_have_empty_thinking_where_a_backend_refuses_them_withou
     mine = [HI, assistant(thinking("x"), call), user(result("c"))]
     assert settle(mine, "deepseek")[0] is mine
     assert settle(messages, "deepseek", thinks=False)[0] is messages
+
+
+# What only its maker understands
+
+LINK = "https://x.example/a.png"
+ODD = [
+    {"type": "hologram", "text": "a"},
+    {"type": "server_tool_use", "id": "srvtoolu_zai1", "name": "web_search_prime", "input": {"a": 1}},
+    {"type": "code_execution_tool_result", "tool_use_id": "srvtoolu_zai1", "content": {"stdout": "42"}},
+    {"type": "image", "source": {"type": "url", "url": LINK}},
+    {**text("a"), "annotations": [], "odd": 1},
+    {**use("a"), "provider_specific_fields": {}, "odd": 1},
+]
+PLAIN = [
+    text("[hologram omitted]"),
+    text('[called web_search_prime: {"a": 1}]'),
+    text("42"),
+    text("[image omitted]"),
+    text("a"),
+    use("a"),
+]
+
+
+def marked(block, provider, model="m"):
+    return {**block, makers.MAKER: own(provider, model)}
+
+
+@pytest.mark.parametrize("preset", MESSAGES)
+def test_a_block_of_a_servers_own_kind_goes_back_to_it_as_it_made_it_and_to_others_plain(preset):
+    messages = [HI, assistant(*(marked(block, "zai") for block in ODD)), user(result("a"))]
+    (_, answer, _), changes = settle(messages, preset, thinks=False)
+    strict = PRESETS[preset].first_party or PRESETS[preset].relays == ("",)
+    if preset == "zai":
+        assert answer == assistant(*ODD)
+        assert changes[0] == "hologram: the target's own, as the target made it"
+    else:
+        linked = [text(told.without_image(LINK))] if "ollama" in preset else [ODD[3]]
+        assert answer == assistant(*PLAIN[:3], *(PLAIN[3:4] if strict else linked), *PLAIN[4:])
+        assert changes == [
+            "hologram: left out, only its maker can use it",
+            "server_tool_use: told as text",
+            "code_execution_tool_result: told as text",
+            "image: told as text",
+            "text: members that only their maker can use left out",
+            "tool_use: members that only their maker can use left out",
+        ]
+    assert not strict or not [*about_messages([HI, answer, user(result("a"))])]
+
+
+def test_a_gateways_claude_gets_nothing_that_another_model_there_made():
+    claude, glm = "anthropic/claude-opus-5-5", "z-ai/glm-5"
+    block = marked(ODD[0], "openrouter", glm)
+    assert reply(block, preset="openrouter", model=claude)[0] == [text("[hologram omitted]")]
+    assert reply(block, preset="openrouter", model=glm)[0] == [ODD[0]]
+    of_claude = marked(ODD[0], "openrouter", claude)
+    assert reply(of_claude, preset="openrouter", model=claude)[0] == [ODD[0]]
+
+
+@pytest.mark.parametrize("block", [ODD[0], {**text("a"), "yet_to_come": 1}, {**use("a"), "yet_to_come": 1}])
+def test_what_nobody_marked_may_be_anthropics_own_and_stays(block):
+    messages = [HI, assistant(block), *([user(result("a"))] if "id" in block else [SO])]
+    assert settle(messages)[0] is messages
+
+
+def test_of_what_nobody_marked_goes_what_certainly_isnt_anthropics():
+    assert reply(REASONING, text("a")) == ([text("a")], ["reasoning: left out, only its maker can use it"])
+    assert reply({"type": "output_text", "text": "a"})[0] == [text("a")]
+    bare, changes = reply({**text("a"), "annotations": []})
+    assert (bare, changes) == ([text("a")], ["text: members that only their maker can use left out"])
+    call, _ = reply({**use("a"), "provider_specific_fields": {"a": 1}})
+    assert call == [use("a")]
+    asked = {"type": "mcp_tool_use", "id": "call.1", "name": "x", "server_name": "s", "input": {}}
+    gave = {"type": "mcp_tool_result", "tool_use_id": "call.1", "content": "found"}
+    assert reply(asked, gave)[0] == [text("[called x]"), text("found")]
+
+
+@pytest.mark.parametrize("preset", [name for name in MESSAGES if not PRESETS[name].first_party])
+def test_redacted_thinking_goes_back_to_who_made_it_and_to_nobody_else(preset):
+    block = {"type": "redacted_thinking", "data": own(preset, "m", s="AAAA")}
+    found, changes = reply(block, text("a"), preset=preset)
+    assert found == [{**block, "data": "AAAA"}, text("a")]
+    assert changes == ["redacted_thinking: the target's own, as the target made it"]
+    elsewhere = {**block, "data": own("elsewhere", "m", s="AAAA")}
+    for other in (elsewhere, {**block, "data": own(preset, "m")}):
+        assert reply(other, text("a"), preset=preset)[0] == [text("a")]
+    assert reply(elsewhere, text("a")) == ([text("a")], ["redacted_thinking: of another model, left out"])
 
 
 # Calls and results
@@ -400,7 +486,20 @@ def test_an_image_behind_a_link_is_told_of_where_links_are_refused():
 _signatures = st.sampled_from(
     [GENUINE, "", "gAAAAABo", "0" * 32, own("ollama", "m", s=""), own("vllm", "m"), own("x", "y", s=GENUINE)]
 )
+REASONING = {"type": "reasoning", "text": "a plan"}
+#: What other servers say that is no part of Anthropic's format, on its way to the client or without a mark.
+_odd = st.sampled_from(
+    [
+        REASONING,
+        {"type": "output_text", "text": "a"},
+        {**text("a"), "annotations": []},
+        {"type": "mcp_tool_use", "id": "call.1", "name": "x", "server_name": "s", "input": {}},
+        {"type": "web_fetch_tool_result", "tool_use_id": "call_1", "content": {}},
+        *(marked(block, *by) for block in ODD for by in (("zai", "m"), ("anthropic", "x"), ("openrouter", "m"))),
+    ]
+)
 _said = st.one_of(
+    _odd,
     st.builds(text, st.sampled_from(["hi", "", " ", "é"])),
     st.sampled_from([IMAGE, PDF]),
     st.builds(thinking, _signatures),
