@@ -76,6 +76,8 @@ def settle(messages: Any, target: Target, *, thinks: bool = True) -> tuple[Any, 
     found = settling.messages(messages)
     if settling.strict:
         found = history_calls.answered(_begun(found, settling.note), settling.note)
+    if target.provider.preset.results_last:
+        found = history_calls.apart(found, settling.note)
     return found, list(settling.changes.told())
 
 
@@ -164,6 +166,8 @@ class _Settling:
             case "tool_result":
                 return self._result(block)
             case "image" if not self._shows(block):
+                return self._in_words(block, role)
+            case "document" if not self.strict and _source(block) == "file":
                 return self._in_words(block, role)
             case "server_tool_use" if _id(block, "id") in self._told:
                 return self._in_words(block, role)
@@ -271,9 +275,9 @@ class _Settling:
         return None if kept is content else [{**block, "content": kept}]
 
     def _shows(self, image: Block) -> bool:
-        source = image.get("source")
-        by_url = isinstance(source, Mapping) and source.get("type") == "url"
-        return self._sees and (self._links or not by_url)
+        kind = _source(image)
+        reached = self.strict or kind in ("base64", "url")  # a file lies at Anthropic
+        return self._sees and reached and (self._links or kind != "url")
 
     def _calls_in_words(self, content: list[Any]) -> frozenset[object]:
         if self.strict:
@@ -321,6 +325,12 @@ def _begun(messages: list[Any], note: told.Note) -> list[Any]:
         return messages
     note("messages: a conversation that the user did not begin given a beginning")
     return [{"role": "user", "content": [_text(NOTHING)]}, *messages]
+
+
+def _source(block: Block) -> object:
+    """Where an image or a document is: ``base64``, ``url``, ``file``, …"""
+    source = block.get("source")
+    return source.get("type") if isinstance(source, Mapping) else None
 
 
 def _id(block: Block, key: str) -> str | None:

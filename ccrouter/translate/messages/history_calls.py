@@ -2,7 +2,7 @@
 
 Each call has an id of its own, of plain characters, and one result, at the head of the user's message that
 follows it. What fits is the very same object again. A result that is missing is said to be; one without its call
-is told as text.
+is told as text. And results as llama.cpp wants them: in messages of their own.
 
 What follows the assistant up to its next message answers its calls. Messages of the system's may stand between,
 and messages of one role that follow each other are one message to Anthropic.
@@ -43,6 +43,22 @@ def answered(messages: list[Any], note: Note) -> list[Any]:
             asked.append(message)
     found += calls.settled(asked, between)
     return messages if _are_same(found, messages) else found
+
+
+def apart(messages: list[Any], note: Note) -> list[Any]:
+    """``messages`` with results in messages of their own, for who would put them behind the rest of theirs."""
+    found: list[Any] | None = None
+    for place, message in enumerate(messages):
+        content = _content(message) if _is_of(message, "user") else []
+        results = [block for block in content if _is_a(block, "tool_result")]
+        if results and len(results) < len(content):
+            note("tool_result: in a message of its own, in front of what is said beside it")
+            rest = [block for block in content if not _is_a(block, "tool_result")]
+            found = messages[:place] if found is None else found
+            found += [{**message, "content": results}, {**message, "content": rest}]
+        elif found is not None:
+            found.append(message)
+    return messages if found is None else found
 
 
 def _fit(messages: list[Any]) -> bool:

@@ -204,6 +204,14 @@ def test_a_number_that_json_does_not_have_is_no_input() -> None:
         line.finish(broken_off=False)
 
 
+def test_nor_is_one_that_is_too_large_where_it_has_to_be_written() -> None:
+    line = blocks()
+    given = {**CALL, "input": {"a": float("inf")}}
+    assert feed(line, events.block_start(0, given), events.block_stop(0)) == []
+    with pytest.raises(FrameError, match="no JSON object"):
+        line.finish(broken_off=False)
+
+
 def test_a_text_that_begins_again_under_its_index_is_another_one() -> None:
     line = blocks()
     found = feed(line, events.block_start(0, TEXT), text(0, "a"), events.block_start(0, TEXT), text(0, "b"))

@@ -314,6 +314,16 @@ def test_results_are_the_first_of_the_message_behind_their_calls():
     assert settle([HI, assistant(use("a")), SO, user(result("a"))])[0][2:] == [user(result("a"), *SO["content"])]
 
 
+def test_results_have_a_message_of_their_own_where_they_would_come_behind_the_rest():
+    messages = [HI, assistant(use("a")), user(text("x"), result("a"), text("y")), assistant(text("b")), SO]
+    found, changes = settle(messages, "llamacpp")
+    assert found == [*messages[:2], user(result("a")), user(text("x"), text("y")), *messages[3:]]
+    assert changes == ["tool_result: in a message of its own, in front of what is said beside it"]
+    alone = [HI, assistant(use("a")), user(result("a")), SO]
+    assert settle(alone, "llamacpp")[0] is alone
+    assert settle(messages, "vllm")[0] is messages
+
+
 def test_of_two_calls_with_one_id_the_first_has_the_first_result():
     found, _ = settle([HI, assistant(use("a"), use("a")), user(result("a", "1"), result("a", "2"))])
     calls, results = (message["content"] for message in found[1:])
@@ -479,6 +489,19 @@ def test_an_image_behind_a_link_is_told_of_where_links_are_refused():
     linked = {"type": "image", "source": {"type": "url", "url": "https://x.example/a.png"}}
     assert settle([user(linked)], "ollama")[0] == [user(text("[image omitted: it is at https://x.example/a.png]"))]
     assert settle([user(linked, IMAGE)], "vllm")[1] == []
+
+
+def test_a_file_that_lies_at_anthropic_is_told_of_elsewhere():
+    image, document = (
+        {"type": each, "source": {"type": "file", "file_id": "f"}} for each in ("image", "document")
+    )
+    messages = [user(image, document, text("a"))]
+    assert settle(messages)[0] is messages
+    for preset in ("vllm", "zai", "openrouter"):
+        found, changes = settle(messages, preset)
+        told_of = "[document omitted: document can't be shown here]"
+        assert found == [user(text("[image omitted: it can't be shown here]"), text(told_of), text("a"))]
+        assert changes == ["image: told as text", "document: told as text"]
 
 
 # What holds for any conversation
