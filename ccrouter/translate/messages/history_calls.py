@@ -118,9 +118,11 @@ class _Calls:
             yield _with_content(message, [self._call(block) for block in _content(message)])
         answers: list[Any] = []
         rest: list[tuple[Any, list[Any] | None]] = []
+        late = False
         for message in between:
-            late = any(kept is not None for _, kept in rest)
-            rest.append((message, self._rest(message, answers, late=late)))
+            kept = self._rest(message, answers, late=late)
+            rest.append((message, kept))
+            late = late or kept is not None
         for own in [own for each in self._waiting.values() for own in each]:
             self._note("tool_use: a call without its result was given one")
             answers.append(

@@ -20,6 +20,7 @@ from ccrouter.wire.messages import read_request
 from tests.e2e.strictness import about_bonds, about_messages, bond
 from tests.strategies import json_objects
 from tests.translate.dialogues import IMAGE, PDF, any_fields, dialogues, without_marks
+from tests.translate.test_conversation import lines_run
 
 GENUINE = "EqQBCkYIBBgCKkAz" * 8
 MESSAGES = sorted(name for name, preset in PRESETS.items() if preset.messages_path)
@@ -381,6 +382,15 @@ def test_the_user_begins_and_nobody_has_a_role_that_there_is_not():
     ]
     assert settle([spoken("system"), HI])[0] == [user(text(NOTHING)), spoken("system"), HI]
     assert settle([spoken("tool", "b")], "ollama")[1] == []
+
+
+def test_looking_for_results_takes_steps_in_proportion_to_the_length():
+    def steps(count):
+        messages = [HI, assistant(use("a:b")), *[spoken("system")] * count, user(result("a:b"))]
+        return lines_run(lambda: settle(messages))
+
+    # Ten times as long: a square would be a hundred times.
+    assert steps(1_000) < 12 * steps(100)
 
 
 # What is said and shown
