@@ -25,7 +25,6 @@ UNTESTED = {
     "ccrouter/translate/ollama/messages.py": "the messages of a request: tests/translate/ollama/test_request.py",
     "ccrouter/translate/responses/input.py": "the items of a request: tests/translate/responses/test_request.py",
     "ccrouter/translate/responses/items.py": "one item of a reply: tests/translate/responses/test_reply.py",
-    "ccrouter/translate/told.py": "blocks in words: tests/translate/test_conversation.py, test_history.py",
     "ccrouter/translate/turns.py": "values only; tests/translate/test_conversation.py fills them",
     "ccrouter/upstream/codex_file.py": "the file of a login: tests/upstream/test_codex.py",
     "ccrouter/upstream/dial.py": "an interface; its two sides have their tests",

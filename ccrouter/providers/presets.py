@@ -155,6 +155,8 @@ _ROWS = (
         probe=True,
         owner="llamacpp",
         blocks=_SPOKEN,
+        # server-common.cpp, convert_anthropic_to_oai, 2026-11: a template then sees calls without results.
+        results_last=True,
         refuse_fields=VERDICTS,
         facts="llamacpp",
         overflow="fails",

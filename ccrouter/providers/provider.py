@@ -100,6 +100,8 @@ class Preset:
     """Its Messages endpoint takes images by their URLs."""
     thinks_at_calls: bool = False
     """Its Messages endpoint refuses a turn with calls that has no thinking, be it empty."""
+    results_last: bool = False
+    """Its Messages endpoint puts the results in a message behind what else is said there."""
     drop_fields: tuple[str, ...] = ()
     refuse_fields: tuple[str, ...] = ()
     drop_headers: tuple[str, ...] = ()

@@ -1,11 +1,17 @@
 """What any model can be shown of a block that only some can take: texts, images and files.
 
 The bridges show all of a conversation so; the Messages lane those blocks that its target doesn't take. What can't
-be shown at all is left out and noted. No function here raises for what JSON can hold.
+be shown leaves a marker with its type, so that the model does not wonder, and is noted; reasoning leaves nothing:
+the model would take it for its own words. No function here raises for what JSON can hold.
+
+What a tool of the backend's gave is told as text, and so is the call that it answers, whatever became of it: an
+answer without its question would be as odd as a question without its answer.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -24,8 +30,26 @@ UNSEEN = "[image omitted: current model is text-only]"
 #: Told of each change, in words that name what was changed.
 Note: TypeAlias = Callable[[str], None]
 
-#: Blocks that say nothing to a model, or only to their maker's.
-_UNSAID = frozenset({"fallback", "redacted_thinking"})
+#: Blocks that say nothing to a model, or only to their maker's. ``reasoning`` and ``thought`` are other vendors'
+#: names for thinking (seen in front of Messages endpoints, 2026-11).
+_UNSAID = frozenset({"fallback", "thinking", "redacted_thinking", "reasoning", "thought"})
+#: Other vendors' names for a text, 2026-11.
+_TEXTS = frozenset({"text", "output_text", "input_text"})
+_CALLS = frozenset({"server_tool_use", "mcp_tool_use"})
+#: What a backend's own tool gave, but for searches: Anthropic's *Messages*, 2026-11.
+RESULTS = frozenset(
+    {
+        "web_fetch_tool_result",
+        "code_execution_tool_result",
+        "bash_code_execution_tool_result",
+        "text_editor_code_execution_tool_result",
+        "tool_search_tool_result",
+        "advisor_tool_result",
+        "mcp_tool_result",
+    }
+)
+#: Where their words stand, in the order in which they are told.
+_WORDS = ("text", "content", "stdout", "stderr", "error_message")
 
 
 def shown(block: object, note: Note, inline: list[Any] | None = None) -> list[Shown]:
@@ -42,7 +66,7 @@ def shown(block: object, note: Note, inline: list[Any] | None = None) -> list[Sh
 
 def _said(kind: str, block: Mapping[str, Any], note: Note, inline: list[Any]) -> Iterator[Shown]:
     match kind:
-        case "text":
+        case _ if kind in _TEXTS:
             yield from words(block.get("text"))
         case "image":
             yield _image(block.get("source"), note)
@@ -52,13 +76,13 @@ def _said(kind: str, block: Mapping[str, Any], note: Note, inline: list[Any]) ->
             yield from _search_result(block, note)
         case "tool_reference":
             note("tool_reference: told as text")
-            yield Text(f"The tool {_tool_named(block)} is available from here on.")
+            yield Text(_available(block))
         case "tool_addition":
             definition = _inside(block, "tool").get("definition")
             if isinstance(definition, Mapping):
                 inline.append(definition)
             note("tool_addition: told as text")
-            yield Text(f"The tool {_tool_named(_inside(block, 'tool'))} is available from here on.")
+            yield Text(_available(_inside(block, "tool")))
         case "tool_removal":
             note("tool_removal: told as text")
             yield Text(f"The tool {_tool_named(_inside(block, 'tool'))} must not be called from here on.")
@@ -68,13 +92,70 @@ def _said(kind: str, block: Mapping[str, Any], note: Note, inline: list[Any]) ->
         case "web_search_tool_result":
             note("web_search_tool_result: told as text")
             yield from words(_hits(block.get("content")))
-        case "server_tool_use" if isinstance(_inside(block, "input").get("query"), str):
-            note("server_tool_use: told as text")
-            yield Text(f"[searched for: {_inside(block, 'input')['query']}]")
+        case _ if kind in _CALLS:
+            note(f"{kind}: told as text")
+            yield Text(_asked(kind, block))
+        case _ if kind in RESULTS:
+            note(f"{kind}: told as text")
+            yield from list(_given(block.get("content"))) or [Text(omitted(kind))]
         case _ if kind in _UNSAID:
             note(f"{kind}: left out")
         case _:
             note(f"{kind[:64]}: left out, only its maker can use it")
+            yield Text(omitted(kind))
+
+
+def omitted(kind: str) -> str:
+    """The marker in place of a block that only its maker can use."""
+    return f"[{re.sub(r'[^a-zA-Z0-9_.-]+', '_', kind[:64])} omitted]"
+
+
+def _asked(kind: str, call: Mapping[str, Any]) -> str:
+    """What a tool of the backend's was asked."""
+    name, given = call.get("name"), _inside(call, "input")
+    if kind == "server_tool_use" and isinstance(given.get("query"), str):
+        return f"[searched for: {given['query']}]"
+    try:
+        said = f": {json.dumps(given, ensure_ascii=False)}" if given else ""
+    except RecursionError:
+        said = ""
+    return f"[called {name if isinstance(name, str) and name else 'a tool'}{said}]"
+
+
+def _given(content: object) -> Iterator[Shown]:
+    """What a tool of the backend's gave: one object, a list of blocks, or a text."""
+    if isinstance(content, str):
+        yield from words(content)
+    for each in content if isinstance(content, list) else [content]:
+        if not isinstance(each, Mapping):
+            continue
+        if isinstance(each.get("error_code"), str):
+            yield Text(f"[the tool failed: {each['error_code']}]")
+        if isinstance(each.get("url"), str):
+            yield Text(f"[from {each['url']}]")
+        if each.get("type") == "image":
+            yield _image(each.get("source"), _unheard)
+        page = each if each.get("type") == "document" else _inside(each, "content")
+        if page.get("type") == "document":
+            yield from map(_in_line, _document(page, _unheard))
+        said = [text for place in _WORDS for text in words(each.get(place))]
+        yield from said or ([Text(SILENT)] if "stdout" in each else [])
+        if isinstance(lines := each.get("lines"), list):
+            yield from words("\n".join(line for line in lines if isinstance(line, str)))
+        if isinstance(tools := each.get("tool_references"), list):
+            for tool in tools:
+                yield Text(_available(tool if isinstance(tool, Mapping) else {}))
+
+
+def _in_line(part: Shown) -> Shown:
+    """A page as words: the model's own turn has no place for files on some wires."""
+    if isinstance(part, Document) and part.text is not None:
+        return Text(f"[document: {part.name}]\n{part.text}")
+    return part
+
+
+def _unheard(_what: str) -> None:
+    """Takes notes on the parts of a block that is noted as a whole."""
 
 
 def _image(source: object, note: Note) -> Image | Text:
@@ -165,6 +246,10 @@ def marked(parts: list[Shown], block: Mapping[str, Any]) -> list[Shown]:
 def _inside(block: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = block.get(key)
     return value if isinstance(value, Mapping) else {}
+
+
+def _available(reference: Mapping[str, Any]) -> str:
+    return f"The tool {_tool_named(reference)} is available from here on."
 
 
 def _tool_named(reference: Mapping[str, Any]) -> str:

@@ -6,7 +6,8 @@ was said and shown before, by whomever, must have reached it.
 
 ==============  =============================================================================================
 `Anthropic`     refuses what the real one refuses, and thinking that is bound to another conversation
-`Loose`         speaks Messages by halves: signatures of no meaning, ids that repeat or have odd characters
+`Loose`         speaks Messages by halves: signatures of no meaning, ids that repeat or have odd characters, and
+                members of its own
 `OpenAiWire`    one of `tests.e2e.openai_wires`, judged by `tests.e2e.openai_strictness`
 `OllamaWire`    Ollama's own API, for a model that the configuration gives a window of its own
 ==============  =============================================================================================
@@ -217,7 +218,10 @@ class Anthropic(_Messages):
 
 @define(eq=False)
 class Loose(_Messages):
-    """vLLM's Messages, with more of its relatives' ways: ids with odd characters, and the same ones in each turn."""
+    """vLLM's Messages, with more of its relatives' ways: ids with odd characters, and the same ones in each turn.
+
+    Its blocks have members that are no part of the format; nobody else may get them.
+    """
 
     name: str = "loose"
     model: str = "some-model"
@@ -241,6 +245,12 @@ class Loose(_Messages):
             return received.say(*blocks)
         frames = received.message(*blocks).events()
         frames[0] = frames[0].replace(b"msg_scripted_%d" % received.number, b"msg_the_same_each_time")
+        for kind, member in (
+            (b"text", b'"annotations": []'),
+            (b"tool_use", b'"provider_specific_fields": {"a": 1}'),
+        ):
+            begun = b'"content_block": {"type": "%b", ' % kind
+            frames = [frame.replace(begun, begun + member + b", ") for frame in frames]
         return Reply(headers=(replies.STREAM,), steps=tuple(frames))
 
     def _ids(self, number: int) -> tuple[str, str]:

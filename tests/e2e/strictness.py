@@ -23,12 +23,36 @@ _ONCE = frozenset(
 _MOST_MARKS = 4
 
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
-_SERVER_ID = re.compile(r"srvtoolu_[a-zA-Z0-9_]+")
+_SERVER_ID = re.compile(r"(srv|mcp)toolu_[a-zA-Z0-9_]+")
 
 #: What a router or another vendor puts where Anthropic's signature belongs.
 _FORGED = re.compile(r"ccr1\..*|gAAAA.*|[0-9a-f]{32}|demo|", re.DOTALL)
 
-#: Type of a block -> the members that it may have besides; of other types nothing is known here.
+#: The other types of blocks that there are; of their members only the ids are looked at.
+_OTHERS = frozenset(
+    [
+        "search_result",
+        "container_upload",
+        "server_tool_use",
+        "web_search_tool_result",
+        "web_fetch_tool_result",
+        "code_execution_tool_result",
+        "bash_code_execution_tool_result",
+        "text_editor_code_execution_tool_result",
+        "tool_search_tool_result",
+        "advisor_tool_result",
+        "mcp_tool_use",
+        "mcp_tool_result",
+        "mcp_tool_listing",
+        "compaction",
+        "fallback",
+        "tool_reference",
+        "tool_addition",
+        "tool_removal",
+    ]
+)
+
+#: Type of a block -> the members that it may have besides.
 _MEMBERS = {
     "text": {"text", "cache_control", "citations"},
     "thinking": {"thinking", "signature"},
@@ -94,7 +118,9 @@ def about_messages(messages: Any) -> Iterator[str]:
         yield "the first message is not the user's"
     called: list[str] = []
     ever: set[str] = set()
+    last: Any = None
     for message in messages:
+        before, last = last, message.get("role")
         role, blocks = message.get("role"), _blocks(message)
         if role == "system":
             continue
@@ -108,11 +134,11 @@ def about_messages(messages: Any) -> Iterator[str]:
                 yield f"the results {sorted(results)} are not the first of their message"
             called = []
         elif role == "assistant":
-            if called:
+            if called and before != "assistant":
                 yield f"the calls {called} are followed by the assistant again"
             if ever & set(calls) or len(set(calls)) < len(calls):
                 yield "an id of a call comes twice"
-            called = calls
+            called = [*called, *calls] if before == "assistant" else calls  # two of one role are one message
             ever |= set(calls)
             if blocks and blocks[-1].get("type") in {"thinking", "redacted_thinking"}:
                 yield "thinking is the last of its message"
@@ -127,6 +153,12 @@ def _about_blocks(role: Any, message: dict[str, Any], blocks: Sequence[dict[str,
         yield f"a message of the {role}'s is empty"
     for block in blocks:
         kind = block.get("type")
+        if kind not in _MEMBERS and kind not in _OTHERS:
+            yield f"Input tag {kind!r} found using 'type' does not match any of the expected tags"
+        if role == "assistant" and kind in {"image", "document"}:
+            yield f"{kind}: not in a message of the assistant's"
+        if "ccrouter" in block:
+            yield f"{kind}: ccrouter: Extra inputs are not permitted"
         strange = block.keys() - _MEMBERS.get(str(kind), block.keys()) - {"type"}
         if strange:
             yield f"{kind}: {sorted(strange)}: Extra inputs are not permitted"
@@ -153,11 +185,14 @@ def _about_blocks(role: Any, message: dict[str, Any], blocks: Sequence[dict[str,
                 if not _ID.fullmatch(str(block.get("tool_use_id"))):
                     yield f"tool_result.tool_use_id: String should match pattern: {block.get('tool_use_id')!r}"
                 yield from _about_blocks("tool", {"content": "."}, _blocks(block))
-            case "server_tool_use":
+            case "server_tool_use" | "mcp_tool_use":
                 if not _SERVER_ID.fullmatch(str(block.get("id"))):
-                    yield f"server_tool_use.id: String should match pattern: {block.get('id')!r}"
-            case "web_search_tool_result" if isinstance(block.get("content"), list):
-                if not all(page.get("encrypted_content") for page in block["content"]):
+                    yield f"{kind}.id: String should match pattern: {block.get('id')!r}"
+            case str() if kind.endswith("_tool_result"):
+                if not _SERVER_ID.fullmatch(str(block.get("tool_use_id"))):
+                    yield f"{kind}.tool_use_id: String should match pattern: {block.get('tool_use_id')!r}"
+                pages = block.get("content") if kind == "web_search_tool_result" else None
+                if isinstance(pages, list) and not all(page.get("encrypted_content") for page in pages):
                     yield "web_search_tool_result: Invalid `encrypted_content`"
 
 

@@ -78,4 +78,8 @@ async def test_what_a_switch_changes_is_counted_and_named_in_the_log(tmp_path: P
             told.sentences.append(await talking.turn(around[name].target, "Look at it."))
     *_, chat, _, anthropic = [line.partition("; ")[2] for line in talking.lines if line.startswith("messages ")]
     assert "image: left out, the model takes only text" in chat
-    assert anthropic == "1 changed: thinking: of another model, left out (4 times)"
+    assert anthropic == (
+        "3 changed: thinking: of another model, left out (4 times), "
+        "text: members that only their maker can use left out (2 times), "
+        "tool_use: members that only their maker can use left out (2 times)"
+    )

@@ -116,7 +116,7 @@ class Block:
         if not text.strip():
             given = {} if self.given is None else self.given
             found = arguments_of(given) if isinstance(given, str) else given
-            return (found if isinstance(found, dict) else None), given == {}
+            return _writable(found), given == {}
         try:
             value = json.loads(text, parse_constant=_no_number)
         except (ValueError, RecursionError):
@@ -152,6 +152,15 @@ class Block:
 def unquoted(said: Iterable[bytes]) -> str:
     """The text that the insides of JSON strings say, one behind the other."""
     return str(json.loads(b'"' + b"".join(said) + b'"'))
+
+
+def _writable(value: object) -> dict[str, Any] | None:
+    """``value`` if it is an object that JSON can say: a number may have been larger than any that is (1e999)."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _quoted(text: str) -> bytes:

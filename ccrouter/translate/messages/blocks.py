@@ -18,8 +18,9 @@ can't wait, since the client gives up when it sees nothing for ten minutes; it i
 turns out broken, the stream fails, or ends with half of a call as Anthropic's own do at a limit.
 
 A thinking block's signature always becomes one that says whose it is and holds what the backend said (see
-`ccrouter.translate.provenance`). Who wants no thinking gets none, whether the server listens to that or not: it is
-the same rule as for the bridges (`ccrouter.translate.blocks`).
+`ccrouter.translate.provenance`), and so do the data of one that can't be read. Other blocks that not everybody
+understands are marked with their maker (`ccrouter.translate.messages.makers`). Who wants no thinking gets none,
+whether the server listens to that or not: it is the same rule as for the bridges (`ccrouter.translate.blocks`).
 """
 
 from __future__ import annotations
@@ -32,11 +33,10 @@ from typing import Any
 
 from ccrouter.errors import FrameError
 from ccrouter.providers.provider import Target
-from ccrouter.translate import provenance
 from ccrouter.translate.blocks import wants_thinking
 from ccrouter.translate.dialect import Kept
+from ccrouter.translate.messages import makers
 from ccrouter.translate.messages.block import FIELDS, Block, Written, unquoted
-from ccrouter.translate.provenance import Origin
 from ccrouter.translate.tools import client_id, is_plain
 from ccrouter.wire import events
 from ccrouter.wire.events import Event
@@ -210,6 +210,11 @@ class MessagesBlocks:
             block.given = given.get("input")
         if block.kind == "tool_use":
             start["id"] = self._call_id(given.get("id"))
+        if block.kind == "redacted_thinking":
+            data = given.get("data")
+            start["data"] = self._sign(data if isinstance(data, str) else None)
+        if makers.needs_mark(given):
+            start[makers.MAKER] = self._sign(None)
         if raw is not None and start == given:
             block.opening = Kept(event, raw)
         return block
@@ -228,8 +233,7 @@ class MessagesBlocks:
         return found
 
     def _sign(self, signature: str | None) -> str:
-        payload = {"f": "messages"} if signature is None else {"f": "messages", "s": signature}
-        return provenance.sign(Origin(self._target.provider.name, self._target.model, payload))
+        return makers.signature(self._target, **({} if signature is None else {"s": signature}))
 
     def _is_hidden(self, block: Block) -> bool:
         return block.is_thought and not self._thinking

@@ -14,6 +14,9 @@ signature. What another provider made is left out: words about it would be words
 Nobody can tell a genuine signature from a good forgery by its looks, so only what certainly isn't one is kept
 from Anthropic; of the rest its own error makes the client recover.
 
+**Blocks of a server's own kind**, or with members of its own, go back to it as it made them, and to others as
+plain ones or in words: they are marked with their maker (`ccrouter.translate.messages.makers`).
+
 **Bound thinking.** The newest models bind their thinking to all that precedes it. Nothing of theirs is removed to
 keep that bond, since no rewrite here breaks it: what is changed for a strict target is what that target refuses,
 so when it made the thinking it had been shown the same rewrite before it. Where that doesn't hold (the
@@ -29,7 +32,7 @@ from typing import Any
 from ccrouter.providers.provider import Target
 from ccrouter.translate import provenance, told
 from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
-from ccrouter.translate.messages import history_calls
+from ccrouter.translate.messages import history_calls, makers
 from ccrouter.translate.turns import Document, Image, Shown
 from ccrouter.wire import spans
 
@@ -38,6 +41,11 @@ Block = dict[str, Any]
 #: What is left of a message when nothing of it can be shown; its place keeps the roles in turns.
 NOTHING = "(no text)"
 
+#: What stands for the target's own signature where there is none of it.
+_NOBODYS = object()
+
+_ROLES = ("user", "assistant", "system")
+
 #: How Anthropic's look that were seen, 2026-11: base64 of a message, of its base64, or of an envelope around it.
 _BEGINNINGS = ("E", "R", "C")
 _GENUINE = re.compile(r"[ERC][A-Za-z0-9+/]+={0,2}")
@@ -45,7 +53,6 @@ _GENUINE = re.compile(r"[ERC][A-Za-z0-9+/]+={0,2}")
 _FORGED = re.compile(
     r"gAAAA.*|[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?![A-Za-z0-9+/_-]+={0,2}\Z).*", re.DOTALL
 )
-_SERVER_ID = re.compile(r"srvtoolu_[a-zA-Z0-9_]+")
 
 
 def edits(
@@ -68,7 +75,9 @@ def settle(messages: Any, target: Target, *, thinks: bool = True) -> tuple[Any, 
     settling = _Settling(target, thinks)
     found = settling.messages(messages)
     if settling.strict:
-        found = history_calls.answered(found, settling.note)
+        found = history_calls.answered(_begun(found, settling.note), settling.note)
+    if target.provider.preset.results_last:
+        found = history_calls.apart(found, settling.note)
     return found, list(settling.changes.told())
 
 
@@ -80,12 +89,14 @@ class _Settling:
         self.strict = preset.first_party or target.model.startswith(preset.relays)
         self.changes = Changes()
         self.note = self.changes.note
+        self._target = target
         self._maker = (target.provider.name, target.model)
         self._blocks = preset.blocks
         self._sees = target.known.vision is not False and (self._blocks is None or "image" in self._blocks)
         self._links = preset.image_links
         self._thinks_at_calls = preset.thinks_at_calls and thinks
-        self._forged: frozenset[object] = frozenset()
+        self._told: frozenset[object] = frozenset()
+        """Calls of backends' own tools in the message at hand that are told in words, with their results."""
 
     def messages(self, messages: list[Any]) -> list[Any]:
         found: list[Any] | None = None
@@ -100,13 +111,16 @@ class _Settling:
     def _message(self, message: Block) -> Block | None:
         """None for one of which nothing is left, where the target joins those around it itself."""
         role, content = message.get("role"), message.get("content")
+        if self.strict and role not in _ROLES:
+            self.note("messages: an unknown role taken for the user's")
+            role, message = "user", {**message, "role": "user"}
         if isinstance(content, str):
             if content.strip() or not self.strict or role == "system":
                 return message
             kept: list[Any] = []
             self.note("content: blank text left out")
         elif isinstance(content, list):
-            self._forged = _forged_searches(content) if self.strict and role == "assistant" else frozenset()
+            self._told = self._calls_in_words(content) if role == "assistant" else frozenset()
             kept = self._content(content, role)
             if role == "assistant" and self._thinks_at_calls:
                 kept = self._with_thinking(kept)
@@ -135,8 +149,14 @@ class _Settling:
 
     def _block(self, block: Block, role: object) -> list[Block] | None:
         """What stands in place of a block; None: itself."""
+        if makers.is_marked(block):
+            return self._marked(block, role)
+        if self.strict and makers.is_foreign(block):
+            return self._in_words(block, role)
         kind = block.get("type")
         match kind:
+            case "tool_use" if self.strict and role == "assistant":
+                return self._cleaned(block)
             case "text":
                 return self._said(block) if self.strict and role != "system" else None
             case "thinking":
@@ -146,14 +166,39 @@ class _Settling:
             case "tool_result":
                 return self._result(block)
             case "image" if not self._shows(block):
-                return self._in_words(block)
-            case "server_tool_use" if self.strict and self._is_forged(block.get("id")):
-                return self._in_words(block)
-            case "web_search_tool_result" if self.strict and self._is_forged(block.get("tool_use_id")):
-                return self._in_words(block)
+                return self._in_words(block, role)
+            case "document" if not self.strict and _source(block) == "file":
+                return self._in_words(block, role)
+            case "server_tool_use" if _id(block, "id") in self._told:
+                return self._in_words(block, role)
+            case "web_search_tool_result" if _id(block, "tool_use_id") in self._told:
+                return self._in_words(block, role)
             case str() if self._blocks is not None and kind not in self._blocks:
-                return self._in_words(block)
+                return self._in_words(block, role)
         return None
+
+    # Whose it is
+
+    def _marked(self, block: Block, role: object) -> list[Block]:
+        """A block that another server made in a way of its own: to itself as it made it, to others plain."""
+        kind, own = str(block.get("type"))[:64], makers.made_by(block, self._target, strict=self.strict)
+        plain = makers.plain(block)
+        if own:
+            self.note(f"{kind}: the target's own, as the target made it")
+        elif plain is None:
+            return self._in_words(makers.unmarked(block), role)
+        else:
+            self.note(f"{kind}: members that only their maker can use left out")
+        kept = makers.unmarked(block) if own or plain is None else plain
+        instead = None if plain is None else self._block(kept, role)
+        return [kept] if instead is None else instead
+
+    def _cleaned(self, block: Block) -> list[Block] | None:
+        kept = makers.cleaned(block)
+        if kept is block:
+            return None
+        self.note(f"{block['type']}: members that only their maker can use left out")
+        return [kept]
 
     # What is said and thought
 
@@ -164,31 +209,43 @@ class _Settling:
             return []
         if isinstance(citations, list) and any(map(_is_forged_citation, citations)):
             self.note("text: citations of another provider left out")
-            return [{key: value for key, value in block.items() if key != "citations"}]
-        return None
+            block = {key: value for key, value in block.items() if key != "citations"}
+            return self._cleaned(block) or [block]
+        return self._cleaned(block)
 
     def _thinking(self, block: Block) -> list[Block] | None:
         signature = block.get("signature")
         if not provenance.is_ours(signature):
             if not self._is_foreign(signature) and isinstance(block.get("thinking"), str):
                 return None
-        elif (origin := provenance.read(signature)) is not None and origin.provider == self._maker[0]:
-            match origin.payload:
-                case {"f": "messages", **rest} if origin.model == self._maker[1] or not self._is_foreign(
-                    rest.get("s")
-                ):
-                    self.note("thinking: the target's own, its signature as the target made it")
-                    bare = {key: value for key, value in block.items() if key != "signature"}
-                    return [{**bare, "signature": rest["s"]} if isinstance(rest.get("s"), str) else bare]
+        elif (own := self._own(signature)) is not _NOBODYS:
+            self.note("thinking: the target's own, its signature as the target made it")
+            bare = {key: value for key, value in block.items() if key != "signature"}
+            return [{**bare, "signature": own} if isinstance(own, str) else bare]
         self.note(ANOTHERS_THINKING)
         return []
 
     def _redacted(self, block: Block) -> list[Block] | None:
+        data = block.get("data")
         taken = self._blocks is None or "redacted_thinking" in self._blocks
-        if taken and not provenance.is_ours(block.get("data")) and not self._is_foreign(block.get("data")):
+        if taken and not provenance.is_ours(data) and not self._is_foreign(data):
             return None
+        if isinstance(own := self._own(data), str):
+            self.note("redacted_thinking: the target's own, as the target made it")
+            return [{**block, "data": own}]
         self.note("redacted_thinking: of another model, left out")
         return []
+
+    def _own(self, signature: object) -> object:
+        """What the target itself put where our signature is; `_NOBODYS` where that is another's."""
+        origin = provenance.read(signature)
+        if origin is not None and origin.provider == self._maker[0]:
+            match origin.payload:
+                case {"f": "messages", **rest} if origin.model == self._maker[1] or not self._is_foreign(
+                    rest.get("s")
+                ):
+                    return rest.get("s")
+        return _NOBODYS
 
     def _is_foreign(self, signature: object) -> bool:
         """Whether a signature certainly isn't the target's.
@@ -218,14 +275,16 @@ class _Settling:
         return None if kept is content else [{**block, "content": kept}]
 
     def _shows(self, image: Block) -> bool:
-        source = image.get("source")
-        by_url = isinstance(source, Mapping) and source.get("type") == "url"
-        return self._sees and (self._links or not by_url)
+        kind = _source(image)
+        reached = self.strict or kind in ("base64", "url")  # a file lies at Anthropic
+        return self._sees and reached and (self._links or kind != "url")
 
-    def _is_forged(self, call_id: object) -> bool:
-        return not isinstance(call_id, str) or call_id in self._forged or not _SERVER_ID.fullmatch(call_id)
+    def _calls_in_words(self, content: list[Any]) -> frozenset[object]:
+        if self.strict:
+            return _forged_searches(content)
+        return frozenset() if self._blocks is None else _untaken_calls(content, self._blocks)
 
-    def _in_words(self, block: Block) -> list[Block]:
+    def _in_words(self, block: Block, role: object) -> list[Block]:
         """A block that the target doesn't take, as far as anybody can be shown it."""
         kind = str(block.get("type"))[:64]
         if kind == "image" and not self._sees:
@@ -233,7 +292,10 @@ class _Settling:
             self.note("image: left out, the model takes only text")
         else:
             found = [self._as_block(part) for part in told.shown(block, _unheard)]
-            self.note(f"{kind}: told as text" if found else f"{kind}: left out, only its maker can use it")
+            said = found and found != [_text(told.omitted(kind))]
+            self.note(f"{kind}: told as text" if said else f"{kind}: left out, only its maker can use it")
+        if self.strict and role == "assistant":  # Claude shows no images, and may show none
+            found = [each if each["type"] == "text" else _text(told.omitted("image")) for each in found]
         if found and "cache_control" in block:
             found[-1] = {**found[-1], "cache_control": block["cache_control"]}
         return found
@@ -254,6 +316,26 @@ class _Settling:
             case Document():
                 return _text(told.without_file(part))
         return _text(part.text)
+
+
+def _begun(messages: list[Any], note: told.Note) -> list[Any]:
+    """``messages`` with one of the user's in front: nobody else may begin."""
+    first = messages[0] if messages else None
+    if not isinstance(first, dict) or first.get("role") == "user":
+        return messages
+    note("messages: a conversation that the user did not begin given a beginning")
+    return [{"role": "user", "content": [_text(NOTHING)]}, *messages]
+
+
+def _source(block: Block) -> object:
+    """Where an image or a document is: ``base64``, ``url``, ``file``, …"""
+    source = block.get("source")
+    return source.get("type") if isinstance(source, Mapping) else None
+
+
+def _id(block: Block, key: str) -> str | None:
+    found = block.get(key)
+    return found if isinstance(found, str) else None
 
 
 def _is_thinking(block: object) -> bool:
@@ -278,6 +360,26 @@ def _forged_searches(content: list[Any]) -> frozenset[object]:
         and isinstance(block.get("tool_use_id"), str)
         and isinstance(block.get("content"), list)
         and any(isinstance(page, dict) and not page.get("encrypted_content") for page in block["content"])
+    )
+
+
+def _untaken_calls(content: list[Any], taken: frozenset[str]) -> frozenset[object]:
+    """Ids of calls of a backend's own tools whose results are not among the types of blocks that are ``taken``.
+
+    A search may still wait for its result; nobody but Anthropic has other tools of that kind (2026-11).
+    """
+    blocks = [block for block in content if isinstance(block, dict) and isinstance(block.get("type"), str)]
+    answered = {
+        block["tool_use_id"]: block["type"] in taken
+        for block in blocks
+        if block["type"].endswith("_tool_result") and isinstance(block.get("tool_use_id"), str)
+    }
+    return frozenset(
+        block["id"]
+        for block in blocks
+        if block["type"] == "server_tool_use"
+        and isinstance(block.get("id"), str)
+        and not answered.get(block["id"], block.get("name") == "web_search")
     )
 
 

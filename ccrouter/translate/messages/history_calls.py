@@ -2,7 +2,7 @@
 
 Each call has an id of its own, of plain characters, and one result, at the head of the user's message that
 follows it. What fits is the very same object again. A result that is missing is said to be; one without its call
-is told as text.
+is told as text. And results as llama.cpp wants them: in messages of their own.
 
 What follows the assistant up to its next message answers its calls. Messages of the system's may stand between,
 and messages of one role that follow each other are one message to Anthropic.
@@ -45,17 +45,40 @@ def answered(messages: list[Any], note: Note) -> list[Any]:
     return messages if _are_same(found, messages) else found
 
 
+def apart(messages: list[Any], note: Note) -> list[Any]:
+    """``messages`` with results in messages of their own, for who would put them behind the rest of theirs."""
+    found: list[Any] | None = None
+    for place, message in enumerate(messages):
+        content = _content(message) if _is_of(message, "user") else []
+        results = [block for block in content if _is_a(block, "tool_result")]
+        if results and len(results) < len(content):
+            note("tool_result: in a message of its own, in front of what is said beside it")
+            rest = [block for block in content if not _is_a(block, "tool_result")]
+            found = messages[:place] if found is None else found
+            found += [{**message, "content": results}, {**message, "content": rest}]
+        elif found is not None:
+            found.append(message)
+    return messages if found is None else found
+
+
 def _fit(messages: list[Any]) -> bool:
-    """Whether nothing is to be done, for certain; at a third of the cost of doing nothing."""
+    """Whether nothing is to be done, for certain; at a third of the cost of doing nothing.
+
+    What comes later must not change the answer for what was there before: a message that is a string, or nothing
+    at all, ends the wait for results as any other of its role does.
+    """
     ids: list[str] = []
     open_ones: set[str] = set()
     for message in messages:
-        if message.__class__ is not dict or message.get("content").__class__ is not list:
+        if message.__class__ is not dict:
             continue
-        if message.get("role") == "assistant":
-            if open_ones:
-                return False
-            for block in message["content"]:
+        role, content = message.get("role"), message.get("content")
+        if open_ones and (role == "assistant" or (role == "user" and content.__class__ is str)):
+            return False
+        if content.__class__ is not list:
+            continue
+        if role == "assistant":
+            for block in content:
                 if block.__class__ is dict and block.get("type") == "tool_use":
                     call_id, name = block.get("id"), block.get("name")
                     if not (isinstance(call_id, str) and isinstance(name, str) and call_id and name):
@@ -64,9 +87,9 @@ def _fit(messages: list[Any]) -> bool:
                         return False
                     ids.append(call_id)
                     open_ones.add(call_id)
-        elif message.get("role") == "user":
+        elif role == "user":
             head = True
-            for block in message["content"]:
+            for block in content:
                 if block.__class__ is dict and block.get("type") == "tool_result":
                     call_id = block.get("tool_use_id")
                     if not head or not isinstance(call_id, str) or call_id not in open_ones:
@@ -95,9 +118,11 @@ class _Calls:
             yield _with_content(message, [self._call(block) for block in _content(message)])
         answers: list[Any] = []
         rest: list[tuple[Any, list[Any] | None]] = []
+        late = False
         for message in between:
-            late = any(kept is not None for _, kept in rest)
-            rest.append((message, self._rest(message, answers, late=late)))
+            kept = self._rest(message, answers, late=late)
+            rest.append((message, kept))
+            late = late or kept is not None
         for own in [own for each in self._waiting.values() for own in each]:
             self._note("tool_use: a call without its result was given one")
             answers.append(

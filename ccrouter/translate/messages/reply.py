@@ -4,9 +4,10 @@ Many servers speak Anthropic's format, few by the book: starts and stops are mis
 twice, blocks interleave, input stands where no client reads it, ids repeat, counts are zero, an error has another
 envelope or none at all. What has one meaning only is put right; everything else is an error in clear words, and
 no end is ever made up. An event that needs no change keeps its bytes, unknown fields and types included: of a
-correct stream only the message's id, its model's name and the signatures are others. The id is always replaced:
-the client merges turns whose ids are equal, and nothing tells whether a server will use one twice. The name is the
-one that the client asked for, or it leaves the message's thinking out of its next requests.
+correct stream only the message's id, its model's name and the signatures are others, and a block that not
+everybody understands says whose it is. The id is always replaced: the client merges turns whose ids are equal, and
+nothing tells whether a server will use one twice. The name is the one that the client asked for, or it leaves the
+message's thinking out of its next requests.
 
 `ccrouter.translate.messages.blocks` puts the blocks in order, `ccrouter.translate.messages.end` the counts and the
 reason. Here is the order of the whole: what comes in front of the message waits, since an error may follow; and

@@ -10,8 +10,11 @@ import pytest
 from ccrouter.errors import FrameError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider, Target
+from ccrouter.translate import provenance
 from ccrouter.translate.dialect import Kept
+from ccrouter.translate.messages import makers
 from ccrouter.translate.messages.blocks import MessagesBlocks
+from ccrouter.translate.provenance import Origin
 from ccrouter.wire import events
 from ccrouter.wire.events import Event
 from ccrouter.wire.messages import read_request
@@ -201,7 +204,49 @@ def test_a_number_that_json_does_not_have_is_no_input() -> None:
         line.finish(broken_off=False)
 
 
+def test_nor_is_one_that_is_too_large_where_it_has_to_be_written() -> None:
+    line = blocks()
+    given = {**CALL, "input": {"a": float("inf")}}
+    assert feed(line, events.block_start(0, given), events.block_stop(0)) == []
+    with pytest.raises(FrameError, match="no JSON object"):
+        line.finish(broken_off=False)
+
+
 def test_a_text_that_begins_again_under_its_index_is_another_one() -> None:
     line = blocks()
     found = feed(line, events.block_start(0, TEXT), text(0, "a"), events.block_start(0, TEXT), text(0, "b"))
     assert short(found) == ["start 0", "delta 0 a", "stop 0", "start 1", "delta 1 b"]
+
+
+def started(block: dict[str, Any]) -> dict[str, Any]:
+    """A block as it is at the client when it begins."""
+    found = feed(blocks(), events.block_start(0, block), events.block_stop(0), events.block_start(1, TEXT))
+    written: dict[str, Any] = found[0]["content_block"]
+    return written
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {**TEXT, "annotations": []},
+        {**CALL, "provider_specific_fields": {"a": 1}},
+        {"type": "reasoning", "text": "a plan"},
+        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search_prime", "input": {}},
+    ],
+)
+def test_what_not_everybody_understands_is_marked_with_its_maker(block: dict[str, Any]) -> None:
+    found = started(block)
+    assert provenance.read(found[makers.MAKER]) == Origin("p", "m", {"f": "messages"})
+    assert makers.unmarked(found) == block
+
+
+@pytest.mark.parametrize("block", [TEXT, {**TEXT, "citations": []}, CALL])
+def test_what_everybody_understands_is_not(block: dict[str, Any]) -> None:
+    assert started(block) == block
+
+
+@pytest.mark.parametrize("data", ["AAAA", None])
+def test_redacted_thinking_says_whose_it_is(data: str | None) -> None:
+    found = started({"type": "redacted_thinking"} | ({} if data is None else {"data": data}))
+    origin = Origin("p", "m", {"f": "messages"} | ({} if data is None else {"s": data}))
+    assert found == {"type": "redacted_thinking", "data": provenance.sign(origin)}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.translate import told
-from ccrouter.translate.messages import history, lane
+from ccrouter.translate.messages import history, lane, makers
 from ccrouter.translate.messages.history import NOTHING
 from ccrouter.translate.provenance import Origin, sign
 from ccrouter.wire import spans
@@ -20,6 +20,7 @@ from ccrouter.wire.messages import read_request
 from tests.e2e.strictness import about_bonds, about_messages, bond
 from tests.strategies import json_objects
 from tests.translate.dialogues import IMAGE, PDF, any_fields, dialogues, without_marks
+from tests.translate.test_conversation import lines_run
 
 GENUINE = "EqQBCkYIBBgCKkAz" * 8
 MESSAGES = sorted(name for name, preset in PRESETS.items() if preset.messages_path)
@@ -43,6 +44,11 @@ def user(*blocks):
 
 def assistant(*blocks):
     return {"role": "assistant", "content": list(blocks)}
+
+
+def spoken(role, words="so"):
+    """A message as a string."""
+    return {"role": role, "content": words}
 
 
 def text(words):
@@ -175,6 +181,92 @@ def test_calls_of_others_have_empty_thinking_where_a_backend_refuses_them_withou
     assert settle(messages, "deepseek", thinks=False)[0] is messages
 
 
+# What only its maker understands
+
+LINK = "https://x.example/a.png"
+ODD = [
+    {"type": "hologram", "text": "a"},
+    {"type": "server_tool_use", "id": "srvtoolu_zai1", "name": "web_search_prime", "input": {"a": 1}},
+    {"type": "code_execution_tool_result", "tool_use_id": "srvtoolu_zai1", "content": {"stdout": "42"}},
+    {"type": "image", "source": {"type": "url", "url": LINK}},
+    {**text("a"), "annotations": [], "odd": 1},
+    {**use("a"), "provider_specific_fields": {}, "odd": 1},
+]
+PLAIN = [
+    text("[hologram omitted]"),
+    text('[called web_search_prime: {"a": 1}]'),
+    text("42"),
+    text("[image omitted]"),
+    text("a"),
+    use("a"),
+]
+
+
+def marked(block, provider, model="m"):
+    return {**block, makers.MAKER: own(provider, model)}
+
+
+@pytest.mark.parametrize("preset", MESSAGES)
+def test_a_block_of_a_servers_own_kind_goes_back_to_it_as_it_made_it_and_to_others_plain(preset):
+    messages = [HI, assistant(*(marked(block, "zai") for block in ODD)), user(result("a"))]
+    (_, answer, _), changes = settle(messages, preset, thinks=False)
+    strict = PRESETS[preset].first_party or PRESETS[preset].relays == ("",)
+    if preset == "zai":
+        assert answer == assistant(*ODD)
+        assert changes[0] == "hologram: the target's own, as the target made it"
+    else:
+        linked = [text(told.without_image(LINK))] if "ollama" in preset else [ODD[3]]
+        assert answer == assistant(*PLAIN[:3], *(PLAIN[3:4] if strict else linked), *PLAIN[4:])
+        assert changes == [
+            "hologram: left out, only its maker can use it",
+            "server_tool_use: told as text",
+            "code_execution_tool_result: told as text",
+            "image: told as text",
+            "text: members that only their maker can use left out",
+            "tool_use: members that only their maker can use left out",
+        ]
+    assert not strict or not [*about_messages([HI, answer, user(result("a"))])]
+
+
+def test_a_gateways_claude_gets_nothing_that_another_model_there_made():
+    claude, glm = "anthropic/claude-opus-5-5", "z-ai/glm-5"
+    block = marked(ODD[0], "openrouter", glm)
+    assert reply(block, preset="openrouter", model=claude)[0] == [text("[hologram omitted]")]
+    assert reply(block, preset="openrouter", model=glm)[0] == [ODD[0]]
+    of_claude = marked(ODD[0], "openrouter", claude)
+    assert reply(of_claude, preset="openrouter", model=claude)[0] == [ODD[0]]
+
+
+@pytest.mark.parametrize("block", [ODD[0], {**text("a"), "yet_to_come": 1}, {**use("a"), "yet_to_come": 1}])
+def test_what_nobody_marked_may_be_anthropics_own_and_stays(block):
+    messages = [HI, assistant(block), *([user(result("a"))] if "id" in block else [SO])]
+    assert settle(messages)[0] is messages
+
+
+def test_of_what_nobody_marked_goes_what_certainly_isnt_anthropics():
+    assert reply(REASONING, text("a")) == ([text("a")], ["reasoning: left out, only its maker can use it"])
+    assert reply({"type": "output_text", "text": "a"})[0] == [text("a")]
+    bare, changes = reply({**text("a"), "annotations": []})
+    assert (bare, changes) == ([text("a")], ["text: members that only their maker can use left out"])
+    call, _ = reply({**use("a"), "provider_specific_fields": {"a": 1}})
+    assert call == [use("a")]
+    asked = {"type": "mcp_tool_use", "id": "call.1", "name": "x", "server_name": "s", "input": {}}
+    gave = {"type": "mcp_tool_result", "tool_use_id": "call.1", "content": "found"}
+    assert reply(asked, gave)[0] == [text("[called x]"), text("found")]
+
+
+@pytest.mark.parametrize("preset", [name for name in MESSAGES if not PRESETS[name].first_party])
+def test_redacted_thinking_goes_back_to_who_made_it_and_to_nobody_else(preset):
+    block = {"type": "redacted_thinking", "data": own(preset, "m", s="AAAA")}
+    found, changes = reply(block, text("a"), preset=preset)
+    assert found == [{**block, "data": "AAAA"}, text("a")]
+    assert changes == ["redacted_thinking: the target's own, as the target made it"]
+    elsewhere = {**block, "data": own("elsewhere", "m", s="AAAA")}
+    for other in (elsewhere, {**block, "data": own(preset, "m")}):
+        assert reply(other, text("a"), preset=preset)[0] == [text("a")]
+    assert reply(elsewhere, text("a")) == ([text("a")], ["redacted_thinking: of another model, left out"])
+
+
 # Calls and results
 
 
@@ -223,6 +315,16 @@ def test_results_are_the_first_of_the_message_behind_their_calls():
     assert settle([HI, assistant(use("a")), SO, user(result("a"))])[0][2:] == [user(result("a"), *SO["content"])]
 
 
+def test_results_have_a_message_of_their_own_where_they_would_come_behind_the_rest():
+    messages = [HI, assistant(use("a")), user(text("x"), result("a"), text("y")), assistant(text("b")), SO]
+    found, changes = settle(messages, "llamacpp")
+    assert found == [*messages[:2], user(result("a")), user(text("x"), text("y")), *messages[3:]]
+    assert changes == ["tool_result: in a message of its own, in front of what is said beside it"]
+    alone = [HI, assistant(use("a")), user(result("a")), SO]
+    assert settle(alone, "llamacpp")[0] is alone
+    assert settle(messages, "vllm")[0] is messages
+
+
 def test_of_two_calls_with_one_id_the_first_has_the_first_result():
     found, _ = settle([HI, assistant(use("a"), use("a")), user(result("a", "1"), result("a", "2"))])
     calls, results = (message["content"] for message in found[1:])
@@ -257,6 +359,38 @@ def test_calls_are_left_alone_where_nobody_asks_for_more():
     messages = [HI, assistant(use("a.b"), use("a.b")), user(text(""), result("c"))]
     for preset in ("ollama", "zai", "openrouter", "demo"):
         assert settle(messages, preset)[0] is messages
+
+
+@pytest.mark.parametrize(
+    "between", [[spoken("user")], [spoken("user"), spoken("assistant")], [spoken("assistant")]]
+)
+def test_what_is_said_as_a_string_stands_between_calls_and_results_too(between):
+    """Whatever comes later: an odd id at the end must not be what makes the beginning right."""
+    messages = [HI, assistant(use("a")), *between, user(result("a"))]
+    first, _ = settle(messages)
+    assert not [*about_messages(first)]
+    later, _ = settle([*messages, assistant(use("b:1")), user(result("b:1"))])
+    assert later[: len(first)] == first
+
+
+def test_the_user_begins_and_nobody_has_a_role_that_there_is_not():
+    found, changes = settle([assistant(text("a")), spoken("tool", "b"), spoken("developer", [text("c")])])
+    assert found == [user(text(NOTHING)), assistant(text("a")), spoken("user", "b"), user(text("c"))]
+    assert changes == [
+        "messages: an unknown role taken for the user's (2 times)",
+        "messages: a conversation that the user did not begin given a beginning",
+    ]
+    assert settle([spoken("system"), HI])[0] == [user(text(NOTHING)), spoken("system"), HI]
+    assert settle([spoken("tool", "b")], "ollama")[1] == []
+
+
+def test_looking_for_results_takes_steps_in_proportion_to_the_length():
+    def steps(count):
+        messages = [HI, assistant(use("a:b")), *[spoken("system")] * count, user(result("a:b"))]
+        return lines_run(lambda: settle(messages))
+
+    # Ten times as long: a square would be a hundred times.
+    assert steps(1_000) < 12 * steps(100)
 
 
 # What is said and shown
@@ -319,6 +453,7 @@ def test_blocks_that_a_backend_doesnt_take_are_told_as_text_or_left_out_and_name
             "cache_control": {"type": "ephemeral"},
         },
         text("X\nhttps://x.example\nfound"),
+        text("[container_upload omitted]"),
     )
     assert [block["type"] for block in found[1]["content"]] == ["tool_use", "text", "text"]
     assert found[2] == user(result("a", [text("The tool Bash is available from here on.")]))
@@ -332,6 +467,21 @@ def test_blocks_that_a_backend_doesnt_take_are_told_as_text_or_left_out_and_name
     ]
     assert settle(messages)[0] is messages
     assert settle([*messages[1:]], "vllm")[0][1] is messages[2]
+
+
+def test_a_tool_of_anthropics_own_is_told_with_what_it_gave_where_only_searches_are_taken():
+    ran = {"type": "server_tool_use", "id": "srvtoolu_2", "name": "code_execution", "input": {"code": "6*7"}}
+    stdout = {"type": "code_execution_result", "stdout": "42", "stderr": "", "return_code": 0}
+    gave = {"type": "code_execution_tool_result", "tool_use_id": "srvtoolu_2", "content": stdout}
+    told_as = [text('[called code_execution: {"code": "6*7"}]'), text("42")]
+    for preset in ("ollama", "zai", "deepseek"):
+        found, changes = reply(SEARCH, hits("x"), ran, gave, preset=preset)
+        assert found == [SEARCH, hits("x"), *told_as]
+        assert changes == ["server_tool_use: told as text", "code_execution_tool_result: told as text"]
+        assert reply(ran, preset=preset)[0] == told_as[:1]
+        assert reply(SEARCH, preset=preset)[0] == [SEARCH]
+    assert reply(ran, gave, preset="vllm")[0] == told_as
+    assert reply(ran, gave)[1] == []
 
 
 def test_a_model_without_eyes_is_told_of_images_in_results_too():
@@ -351,12 +501,38 @@ def test_an_image_behind_a_link_is_told_of_where_links_are_refused():
     assert settle([user(linked, IMAGE)], "vllm")[1] == []
 
 
+def test_a_file_that_lies_at_anthropic_is_told_of_elsewhere():
+    image, document = (
+        {"type": each, "source": {"type": "file", "file_id": "f"}} for each in ("image", "document")
+    )
+    messages = [user(image, document, text("a"))]
+    assert settle(messages)[0] is messages
+    for preset in ("vllm", "zai", "openrouter"):
+        found, changes = settle(messages, preset)
+        told_of = "[document omitted: document can't be shown here]"
+        assert found == [user(text("[image omitted: it can't be shown here]"), text(told_of), text("a"))]
+        assert changes == ["image: told as text", "document: told as text"]
+
+
 # What holds for any conversation
 
 _signatures = st.sampled_from(
     [GENUINE, "", "gAAAAABo", "0" * 32, own("ollama", "m", s=""), own("vllm", "m"), own("x", "y", s=GENUINE)]
 )
+REASONING = {"type": "reasoning", "text": "a plan"}
+#: What other servers say that is no part of Anthropic's format, on its way to the client or without a mark.
+_odd = st.sampled_from(
+    [
+        REASONING,
+        {"type": "output_text", "text": "a"},
+        {**text("a"), "annotations": []},
+        {"type": "mcp_tool_use", "id": "call.1", "name": "x", "server_name": "s", "input": {}},
+        {"type": "web_fetch_tool_result", "tool_use_id": "call_1", "content": {}},
+        *(marked(block, *by) for block in ODD for by in (("zai", "m"), ("anthropic", "x"), ("openrouter", "m"))),
+    ]
+)
 _said = st.one_of(
+    _odd,
     st.builds(text, st.sampled_from(["hi", "", " ", "é"])),
     st.sampled_from([IMAGE, PDF]),
     st.builds(thinking, _signatures),
@@ -368,10 +544,16 @@ _said = st.one_of(
 )
 
 
+_beginnings = st.sampled_from(
+    [None, None, *map(spoken, ["system", "assistant", "developer"]), assistant(text("a"))]
+)
+_roles = st.sampled_from(["user", "user", "user", "tool", "developer"])
+
+
 @st.composite
 def switched(draw):
-    """A conversation through many hands: odd ids, results lost, moved and doubled, blocks of anybody's."""
-    messages = []
+    """A conversation through many hands: odd ids and roles, results lost, moved and doubled, blocks of anybody's."""
+    messages = [*filter(None, [draw(_beginnings)])]
     calls: list[str] = []
     for _ in range(draw(st.integers(1, 4))):
         kept = draw(st.lists(st.sampled_from(calls), max_size=4)) if calls else []
@@ -379,9 +561,12 @@ def switched(draw):
         shown = [
             each for each in draw(st.lists(_said, max_size=3)) if each["type"] in {"text", "image", "document"}
         ]
-        messages.append(user(*draw(st.permutations([*answers, *shown]))))
+        messages += draw(
+            st.lists(st.sampled_from([*map(spoken, ["user", "assistant"]), spoken("user", " ")]), max_size=1)
+        )
+        messages.append({**user(*draw(st.permutations([*answers, *shown]))), "role": draw(_roles)})
         if draw(st.booleans()):
-            messages.append({"role": "system", "content": draw(st.sampled_from(["note", [], [text("note")]]))})
+            messages.append(spoken("system", draw(st.sampled_from(["note", [], [text("note")]]))))
         answer = [each for each in draw(st.lists(_said, max_size=5)) if each["type"] not in {"image", "document"}]
         messages.append(assistant(*answer))
         calls = [each["id"] for each in answer if each["type"] == "tool_use"]
@@ -424,7 +609,7 @@ def test_settling_twice_is_settling_once_and_changes_nothing_that_was_given(mess
 def test_a_longer_conversation_begins_with_what_a_shorter_one_was(messages, preset):
     whole, _ = settle(messages, preset)
     for place, message in enumerate(messages):
-        if message["role"] == "assistant" and place:
+        if message["role"] == "assistant" and place and messages[place - 1]["role"] != "assistant":
             shorter, _ = settle(messages[:place], preset)
             assert whole[: len(shorter)] == shorter
 
