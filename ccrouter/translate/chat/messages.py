@@ -213,7 +213,11 @@ class _Writer:
         if origin is None or not isinstance(origin.payload, dict) or origin.provider != self._maker[0]:
             return None
         kind = origin.payload.get("f")
-        if kind not in _REPLAYED[replay] or (kind in _SIGNED and origin.model != self._maker[1]):
+        if (
+            not isinstance(kind, str)
+            or kind not in _REPLAYED[replay]
+            or (kind in _SIGNED and origin.model != self._maker[1])
+        ):
             return None
         return origin.payload
 

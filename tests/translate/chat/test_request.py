@@ -441,6 +441,13 @@ def test_reasoning_of_others_stays_out():
     assert messages(user(text("go")), assistant(ours, text("A")))[-1] == {"role": "assistant", "content": "A"}
 
 
+@pytest.mark.parametrize("kind", [["reasoning"], {}, 5, None])
+def test_a_payload_that_is_none_of_ours_stays_out(kind):
+    odd = thought({"f": kind, "d": ["x"]})
+    for quirks in VENDORS:
+        assert messages(user(text("go")), assistant(odd, text("A")), quirks=quirks)[1]["content"] == "A"
+
+
 def test_a_vendor_that_insists_gets_the_member_with_every_answer():
     quirks = Quirks(replay="reasoning_content", replay_always=True)
     ours = thought({"f": "reasoning_content"})
