@@ -25,9 +25,6 @@ from ccrouter.wire.messages import MessagesRequest
 #: The least ``max_output_tokens`` that OpenAI takes.
 _LEAST_OUTPUT = 16
 
-#: What a schema of arguments can't have at its top at OpenAI: there it must be a plain object.
-_NOT_ON_TOP = frozenset({"oneOf", "anyOf", "allOf", "enum", "not"})
-
 _SEARCH = "web_search_"
 
 
@@ -197,10 +194,7 @@ def _tools(
 
 
 def _tool(tool: Tool, quirks: Quirks, names: Names) -> dict[str, Any]:
-    parameters = {key: value for key, value in tool.schema.items() if key not in _NOT_ON_TOP}
-    parameters["type"] = "object"
-    if not isinstance(parameters.get("properties"), Mapping):
-        parameters["properties"] = {}
+    parameters = schema.of_object(tool.schema)
     return {
         "type": "function",
         "name": names.there(tool.name),

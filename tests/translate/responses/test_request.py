@@ -386,6 +386,20 @@ def test_parameters_are_always_a_plain_object():
     }
 
 
+@pytest.mark.parametrize("key", ["anyOf", "oneOf", "allOf"])
+def test_a_choice_of_parameters_is_offered_as_all_of_them_and_said(key):
+    forms = [{"properties": {"a": {"type": "string"}}}, {"$ref": "#/$defs/B"}]
+    defined = {"$defs": {"B": {"type": "object", "properties": {"b": {"type": "integer"}}}}}
+    body, changes = render(tools=[{**BASH, "input_schema": {key: forms, **defined}}])
+    assert body["tools"][0]["parameters"] == {
+        "type": "object",
+        "properties": {"a": {"type": "string"}, "b": {"type": "integer"}},
+        **defined,
+    }
+    assert "tools: a choice of parameters told as one list of all" in changes
+    assert not any(each.startswith("tools") for each in render(tools=[BASH])[1])
+
+
 @pytest.mark.parametrize(
     ("value", "sent"),
     [
