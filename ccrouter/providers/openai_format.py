@@ -17,6 +17,39 @@ CHAT = "/chat/completions"
 #: would make the client wait for one; told that the field is unknown, it asks in ordinary requests instead.
 VERDICTS = ("safeguards",)
 
+_LOW_TO_HIGH = ("low", "medium", "high")
+_LOW_TO_XHIGH = (*_LOW_TO_HIGH, "xhigh")
+
+#: Which words for effort OpenAI's models take; another one is a 400 that names them (``unsupported_value``). From
+#: those errors as people reported them and from the models' pages, 2025-09 to 2026-11: openai/codex#6647 for
+#: gpt-5.1-codex, openai/openai-agents-python#2089 for gpt-5.1, and so on. Newer models than these: all words.
+_OPENAI_EFFORTS = (
+    *((name, _LOW_TO_HIGH) for name in ("o1", "o3", "o4-mini")),
+    ("gpt-5", ("minimal", *_LOW_TO_HIGH)),
+    ("gpt-5-pro", ("high",)),
+    ("gpt-5-codex", _LOW_TO_HIGH),
+    ("gpt-5.1", ("none", *_LOW_TO_HIGH)),
+    ("gpt-5.1-codex", _LOW_TO_HIGH),
+    ("gpt-5.1-codex-mini", ("medium", "high")),
+    ("gpt-5.1-codex-max", _LOW_TO_XHIGH),
+    *((f"gpt-5.{minor}-codex", _LOW_TO_XHIGH) for minor in (2, 3)),
+    *((f"gpt-5.{minor}", ("none", *_LOW_TO_XHIGH)) for minor in (2, 4, 5)),
+    *((f"gpt-5.{minor}-pro", ("medium", "high", "xhigh")) for minor in (2, 4, 5)),
+    *((f"gpt-5.{minor}-chat", ("medium",)) for minor in (1, 2, 3)),
+    ("gpt-5.6", ("none", *_LOW_TO_XHIGH, "max")),
+)
+
+#: The same of xAI's: most of its models think, and refuse any word for how much. NousResearch/hermes-agent#23435,
+#: tried there against the vendor on 2026-05-10; chenyme/grok2api#814 (2026-07); docs.x.ai, "Reasoning", 2026-08.
+_XAI_EFFORTS = (
+    *((name, ()) for name in ("grok-3", "grok-4", "grok-4.1", "grok-4.20", "grok-code-fast")),
+    ("grok-3-mini", ("low", "high")),
+    ("grok-4.20-multi-agent", _LOW_TO_XHIGH),
+    ("grok-4.3", ("none", *_LOW_TO_HIGH)),
+    ("grok-4.5", _LOW_TO_HIGH),
+    ("grok-4.6", _LOW_TO_XHIGH),
+)
+
 #: A hosted vendor that is compatible, with a key of its own.
 _vendor = partial(
     Preset,
@@ -48,6 +81,7 @@ OPENAI_FORMAT = (
             max_tokens="max_completion_tokens",
             ask="reasoning_effort",
             efforts=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+            model_efforts=_OPENAI_EFFORTS,
             system_role="developer",
             later_system="developer",
             files=True,
@@ -60,7 +94,7 @@ OPENAI_FORMAT = (
             obfuscation=True,
             web_search=True,
             search_sources=True,
-            plain_models=("gpt-4", "gpt-3.5", "chatgpt-"),
+            plain_models=("gpt-4", "gpt-3.5", "chatgpt-", "gpt-5-chat"),
         ),
         noted="2026-11, openai SDK 3.52.0, the count from its resources; gpt-5 and o-series: no stop, no sampling",
     ),
@@ -79,7 +113,11 @@ OPENAI_FORMAT = (
         refuse_fields=VERDICTS,
         quirks=Quirks(
             ask="reasoning_effort",
-            efforts=("minimal", "low", "medium", "high", "xhigh", "max"),
+            efforts=(*_LOW_TO_XHIGH, "max"),
+            # Its own list of models says better; it never names ``none``.
+            model_efforts=tuple(
+                (name, tuple(word for word in words if word != "none")) for name, words in _OPENAI_EFFORTS
+            ),
             system_role="developer",
             later_system="developer",
             stops=0,
@@ -117,7 +155,7 @@ OPENAI_FORMAT = (
         responses_path="/responses",
         quirks=Quirks(
             ask="reasoning_effort",
-            efforts=("low", "medium", "high"),
+            model_efforts=_XAI_EFFORTS,
             reasoning_apart=True,
             replay="reasoning_content",
             stops=0,
@@ -163,10 +201,12 @@ OPENAI_FORMAT = (
         quirks=Quirks(
             max_tokens="max_completion_tokens",
             ask="reasoning_effort",
+            model_efforts=_OPENAI_EFFORTS,
             system_role="developer",
             later_system="developer",
             stops=0,
             sampling=False,
+            plain_models=("gpt-4", "gpt-35", "gpt-3.5", "gpt-5-chat"),
         ),
         noted="2026-11: base_url https://RESOURCE.openai.azure.com/openai/v1, the model is the deployment's name",
     ),

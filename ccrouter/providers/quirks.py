@@ -39,6 +39,8 @@ class Quirks:
     """``reasoning_split: true`` tells reasoning apart from the text (MiniMax)."""
     efforts: tuple[str, ...] = ("low", "medium", "high")
     """The words for effort, weakest first; a stronger one than there is becomes the strongest."""
+    model_efforts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The same for single models, by how their names begin; none: they can't be asked in words."""
     levelled_models: tuple[str, ...] = ()
     """How the names of models begin that take a word for effort on Ollama's own wire; others take on and off."""
     replay: Replay = "none"
@@ -96,3 +98,8 @@ class Quirks:
     """``include: ["web_search_call.action.sources"]`` is understood."""
     plain_models: tuple[str, ...] = ()
     """How the names of models begin that refuse to be asked for reasoning; on both wires."""
+
+    def efforts_of(self, model: str) -> tuple[str, ...] | None:
+        """The words for effort of one model, by the longest beginning of its name; None where nothing is said."""
+        rows = [row for row in self.model_efforts if f"{model}-".startswith(f"{row[0]}-")]
+        return max(rows, key=lambda row: len(row[0]), default=(model, None))[1]

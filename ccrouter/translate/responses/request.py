@@ -42,7 +42,7 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
 
 
 def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[dict[str, Any], list[str]]:
-    fields, quirks = request.fields, target.provider.preset.quirks
+    fields, quirks = request.fields, target.quirks
     said = conversation.read(fields)
     changes = [] if request.model == target.model else [f"model: {request.model} -> {target.model}"]
     changes += said.changes
@@ -66,7 +66,7 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
         changes += thinking.unasked(thinking.asked(fields, said))
     elif not target.model.startswith(quirks.plain_models):
         include.append("reasoning.encrypted_content")
-        body |= _reasoning(fields, said, quirks)
+        body |= _reasoning(fields, said, quirks, changes)
     searches = _searches(said, fields, target, changes)
     if searches and quirks.search_sources:
         include.append("web_search_call.action.sources")
@@ -80,9 +80,14 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     return body, changes
 
 
-def _reasoning(fields: Mapping[str, Any], said: Conversation, quirks: Quirks) -> dict[str, Any]:
+def _reasoning(
+    fields: Mapping[str, Any], said: Conversation, quirks: Quirks, changes: list[str]
+) -> dict[str, Any]:
     wanted = thinking.asked(fields, said)
-    if not quirks.efforts or (wanted.on is None and wanted.effort is None):
+    if wanted.on is None and wanted.effort is None:
+        return {}
+    if not quirks.efforts:
+        changes.append("thinking: left to the backend")
         return {}
     if wanted.on is False:
         return {"reasoning": {"effort": "none" if "none" in quirks.efforts else quirks.efforts[0]}}

@@ -180,6 +180,18 @@ def test_effort_and_thinking_are_asked_for():
     assert "reasoning_effort" not in sent(Quirks(ask="reasoning_effort", plain_models=("m",)), **fields)
 
 
+def test_a_model_is_asked_in_the_words_that_it_has():
+    off, most = {"thinking": {"type": "disabled"}}, {"output_config": {"effort": "max"}}
+    own = Quirks(ask="reasoning_effort", model_efforts=(("m", ("medium", "high")),))
+    assert sent(own, **off)["reasoning_effort"] == "medium"
+    assert sent(own, **most)["reasoning_effort"] == "high"
+    plain = target(Quirks(ask="reasoning_effort", model_efforts=(("m", ()),)))
+    for fields in (off, most):
+        out = outbound(fields, plain)
+        assert "reasoning_effort" not in json.loads(out.body)
+        assert "thinking: left to the backend" in out.changes
+
+
 def test_a_cache_key_is_the_same_for_one_agent_of_one_session():
     quirks = Quirks(cache_key=True)
     agent = [*HEADERS, (b"x-claude-code-agent-id", b"a1")]

@@ -336,6 +336,17 @@ def test_a_model_that_does_not_reason_is_not_asked_about_it():
     assert "include" not in body
 
 
+def test_a_model_is_asked_in_the_words_that_it_has():
+    quirks = {"model_efforts": (("m", ("medium", "high")), ("m-plain", ()))}
+    off, most = {"thinking": {"type": "disabled"}}, {"output_config": {"effort": "max"}}
+    assert render(quirks=quirks, **off)[0]["reasoning"] == {"effort": "medium"}
+    assert render(quirks=quirks, **most)[0]["reasoning"] == {"effort": "high"}
+    body, changes = render(model="m-plain-2", quirks=quirks, **most)
+    assert "reasoning" not in body
+    assert body["include"] == ["reasoning.encrypted_content"]
+    assert "thinking: left to the backend" in changes
+
+
 def test_the_weakest_effort_stands_for_none_where_thinking_cannot_be_switched_off():
     assert render("chatgpt", thinking={"type": "disabled"})[0]["reasoning"] == {"effort": "low"}
 
