@@ -136,8 +136,17 @@ OPENAI_FORMAT = (
         base_url="https://api.mistral.ai/v1",
         key_env=("MISTRAL_API_KEY",),
         facts="list",
-        quirks=Quirks(replay="content", stream_options=False, call_ids="nine", strict_tools=True, prefix=True),
-        noted="2026-11: refuses fields that it does not know",
+        # The order of roles: avante-corp/avante.nvim#2695 (2025-09), datapizza-labs/datapizza-ai#98 (2025-12),
+        # NousResearch/hermes-agent#20154 (2026-05).
+        quirks=Quirks(
+            replay="content",
+            stream_options=False,
+            call_ids="nine",
+            strict_tools=True,
+            spaced_models=("",),
+            prefix=True,
+        ),
+        noted="2026-11: refuses fields that it does not know; roles stand in a strict order",
     ),
     _vendor(
         name="gemini",

@@ -58,6 +58,9 @@ class Quirks:
     """PDFs are taken as ``file`` parts."""
     file_links: bool = False
     """On the chat wire, a file's URL is taken in place of its data. Responses takes it wherever it takes files."""
+    spaced_models: tuple[str, ...] = ()
+    """How the names of models begin that take no user's message right behind a tool's: a short one of the
+    assistant's is put between (Mistral: 400 "Unexpected role 'user' after role 'tool'", code 3230)."""
     prefix: bool = False
     """An answer that the client has begun must say ``prefix: true`` (Mistral)."""
     parallel_tool_calls: bool = True

@@ -44,7 +44,7 @@ VENDORS = [
     Quirks(replay="content", call_ids="nine", stream_options=False, response_format="json_object"),
     Quirks(ask="google", replay="google", schema="gemini", tool_choices=frozenset({"required", "none"})),
     Quirks(cache_marks="openai", files=True, later_system="developer", prefix=True),
-    Quirks(cache_marks="anthropic", result_images=True),
+    Quirks(cache_marks="anthropic", result_images=True, spaced_models=("",)),
     Quirks(cache_marks="anthropic", result_marks=False, files=True, file_links=True),
 ]
 vendors = st.sampled_from(VENDORS + [row.quirks for row in PRESETS.values() if row.chat_path])
@@ -408,6 +408,23 @@ def test_results_follow_their_calls_and_pictures_follow_the_results():
     assert found[3]["content"][2] == text("T")
 
 
+def test_a_word_stands_between_results_and_the_users_where_it_must():
+    said = [user(text("go")), assistant(call("a"), call("b")), user(result("a"), result("b"), text("more"))]
+    assert [each["role"] for each in messages(*said)][-2:] == ["tool", "user"]
+    spaced = Quirks(spaced_models=("m",))
+    found = messages(*said, quirks=spaced)
+    assert [each["role"] for each in found] == ["user", "assistant", "tool", "tool", "assistant", "user"]
+    assert found[-2:] == [{"role": "assistant", "content": "OK."}, {"role": "user", "content": "more"}]
+    assert messages(*said, assistant(text("A")), quirks=spaced)[:-1] == found
+    assert [each["role"] for each in messages(*said[:2], user(result("a"), result("b")), quirks=spaced)][
+        -1
+    ] == "tool"
+    out = outbound({"messages": said}, target(spaced))
+    assert "messages: a word of the assistant's put between results and the user's words" in out.changes
+    elsewhere = Quirks(spaced_models=("mistralai/",))
+    assert messages(*said, quirks=elsewhere) == messages(*said)
+
+
 def test_pictures_stay_in_the_result_where_they_may():
     quirks = Quirks(result_images=True)
     found = messages(user(text("go")), assistant(call("a")), user(result("a", [IMAGE])), quirks=quirks)
@@ -598,8 +615,10 @@ def test_minimax_is_asked_to_tell_reasoning_apart():
 # Properties
 
 
-def check(body):
+def check(body, quirks):
     """What holds for every chat request: calls and their results agree, nothing is empty, nothing else is said."""
+    roles = [message["role"] for message in body["messages"]]
+    assert not quirks.spaced_models or ("tool", "user") not in pairwise(roles)
     seen: set[str] = set()
     waiting: list[str] = []
     for message in body["messages"]:
@@ -630,7 +649,7 @@ def check(body):
 def test_a_longer_conversation_begins_with_the_same_messages(dialogue, quirks):
     rendered = [sent(quirks, messages=each, tools=TOOLS, system="You are") for each in dialogue.requests]
     for body in rendered:
-        check(body)
+        check(body, quirks)
     for shorter, longer in pairwise(rendered):
         before, now = (json.dumps(without_marks(each["messages"])) for each in (shorter, longer))
         assert now.startswith(before[:-1])
@@ -644,7 +663,7 @@ def test_any_json_is_rendered_or_refused(fields, quirks):
     except ApiError as error:
         assert error.status == 400
         return
-    check(body)
+    check(body, quirks)
 
 
 @pytest.mark.parametrize(
