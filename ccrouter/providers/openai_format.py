@@ -62,6 +62,17 @@ _vendor = partial(
     refuse_fields=VERDICTS,
 )
 
+# Who searches the web by Responses' ``web_search``, and since when that is documented:
+#
+# openai      OpenAI, "Web search"; refused beside the effort ``minimal`` (2025-08)
+# codex       on by default in its own client since 2026-01-28 (openai/codex#8575), by the same tool
+# azure       learn.microsoft.com, "Web search" of its Responses API (2026); an admin can block it
+# xai         docs.x.ai, "Web Search" (2026-04): on Responses only, Chat Completions has none any more
+#
+# All others are refused a search, since none takes it in this form (2026-11): there is no common one on the chat
+# wire (OpenRouter's plugins, GLM's and Kimi's tools of their own types, Groq's for single models), Gemini's and
+# Mistral's chat wires have none at all, and local servers and gateways run no tools unless somebody adds them.
+
 OPENAI_FORMAT = (
     Preset(
         name="openai",
@@ -93,6 +104,7 @@ OPENAI_FORMAT = (
             sampling=False,
             obfuscation=True,
             web_search=True,
+            search_refuses=("minimal",),
             search_sources=True,
             plain_models=("gpt-4", "gpt-3.5", "chatgpt-", "gpt-5-chat"),
         ),
@@ -127,6 +139,9 @@ OPENAI_FORMAT = (
             session_headers=("session-id", "thread-id", "x-client-request-id"),
             sampling=False,
             max_output_tokens=False,
+            tools_always=True,
+            web_search=True,
+            search_refuses=("minimal",),
         ),
         noted="2026-11, codex 0.169.0: refuses limits, sampling, cache marks; an old client_version hides models",
     ),
@@ -168,6 +183,7 @@ OPENAI_FORMAT = (
             reasoning_apart=True,
             replay="reasoning_content",
             stops=0,
+            web_search=True,
         ),
         noted="2026-11: reasoning tokens stand beside completion_tokens; its Anthropic layer is deprecated",
     ),
@@ -215,6 +231,8 @@ OPENAI_FORMAT = (
             later_system="developer",
             stops=0,
             sampling=False,
+            web_search=True,
+            search_refuses=("minimal",),
             plain_models=("gpt-4", "gpt-35", "gpt-3.5", "gpt-5-chat"),
         ),
         noted="2026-11: base_url https://RESOURCE.openai.azure.com/openai/v1, the model is the deployment's name",

@@ -66,6 +66,9 @@ class Quirks:
     parallel_tool_calls: bool = True
     tool_choices: frozenset[str] = frozenset({"auto", "none", "required", "function"})
     """Which forms of ``tool_choice`` are taken."""
+    tools_always: bool = False
+    """``tools``, ``tool_choice`` and ``parallel_tool_calls`` must be there also where there is no tool; on the
+    Responses wire."""
     strict_tools: bool = False
     """Tools may say ``strict``."""
     stops: int = 4
@@ -96,7 +99,9 @@ class Quirks:
     obfuscation: bool = False
     """``stream_options: {include_obfuscation: false}`` is understood, and saves bytes."""
     web_search: bool = False
-    """The backend searches the web itself."""
+    """The backend searches the web itself, asked by a tool of the type ``web_search``."""
+    search_refuses: tuple[str, ...] = ()
+    """Words for effort that are refused beside a search."""
     search_sources: bool = False
     """``include: ["web_search_call.action.sources"]`` is understood."""
     plain_models: tuple[str, ...] = ()

@@ -320,6 +320,14 @@ def test_a_search_that_is_the_point_of_a_request_is_refused(fields):
     assert (caught.value.status, caught.value.kind) == (400, "invalid_request_error")
 
 
+def test_who_searches_on_another_wire_is_told_so():
+    where = target(Quirks(web_search=True))
+    with pytest.raises(ApiError, match='set wire = "responses"'):
+        outbound({"tools": [SEARCH]}, where)
+    with pytest.raises(ApiError, match=r"of Anthropic's$"):
+        outbound({"tools": [SEARCH]})
+
+
 def test_a_search_among_other_tools_is_left_out_and_named():
     found = outbound({"tools": [BASH, SEARCH]})
     assert len(json.loads(found.body)["tools"]) == 1

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ccrouter.errors import ApiError
-from ccrouter.providers.provider import Model
+from ccrouter.providers.presets import PRESETS
+from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.translate.provenance import Origin, sign
 from ccrouter.translate.responses import request as responses_request
 from ccrouter.wire import envelope
@@ -441,6 +442,13 @@ def test_a_forced_tool_that_is_not_there_is_refused():
     )
 
 
+@pytest.mark.parametrize("fields", [{}, {"tools": [BASH], "tool_choice": {"type": "none"}}])
+def test_a_backend_that_wants_all_of_it_is_told_of_tools_where_there_are_none(fields):
+    body, _ = render("chatgpt", quirks={"tools_always": True}, **fields)
+    assert (body["tools"], body["tool_choice"], body["parallel_tool_calls"]) == ([], "auto", True)
+    assert not render("chatgpt", **fields)[0].keys() & {"tool_choice", "parallel_tool_calls"}
+
+
 def test_parallel_calls_are_said_either_way():
     assert render(tools=[BASH])[0]["parallel_tool_calls"] is True
     forbidden = {"type": "auto", "disable_parallel_tool_use": True}
@@ -458,6 +466,18 @@ def test_the_clients_search_becomes_the_backends():
     assert body["tools"] == [{"type": "web_search", "filters": {"allowed_domains": ["a.example"]}}]
     assert "web_search_call.action.sources" in body["include"]
     assert "tools: max_uses of the search dropped" in changes
+
+
+@pytest.mark.parametrize(
+    ("preset", "model"), [("openai", "gpt-5"), ("codex", "gpt-5"), ("azure", "gpt-5"), ("xai", "grok-4")]
+)
+def test_who_searches_is_asked_to_in_words_that_go_with_it(preset, model):
+    row = PRESETS[preset]
+    to = Target(Provider(name=preset, preset=row, base_url="https://x.example"), model)
+    asked = request(tools=[SEARCH], thinking={"type": "disabled"})
+    body = json.loads(responses_request.render(asked, to, [], "", "messages").body)
+    assert body["tools"] == [{"type": "web_search"}]
+    assert body.get("reasoning") == (None if preset == "xai" else {"effort": "low"})
 
 
 def test_a_search_that_is_forced_is_the_only_tool():
