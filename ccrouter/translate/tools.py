@@ -54,7 +54,7 @@ class Names:
             if self.there(tool.name) != tool.name:
                 changes.note("tools: a name that was not plain replaced")
             if not schema.is_one_form(tool.schema):
-                changes.note("tools: a choice of parameters told as one list of all")
+                changes.note("tools: parameters that are a choice or a reference told as one list")
         return changes.told()
 
     def back(self, name: str) -> str:

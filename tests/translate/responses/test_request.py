@@ -408,7 +408,7 @@ def test_a_choice_of_parameters_is_offered_as_all_of_them_and_said(key):
         "properties": {"a": {"type": "string"}, "b": {"type": "integer"}},
         **defined,
     }
-    assert "tools: a choice of parameters told as one list of all" in changes
+    assert "tools: parameters that are a choice or a reference told as one list" in changes
     assert not any(each.startswith("tools") for each in render(tools=[BASH])[1])
 
 
