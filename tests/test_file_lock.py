@@ -26,22 +26,55 @@ trio.run(main)
 """
 
 
-async def test_one_task_holds_it_at_a_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("remove", [False, True])
+async def test_one_task_holds_it_at_a_time(tmp_path: Path, remove: bool, autojump_clock: MockClock) -> None:
     inside = 0
     most = 0
 
     async def hold() -> None:
         nonlocal inside, most
-        async with locked(tmp_path / "lock", 10):
+        async with locked(tmp_path / "lock", 100, remove=remove):
             inside += 1
             most = max(most, inside)
-            await trio.sleep(0.001)
+            await trio.sleep(0.07)  # somebody waits for the file that is removed then, and somebody comes anew
             inside -= 1
 
     async with trio.open_nursery() as nursery:
-        for _ in range(5):
+        for number in range(20):
             nursery.start_soon(hold)
+            await trio.sleep(0.03 * (number % 3))
     assert most == 1
+    assert [each.name for each in tmp_path.iterdir()] == ([] if remove else ["lock"])
+
+
+async def test_a_file_that_was_removed_is_not_held(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = tmp_path / "lock"
+    order = []
+
+    async def wait(name: str) -> None:
+        async with locked(path, 10, remove=True):
+            order.append(name)
+            await trio.sleep(1)
+            order.append(name)
+
+    async with trio.open_nursery() as nursery:
+        async with locked(path, 1, remove=True):
+            nursery.start_soon(wait, "before")
+            await trio.sleep(0.06)
+        nursery.start_soon(wait, "after")  # it finds no file, and makes one
+    assert order[0] == order[1] != order[2] == order[3]
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_file_that_can_not_be_removed_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(self)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    for _ in range(2):
+        async with locked(tmp_path / "lock", 1, remove=True):
+            pass
+    assert [each.name for each in tmp_path.iterdir()] == ["lock"]
 
 
 async def test_it_is_not_waited_for_longer_than_said(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -22,6 +22,7 @@ _FACTS = (
     "max_output",
     "tools",
     "thinking",
+    "efforts",
     "loaded",
     "price",
     "num_ctx",

@@ -70,6 +70,7 @@ def read_row(row: dict[str, Any]) -> Model | None:
         vision=_vision(row),
         tools=_tools(row),
         thinking=_thinking(row),
+        efforts=_efforts(row),
         local=False if row.get("remote_host") else None,  # Ollama: a model of its cloud's
     )
 
@@ -143,3 +144,8 @@ def _thinking(row: dict[str, Any]) -> bool | None:
         says(row.get("supports_reasoning")),
         True if row.get("supported_reasoning_levels") else None,
     )
+
+
+def _efforts(row: dict[str, Any]) -> tuple[str, ...] | None:
+    found = (each.get("effort") for each in rows(row, "supported_reasoning_levels"))  # Codex
+    return tuple(each for each in found if isinstance(each, str)) or None

@@ -17,6 +17,39 @@ CHAT = "/chat/completions"
 #: would make the client wait for one; told that the field is unknown, it asks in ordinary requests instead.
 VERDICTS = ("safeguards",)
 
+_LOW_TO_HIGH = ("low", "medium", "high")
+_LOW_TO_XHIGH = (*_LOW_TO_HIGH, "xhigh")
+
+#: Which words for effort OpenAI's models take; another one is a 400 that names them (``unsupported_value``). From
+#: those errors as people reported them and from the models' pages, 2025-09 to 2026-11: openai/codex#6647 for
+#: gpt-5.1-codex, openai/openai-agents-python#2089 for gpt-5.1, and so on. Newer models than these: all words.
+_OPENAI_EFFORTS = (
+    *((name, _LOW_TO_HIGH) for name in ("o1", "o3", "o4-mini")),
+    ("gpt-5", ("minimal", *_LOW_TO_HIGH)),
+    ("gpt-5-pro", ("high",)),
+    ("gpt-5-codex", _LOW_TO_HIGH),
+    ("gpt-5.1", ("none", *_LOW_TO_HIGH)),
+    ("gpt-5.1-codex", _LOW_TO_HIGH),
+    ("gpt-5.1-codex-mini", ("medium", "high")),
+    ("gpt-5.1-codex-max", _LOW_TO_XHIGH),
+    *((f"gpt-5.{minor}-codex", _LOW_TO_XHIGH) for minor in (2, 3)),
+    *((f"gpt-5.{minor}", ("none", *_LOW_TO_XHIGH)) for minor in (2, 4, 5)),
+    *((f"gpt-5.{minor}-pro", ("medium", "high", "xhigh")) for minor in (2, 4, 5)),
+    *((f"gpt-5.{minor}-chat", ("medium",)) for minor in (1, 2, 3)),
+    ("gpt-5.6", ("none", *_LOW_TO_XHIGH, "max")),
+)
+
+#: The same of xAI's: most of its models think, and refuse any word for how much. NousResearch/hermes-agent#23435,
+#: tried there against the vendor on 2026-05-10; chenyme/grok2api#814 (2026-07); docs.x.ai, "Reasoning", 2026-08.
+_XAI_EFFORTS = (
+    *((name, ()) for name in ("grok-3", "grok-4", "grok-4.1", "grok-4.20", "grok-code-fast")),
+    ("grok-3-mini", ("low", "high")),
+    ("grok-4.20-multi-agent", _LOW_TO_XHIGH),
+    ("grok-4.3", ("none", *_LOW_TO_HIGH)),
+    ("grok-4.5", _LOW_TO_HIGH),
+    ("grok-4.6", _LOW_TO_XHIGH),
+)
+
 #: A hosted vendor that is compatible, with a key of its own.
 _vendor = partial(
     Preset,
@@ -28,6 +61,17 @@ _vendor = partial(
     models_path="/models",
     refuse_fields=VERDICTS,
 )
+
+# Who searches the web by Responses' ``web_search``, and since when that is documented:
+#
+# openai      OpenAI, "Web search"; refused beside the effort ``minimal`` (2025-08)
+# codex       on by default in its own client since 2026-01-28 (openai/codex#8575), by the same tool
+# azure       learn.microsoft.com, "Web search" of its Responses API (2026); an admin can block it
+# xai         docs.x.ai, "Web Search" (2026-04): on Responses only, Chat Completions has none any more
+#
+# All others are refused a search, since none takes it in this form (2026-11): there is no common one on the chat
+# wire (OpenRouter's plugins, GLM's and Kimi's tools of their own types, Groq's for single models), Gemini's and
+# Mistral's chat wires have none at all, and local servers and gateways run no tools unless somebody adds them.
 
 OPENAI_FORMAT = (
     Preset(
@@ -48,6 +92,7 @@ OPENAI_FORMAT = (
             max_tokens="max_completion_tokens",
             ask="reasoning_effort",
             efforts=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+            model_efforts=_OPENAI_EFFORTS,
             system_role="developer",
             later_system="developer",
             files=True,
@@ -59,8 +104,9 @@ OPENAI_FORMAT = (
             sampling=False,
             obfuscation=True,
             web_search=True,
+            search_refuses=("minimal",),
             search_sources=True,
-            plain_models=("gpt-4", "gpt-3.5", "chatgpt-"),
+            plain_models=("gpt-4", "gpt-3.5", "chatgpt-", "gpt-5-chat"),
         ),
         noted="2026-11, openai SDK 3.52.0, the count from its resources; gpt-5 and o-series: no stop, no sampling",
     ),
@@ -79,7 +125,11 @@ OPENAI_FORMAT = (
         refuse_fields=VERDICTS,
         quirks=Quirks(
             ask="reasoning_effort",
-            efforts=("minimal", "low", "medium", "high", "xhigh", "max"),
+            efforts=(*_LOW_TO_XHIGH, "max"),
+            # Its own list of models says better; it never names ``none``.
+            model_efforts=tuple(
+                (name, tuple(word for word in words if word != "none")) for name, words in _OPENAI_EFFORTS
+            ),
             system_role="developer",
             later_system="developer",
             stops=0,
@@ -89,6 +139,9 @@ OPENAI_FORMAT = (
             session_headers=("session-id", "thread-id", "x-client-request-id"),
             sampling=False,
             max_output_tokens=False,
+            tools_always=True,
+            web_search=True,
+            search_refuses=("minimal",),
         ),
         noted="2026-11, codex 0.169.0: refuses limits, sampling, cache marks; an old client_version hides models",
     ),
@@ -98,8 +151,17 @@ OPENAI_FORMAT = (
         base_url="https://api.mistral.ai/v1",
         key_env=("MISTRAL_API_KEY",),
         facts="list",
-        quirks=Quirks(replay="content", stream_options=False, call_ids="nine", strict_tools=True, prefix=True),
-        noted="2026-11: refuses fields that it does not know",
+        # The order of roles: avante-corp/avante.nvim#2695 (2025-09), datapizza-labs/datapizza-ai#98 (2025-12),
+        # NousResearch/hermes-agent#20154 (2026-05).
+        quirks=Quirks(
+            replay="content",
+            stream_options=False,
+            call_ids="nine",
+            strict_tools=True,
+            spaced_models=("",),
+            prefix=True,
+        ),
+        noted="2026-11: refuses fields that it does not know; roles stand in a strict order",
     ),
     _vendor(
         name="gemini",
@@ -117,10 +179,11 @@ OPENAI_FORMAT = (
         responses_path="/responses",
         quirks=Quirks(
             ask="reasoning_effort",
-            efforts=("low", "medium", "high"),
+            model_efforts=_XAI_EFFORTS,
             reasoning_apart=True,
             replay="reasoning_content",
             stops=0,
+            web_search=True,
         ),
         noted="2026-11: reasoning tokens stand beside completion_tokens; its Anthropic layer is deprecated",
     ),
@@ -163,10 +226,14 @@ OPENAI_FORMAT = (
         quirks=Quirks(
             max_tokens="max_completion_tokens",
             ask="reasoning_effort",
+            model_efforts=_OPENAI_EFFORTS,
             system_role="developer",
             later_system="developer",
             stops=0,
             sampling=False,
+            web_search=True,
+            search_refuses=("minimal",),
+            plain_models=("gpt-4", "gpt-35", "gpt-3.5", "gpt-5-chat"),
         ),
         noted="2026-11: base_url https://RESOURCE.openai.azure.com/openai/v1, the model is the deployment's name",
     ),

@@ -142,7 +142,8 @@ _ROWS = (
         refuse_fields=VERDICTS,
         facts="list",
         chat_path=_V1_CHAT,
-        quirks=Quirks(ask="reasoning_effort", replay="reasoning"),
+        # Mistral's own tokenizer checks the roles there, too: mistralai/mistral-vibe#578 (2026-04).
+        quirks=Quirks(ask="reasoning_effort", replay="reasoning", spaced_models=("mistralai/",)),
         noted="2026-11, vLLM 0.32: ignores fields that it does not know",
     ),
     Preset(
@@ -182,6 +183,7 @@ _ROWS = (
             replay="reasoning_details",
             files=True,
             file_links=True,
+            spaced_models=("mistralai/",),  # zed-industries/zed#37021 (2025-08 to 2026-04)
             cache_marks="anthropic",
             marked_models=("anthropic/", "google/gemini-", "openai/gpt-5.6+"),
         ),

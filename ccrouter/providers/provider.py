@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ccrouter.providers.quirks import Quirks
 from ccrouter.providers.secret import Secret
@@ -178,6 +178,8 @@ class Model:
     """The largest ``max_tokens`` that it takes."""
     tools: bool | None = None
     thinking: bool | None = None
+    efforts: tuple[str, ...] | None = None
+    """The words for effort that it takes, weakest first."""
     loaded: int | None = None
     """The window that it is loaded with at this moment, where a server loads models with windows of its choice."""
     num_ctx: int | None = None
@@ -264,6 +266,13 @@ class Target:
     def known(self) -> Model:
         """What is known of the model, at least its name."""
         return self.facts or self.provider.configured_model(self.model) or Model(self.model)
+
+    @property
+    def quirks(self) -> Quirks:
+        """How its wire differs from the book, with those words for effort that this model takes."""
+        quirks = self.provider.preset.quirks
+        own = self.known.efforts or quirks.efforts_of(self.model)
+        return quirks if own is None else evolve(quirks, efforts=own)
 
     @property
     def wire(self) -> Wire:

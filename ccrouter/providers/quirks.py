@@ -39,6 +39,8 @@ class Quirks:
     """``reasoning_split: true`` tells reasoning apart from the text (MiniMax)."""
     efforts: tuple[str, ...] = ("low", "medium", "high")
     """The words for effort, weakest first; a stronger one than there is becomes the strongest."""
+    model_efforts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The same for single models, by how their names begin; none: they can't be asked in words."""
     levelled_models: tuple[str, ...] = ()
     """How the names of models begin that take a word for effort on Ollama's own wire; others take on and off."""
     replay: Replay = "none"
@@ -56,11 +58,17 @@ class Quirks:
     """PDFs are taken as ``file`` parts."""
     file_links: bool = False
     """On the chat wire, a file's URL is taken in place of its data. Responses takes it wherever it takes files."""
+    spaced_models: tuple[str, ...] = ()
+    """How the names of models begin that take no user's message right behind a tool's: a short one of the
+    assistant's is put between (Mistral: 400 "Unexpected role 'user' after role 'tool'", code 3230)."""
     prefix: bool = False
     """An answer that the client has begun must say ``prefix: true`` (Mistral)."""
     parallel_tool_calls: bool = True
     tool_choices: frozenset[str] = frozenset({"auto", "none", "required", "function"})
     """Which forms of ``tool_choice`` are taken."""
+    tools_always: bool = False
+    """``tools``, ``tool_choice`` and ``parallel_tool_calls`` must be there also where there is no tool; on the
+    Responses wire."""
     strict_tools: bool = False
     """Tools may say ``strict``."""
     stops: int = 4
@@ -91,8 +99,15 @@ class Quirks:
     obfuscation: bool = False
     """``stream_options: {include_obfuscation: false}`` is understood, and saves bytes."""
     web_search: bool = False
-    """The backend searches the web itself."""
+    """The backend searches the web itself, asked by a tool of the type ``web_search``."""
+    search_refuses: tuple[str, ...] = ()
+    """Words for effort that are refused beside a search."""
     search_sources: bool = False
     """``include: ["web_search_call.action.sources"]`` is understood."""
     plain_models: tuple[str, ...] = ()
     """How the names of models begin that refuse to be asked for reasoning; on both wires."""
+
+    def efforts_of(self, model: str) -> tuple[str, ...] | None:
+        """The words for effort of one model, by the longest beginning of its name; None where nothing is said."""
+        rows = [row for row in self.model_efforts if f"{model}-".startswith(f"{row[0]}-")]
+        return max(rows, key=lambda row: len(row[0]), default=(model, None))[1]

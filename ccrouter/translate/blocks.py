@@ -40,6 +40,22 @@ def wants_thinking(fields: Mapping[str, Any]) -> bool:
 _PULSE = 2_000
 
 
+class LeadingSpace:
+    """Holds back the white space that a text begins with: a block of nothing else is refused on its way back."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, text: str, *, begun: bool) -> str:
+        """What is to be written now. ``begun``: some of this text was written before."""
+        if begun:
+            return text
+        text, self._held = self._held + text, ""
+        if not text.strip():
+            text, self._held = "", text
+        return text
+
+
 class Blocks:
     """The writer of one message. ``counts`` is asked once, for the usage that is known when the message begins."""
 

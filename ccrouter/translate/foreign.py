@@ -35,6 +35,10 @@ _SEEN = frozenset(
 )
 
 
+#: How the types of the client's searches of the web begin.
+SEARCH = "web_search_"
+
+
 def dropped(fields: Mapping[str, Any], *, seen: Collection[str] = ()) -> list[str]:
     """What of a request a wire has no place for, in words for people. ``seen``: what this one has besides."""
     return [f"{name[:64]}: dropped" for name in fields if name not in _SEEN and name not in seen]
@@ -103,11 +107,15 @@ def server_tools(said: Conversation, fields: Mapping[str, Any], target: Target) 
     choice = fields.get("tool_choice")
     forced = choice.get("name") if isinstance(choice, Mapping) and choice.get("type") == "tool" else None
     unused = isinstance(choice, Mapping) and choice.get("type") == "none"
+    preset = target.provider.preset
+    searches = preset.quirks.web_search and preset.responses_path is not None
     for tool in said.server_tools:
         if not unused and (not said.tools or tool.name == forced):
+            other = searches and tool.type.startswith(SEARCH)
+            hint = ', or set wire = "responses", on which it searches' if other else ""
             raise refused(
                 f"capability_rejected: server_tools: {target.provider.name} can't run the tool "
-                f"{tool.name} ({tool.type}); ask without it, or with a model of Anthropic's"
+                f"{tool.name} ({tool.type}); ask without it, or with a model of Anthropic's{hint}"
             )
     return [f"tools: {tool.name} ({tool.type}) left out, the backend can't run it" for tool in said.server_tools]
 

@@ -173,6 +173,11 @@ def classify(
     return ApiError(status, envelope.kind_of(status), scrub(said), advice)
 
 
+def own_failure(target: Target, kind: str, words: str) -> ApiError:
+    """What a reply came to, where the backend told no error of its own; with the status that it would have had."""
+    return ApiError(envelope.status_of(kind), kind, f"{target.provider.name}: {words}"[: envelope.MAX_MESSAGE])
+
+
 def overflow(
     target: Target,
     status: int,

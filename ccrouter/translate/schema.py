@@ -35,21 +35,29 @@ _LARGEST = 4_000
 def of_object(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """A tool's ``schema`` as OpenAI insists on it: an object, its properties listed, and no choice of forms.
 
-    Where there are forms to choose from, the properties of all are offered.
+    Where there are forms to choose from, the properties of all are offered. A reference at the top is followed: it
+    would stand beside properties that contradict it.
     """
-    said = schema.get("properties")
-    plain = schema.get("type") == "object" and isinstance(said, Mapping)
-    if plain and not any(key in schema for key in _NOT_ON_TOP):
-        return schema
-    found = _joined(schema) if isinstance(schema.get("allOf"), list) else dict(schema)
+    found: Mapping[str, Any] = _followed(schema, schema)
+    said = found.get("properties")
+    if found.get("type") == "object" and isinstance(said, Mapping) and is_one_form(found):
+        return found
+    if isinstance(found.get("allOf"), list):
+        found = _joined({**found, "allOf": [_followed(schema, part) for part in found["allOf"]]})
     said = found.get("properties")
     properties = dict(said) if isinstance(said, Mapping) else {}
     for key in ("anyOf", "oneOf"):
-        for form in found[key] if isinstance(found.get(key), list) else []:
+        for each in found[key] if isinstance(found.get(key), list) else []:
+            form = _followed(schema, each)
             if isinstance(form, Mapping) and isinstance(form.get("properties"), Mapping):
                 properties = {**form["properties"], **properties}
     kept = {key: value for key, value in found.items() if key not in _NOT_ON_TOP}
     return {**kept, "type": "object", "properties": properties}
+
+
+def is_one_form(schema: Mapping[str, Any]) -> bool:
+    """Whether a tool's ``schema`` says nothing at its top that `of_object` must put otherwise."""
+    return not any(key in schema for key in ("$ref", *_NOT_ON_TOP))
 
 
 def gemini(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,6 +207,16 @@ def _found(root: Mapping[str, Any], reference: Any) -> Mapping[str, Any]:
     for name in str(reference).removeprefix("#").split("/")[1:]:
         found = found.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
     return found if isinstance(found, Mapping) and str(reference).startswith("#") else {"type": "object"}
+
+
+def _followed(root: Mapping[str, Any], schema: Any) -> Any:
+    """``schema`` with what its own reference stands for in its place; what stands beside that counts more."""
+    for _ in range(_DEEPEST):
+        if not isinstance(schema, Mapping) or "$ref" not in schema:
+            return schema
+        beside = {key: value for key, value in schema.items() if key != "$ref"}
+        schema = {**_found(root, schema["$ref"]), **beside}
+    return {key: value for key, value in schema.items() if key != "$ref"}
 
 
 def _types(schema: Mapping[str, Any]) -> tuple[list[str], bool]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
+from ccrouter.translate import schema
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.told import Note
 from ccrouter.translate.turns import Call, Conversation, Tool
@@ -47,11 +48,13 @@ class Names:
         return _fitting(name, "tool")
 
     def of_tools(self, tools: Iterable[Tool]) -> tuple[str, ...]:
-        """What becomes of the names of tools that are offered, for people."""
+        """What becomes of tools that are offered, for people."""
         changes = Changes()
         for tool in tools:
             if self.there(tool.name) != tool.name:
                 changes.note("tools: a name that was not plain replaced")
+            if not schema.is_one_form(tool.schema):
+                changes.note("tools: parameters that are a choice or a reference told as one list")
         return changes.told()
 
     def back(self, name: str) -> str:

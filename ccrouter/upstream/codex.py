@@ -160,7 +160,8 @@ class CodexLogin:
         """A login that is not old and whose access token is not ``refused``."""
         path = _real_file(self._environ)
         try:
-            async with locked(path.with_name(f"{path.name}.ccrouter-lock"), LOCK_DEADLINE):
+            # It stands for as long as it is held: Codex's directory is not ours to leave files in.
+            async with locked(path.with_name(f"{path.name}.ccrouter-lock"), LOCK_DEADLINE, remove=True):
                 fresh = await self._refresh_locked(path, refused)
         except trio.TooSlowError:
             fresh = _Failed("another process holds on to it", for_good=False)

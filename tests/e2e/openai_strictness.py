@@ -136,6 +136,7 @@ def _about_chatgpt(body: Json) -> Iterator[str]:
     yield from (f"Unsupported parameter: {name}" for name in sorted(_NOT_AT_CHATGPT & set(body)))
     wanted = {"store": False, "stream": True, "include": ["reasoning.encrypted_content"]}
     yield from (f"{name} must be {value}" for name, value in wanted.items() if body.get(name) != value)
-    yield from (f"no {name}" for name in ("instructions", "tools", "prompt_cache_key") if name not in body)
+    members = ("instructions", "tools", "tool_choice", "parallel_tool_calls", "prompt_cache_key")
+    yield from (f"no {name}" for name in members if name not in body)
     if body.get("tool_choice", "auto") != "auto":
         yield "tool_choice must be auto"

@@ -28,7 +28,7 @@ from ccrouter.wire.messages import read_request
 from ccrouter.wire.sse import Decoder
 from tests.matrix.backends import Part, Say, reply
 from tests.matrix.said import Entry, entries
-from tests.rig import Script, provider, rig, talk
+from tests.rig import Script, rig, talk
 
 MODEL = "model-1"
 
@@ -289,7 +289,9 @@ class Lab:
         # These two would look for a login on this machine.
         key = FromEnv("KEY") if self.preset.auth in {"client", "codex"} else None
         models = (Model(MODEL, **facts),) if facts else ()
-        return provider(self.preset.name, wire=wires.get(self.wire), api_key=key, models=models)
+        base = self.preset.base_url or f"https://{self.preset.name}.example"
+        to = Provider(name=self.preset.name, preset=self.preset, base_url=base)
+        return evolve(to, wire=wires.get(self.wire), api_key=key, models=models)
 
 
 def _changes(body: bytes, to: Provider, headers: Headers) -> tuple[str, ...]:

@@ -17,6 +17,11 @@ from attrs import evolve
 
 from ccrouter.errors import WireError
 from ccrouter.providers.presets import PRESETS
+from ccrouter.providers.provider import Preset
+from ccrouter.providers.quirks import Quirks
+from ccrouter.routing.config import Config
+from ccrouter.routing.directory import build
+from ccrouter.routing.load import parse
 from ccrouter.translate import refusal
 from ccrouter.translate.chat import messages as chat_messages
 from ccrouter.translate.stops import StopCutter
@@ -165,6 +170,42 @@ def test_a_new_preset_has_unset_cells():
     added = [column for column in columns([*PRESETS.values(), newcomer]) if column.preset is newcomer]
     assert [column.wire for column in added] == ["messages", "chat", "responses"]
     assert len(unset(recorded(), added)) == 3 * len(SCENARIOS)
+
+
+def newcomer() -> Preset:
+    """A vendor that nobody has heard of: ten lines of data, as a row of the presets."""
+    return Preset(
+        name="newcomer",
+        title="Newcomer",
+        base_url="https://api.newcomer.example",
+        auth="bearer",
+        key_env=("NEWCOMER_API_KEY",),
+        key_required=True,
+        refuse_fields=("safeguards",),
+        chat_path="/v1/chat/completions",
+        quirks=Quirks(max_tokens="max_completion_tokens", ask="reasoning_effort", replay="reasoning_content"),
+        noted="2026-11, its documents",
+    )
+
+
+def test_a_vendor_is_ten_lines_of_data():
+    lines = inspect.getsource(newcomer).splitlines()
+    assert len(lines[lines.index("    return Preset(") + 1 : -1]) == 10
+    row = newcomer()
+    presets = {**PRESETS, row.name: row}
+    parse('default = "newcomer:m"\n[providers.newcomer]\nmodels = ["m"]', where="x", presets=presets)
+    found = build(Config(), presets, logins=(), environ={"NEWCOMER_API_KEY"}, running=())
+    assert list(found.providers) == [row.name]
+
+
+@pytest.mark.parametrize("column", columns([newcomer()]), ids=str)
+async def test_a_vendor_that_is_only_data_turns_out_like_its_kind(column, autojump_clock):
+    signs = {name: sign(await measure(scenario, column)) for name, scenario in SCENARIOS.items()}
+    assert sign(WRONG) not in signs.values()
+    unsaid = {(name, column.wire) for name, found in signs.items() if found == sign(UNSAID)}
+    assert unsaid <= SILENCES.keys()
+    assert signs["text streamed"] == signs["tool loop"] == "+"
+    assert signs["safeguards"] == "F"
 
 
 async def test_a_picture_that_gets_lost_is_seen(monkeypatch, autojump_clock):

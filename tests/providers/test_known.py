@@ -15,13 +15,18 @@ def provider(preset: str = "deepseek", *models: Model, base_url: str = "https://
 
 def test_of_each_fact_the_best_source_is_heard():
     mine = Model("deepseek-v4-pro", window=5)
-    told = [Model("deepseek-v4-pro", window=7, max_output=3), Model("deepseek-v4-pro", max_output=4, tools=False)]
+    told = [
+        Model("deepseek-v4-pro", window=7, max_output=3),
+        Model("deepseek-v4-pro", max_output=4, tools=False, efforts=("low",)),
+    ]
     found = known(provider("deepseek", mine), "deepseek-v4-pro", told)
     assert (found.window, found.max_output, found.tools, found.vision) == (5, 3, False, False)
+    assert found.efforts == ("low",)
     assert found.sources == {
         "window": "configuration",
         "max_output": "backend",
         "tools": "backend",
+        "efforts": "backend",
         "vision": "table",
         "thinking": "table",
     }

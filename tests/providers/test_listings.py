@@ -143,10 +143,18 @@ def test_what_a_vendor_says_of_a_model_is_read(preset, row, model):
 
 def test_what_is_said_of_codex_models_and_of_a_clouds_in_a_local_list_is_read():
     slugs = {
-        "models": [{"slug": "m", "context_window": 272_000, "supported_reasoning_levels": [{"effort": "low"}]}]
+        "models": [
+            {
+                "slug": "m",
+                "context_window": 272_000,
+                "supported_reasoning_levels": [{"effort": "low"}, {"effort": 5}, "x", {"effort": "xhigh"}],
+            },
+            {"slug": "odd", "supported_reasoning_levels": "low"},
+        ]
     }
     assert read_models(json.dumps(slugs).encode(), PRESETS["codex"]) == (
-        Model("m", window=272_000, thinking=True),
+        Model("m", window=272_000, thinking=True, efforts=("low", "xhigh")),
+        Model("odd", thinking=True),
     )
     far = {
         "models": [{"name": "m:cloud", "remote_host": "https://ollama.com:443", "details": {"context_length": 9}}]

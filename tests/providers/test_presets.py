@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from ccrouter.providers.presets import PRESETS
-from ccrouter.providers.provider import Auth, Provider, Target
+from ccrouter.providers.provider import Auth, Model, Provider, Target
 from ccrouter.providers.provider import Listing as Shape
 from ccrouter.routing.names import is_claude
 from ccrouter.routing.values import KINDS, EnvName, ProviderName
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.shown import Shown
+from ccrouter.translate.thinking import EFFORTS
 from tests.translate.test_shown import SHAPES
 
 ROWS = [pytest.param(row, id=name) for name, row in PRESETS.items()]
@@ -140,6 +141,53 @@ def test_cache_marks_go_to_the_models_that_take_them(preset, model, marks):
     row = PRESETS[preset]
     target = Target(Provider(name=preset, preset=row, base_url="https://x.example"), model)
     assert Shown(target, SHAPES, Changes()).marks == marks
+
+
+LOW_TO_HIGH = ("low", "medium", "high")
+
+
+@pytest.mark.parametrize(
+    ("preset", "model", "efforts"),
+    [
+        ("openai", "o3", LOW_TO_HIGH),
+        ("openai", "o4-mini-2025-04-16", LOW_TO_HIGH),
+        ("openai", "gpt-5", ("minimal", *LOW_TO_HIGH)),
+        ("openai", "gpt-5-mini", ("minimal", *LOW_TO_HIGH)),
+        ("openai", "gpt-5-pro-2025-10-06", ("high",)),
+        ("openai", "gpt-5.1", ("none", *LOW_TO_HIGH)),
+        ("openai", "gpt-5.1-codex", LOW_TO_HIGH),
+        ("openai", "gpt-5.1-codex-max", (*LOW_TO_HIGH, "xhigh")),
+        ("openai", "gpt-5.2-chat-latest", ("medium",)),
+        ("openai", "gpt-5.4-mini", ("none", *LOW_TO_HIGH, "xhigh")),
+        ("openai", "gpt-5.5-pro", ("medium", "high", "xhigh")),
+        ("openai", "gpt-5.6-sol", ("none", *LOW_TO_HIGH, "xhigh", "max")),
+        ("azure", "gpt-5.1-codex", LOW_TO_HIGH),
+        ("azure", "our-own", LOW_TO_HIGH),
+        ("codex", "gpt-5.1-codex", LOW_TO_HIGH),
+        ("codex", "gpt-5.1", LOW_TO_HIGH),
+        ("codex", "gpt-9", (*LOW_TO_HIGH, "xhigh", "max")),
+        ("xai", "grok-4", ()),
+        ("xai", "grok-4-fast-reasoning", ()),
+        ("xai", "grok-4.20-reasoning", ()),
+        ("xai", "grok-4.20-multi-agent-0309", (*LOW_TO_HIGH, "xhigh")),
+        ("xai", "grok-4.3", ("none", *LOW_TO_HIGH)),
+        ("xai", "grok-5", LOW_TO_HIGH),
+    ],
+)
+def test_a_model_has_words_for_effort_of_its_own(preset, model, efforts):
+    row = PRESETS[preset]
+    provider = Provider(name=preset, preset=row, base_url="https://x.example")
+    assert Target(provider, model).quirks.efforts == efforts
+    told = Model(model, efforts=("low", "ultra"))
+    assert Target(provider, model, told).quirks.efforts == ("low", "ultra")
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_words_for_effort_are_the_clients_or_a_vendors_weakest_first(row):
+    for words in (row.quirks.efforts, *(words for _, words in row.quirks.model_efforts)):
+        assert sorted(words, key=("none", *EFFORTS).index) == list(words)
+    names = [name for name, _ in row.quirks.model_efforts]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
@@ -40,6 +42,7 @@ TWO = [("a", "Read", '{"x":1}'), ("b", "Bash", '{"y":2}')]
         pytest.param([fragment(0, "a", "Read", '{"x"'), fragment(0, "", "", ":1}"), fragment(0, "", "", "")], ONE, id="id and name empty later"),
         pytest.param([fragment(0, "a", "Read", '{"x"'), fragment(0, "q", None, ":1}")], ONE, id="another id in each fragment"),
         pytest.param([fragment(0, "a", "Read", '{"x"'), fragment(0, "q", "Read", ":1}")], ONE, id="another id and the name again"),
+        pytest.param([fragment(0, "a", "Read", ""), fragment(0, "q", "Read", '{"x":1}')], ONE, id="another id and the name again before any arguments"),
         pytest.param([fragment(0, "a", "Read", {"x": 1})], [("a", "Read", '{"x": 1}')], id="arguments as an object"),
         pytest.param([fragment(0, "a", "Read", {}), fragment(0, arguments='{"x":1}')], ONE, id="an empty object first"),
         pytest.param([fragment(0, "a", "Read", '{"x":1}'), fragment(0, name="Read", arguments="")], ONE, id="name after the end"),
@@ -153,10 +156,33 @@ def test_what_can_mean_one_thing_only_is_mended(text, expected):
         "{'a': " + "(" * 100_000,
         '{"a": ' + "9" * 5000 + "}",
         "{'a': '\0'",
+        '{"a": 1, "b": "cut',
+        '{"a": 1, "b": "cut}',
+        '{"a": 1, "b": "cut\\',
+        '{"a": 1,}, ',
+        '"{}',
+        "```\n{}",
     ],
 )
 def test_what_would_have_to_be_guessed_is_refused(text):
     assert arguments_of(text) is None
+
+
+CUT = """
+from ccrouter.translate.calls import arguments_of
+
+quoted = chr(92) + chr(34)
+code = f"foo({quoted}bar{quoted}); {{ }}," * 10_000
+for end in ("", "}", chr(34), chr(92), ", }"):
+    for begin in ('{"content":"', '{}{"content":"', '"{', "```" + chr(10) + '{"content":"'):
+        assert arguments_of(begin + code + end) is None, (begin, end)
+assert arguments_of('{"content":"' + code + '", }') == {"content": code.replace(chr(92), "")}
+"""
+
+
+def test_code_that_was_cut_in_a_string_is_read_once():
+    # 200 KB of it took four minutes when each quote inside was taken for a beginning; it takes milliseconds.
+    subprocess.run([sys.executable, "-c", CUT], timeout=60, check=True)
 
 
 @given(st.text("{}[]\"',:\\\n a1\0", max_size=20) | st.text(max_size=20))

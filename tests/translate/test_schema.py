@@ -117,12 +117,27 @@ def test_a_tools_schema_offers_the_properties_of_all_its_forms():
     }
 
 
+def test_a_reference_at_the_top_of_a_tools_schema_is_followed():
+    one, two = ({name: {"type": "string"}} for name in "ab")
+    a, b = ({"type": "object", "properties": each} for each in (one, two))
+    defined = {"$defs": {"A": a, "B": b, "C": {"$ref": "#/$defs/A"}}}
+    both = {"type": "object", "properties": {**one, **two}}
+    assert of_object({"$ref": "#/$defs/C", "description": "d", **defined}) == {**a, "description": "d", **defined}
+    for key in ("anyOf", "oneOf", "allOf"):
+        assert of_object({key: [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}], **defined}) == {**both, **defined}
+    assert (
+        of_object({"$ref": "#"})
+        == of_object({"$ref": "https://x.example"})
+        == {"type": "object", "properties": {}}
+    )
+
+
 @given(anything)
 def test_any_tools_schema_is_one_of_an_object(schema):
     found = of_object(schema if isinstance(schema, dict) else {"anyOf": schema})
     assert found["type"] == "object"
     assert isinstance(found["properties"], dict)
-    assert not found.keys() & {"anyOf", "oneOf", "allOf", "enum", "not"}
+    assert not found.keys() & {"anyOf", "oneOf", "allOf", "enum", "not", "$ref"}
 
 
 @pytest.mark.parametrize(

@@ -309,7 +309,7 @@ async def test_an_old_login_is_refreshed_and_written_back(home: Path, old: dict[
         "last_refresh": "2027-01-15T08:00:00.000000Z",
     }
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert {each.name for each in home.iterdir()} == {"auth.json", "auth.json.ccrouter-lock"}
+    assert {each.name for each in home.iterdir()} == {"auth.json"}
 
 
 async def test_a_symbolic_link_stays_one(home: Path) -> None:
@@ -717,6 +717,7 @@ async def test_two_processes_refresh_once(home: Path) -> None:
                 nursery.start_soon(one, issuer.url)
     assert results == [b"rt-second"] * 2
     assert len(issuer.seen) == 1
+    assert [each.name for each in home.iterdir()] == ["auth.json"]
 
 
 async def test_a_process_that_is_killed_in_mid_refresh_leaves_a_whole_file_and_no_lock(home: Path) -> None:

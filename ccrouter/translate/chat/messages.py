@@ -30,6 +30,9 @@ Message = dict[str, Any]
 #: What stands where an assistant's turn has nothing to show: its place must be kept, and can't be empty.
 _NOTHING = "(no text)"
 
+#: What an assistant says between the results of its calls and a user's words, where something must stand there.
+_BETWEEN = "OK."
+
 #: Gemini wants a signature at the first call of each step; this one, of its documents, is for foreign history.
 _NO_SIGNATURE = "skip_thought_signature_validator"
 
@@ -67,6 +70,7 @@ class _Writer:
         self.changes = Changes()
         self._note = self.changes.note
         self._quirks: Quirks = target.provider.preset.quirks
+        self._spaced = target.model.startswith(self._quirks.spaced_models)
         self._maker = (target.provider.name, target.model)
         self._names = names
         self._ids = Ids(self._quirks.call_ids)
@@ -93,6 +97,9 @@ class _Writer:
     def _flush(self) -> None:
         """The user's message that is being gathered, if any."""
         if self._user:
+            if self._spaced and self.messages and self.messages[-1]["role"] == "tool":
+                self._note("messages: a word of the assistant's put between results and the user's words")
+                self.messages.append({"role": "assistant", "content": _BETWEEN})
             self.messages.append({"role": "user", "content": self._content(self._user)})
             self._user = []
 
@@ -213,7 +220,11 @@ class _Writer:
         if origin is None or not isinstance(origin.payload, dict) or origin.provider != self._maker[0]:
             return None
         kind = origin.payload.get("f")
-        if kind not in _REPLAYED[replay] or (kind in _SIGNED and origin.model != self._maker[1]):
+        if (
+            not isinstance(kind, str)
+            or kind not in _REPLAYED[replay]
+            or (kind in _SIGNED and origin.model != self._maker[1])
+        ):
             return None
         return origin.payload
 

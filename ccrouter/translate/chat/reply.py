@@ -26,18 +26,18 @@ from typing import Any
 from ccrouter.errors import ApiError, FrameError, TruncatedStream
 from ccrouter.providers.provider import Target
 from ccrouter.translate import provenance, stops, usage
-from ccrouter.translate.blocks import Blocks, wants_thinking
+from ccrouter.translate.blocks import Blocks, LeadingSpace, wants_thinking
 from ccrouter.translate.calls import Call, Calls, arguments_of
 from ccrouter.translate.chat.failure import failure_in, words_of
 from ccrouter.translate.chat.reasoning import Payload, Reasoning, is_needed, is_thought, signature_of
 from ccrouter.translate.conversation import read
 from ccrouter.translate.members import as_object, frame_object, objects
 from ccrouter.translate.provenance import Origin
-from ccrouter.translate.refusal import classify
+from ccrouter.translate.refusal import classify, own_failure
 from ccrouter.translate.stops import StopCutter
 from ccrouter.translate.think_tags import Piece, ThinkTags, lone_closing_tag
 from ccrouter.translate.tools import Names, client_id
-from ccrouter.wire import envelope, events
+from ccrouter.wire import events
 from ccrouter.wire.events import Event
 from ccrouter.wire.messages import MessagesRequest
 from ccrouter.wire.sse import Frame
@@ -79,8 +79,7 @@ class ChatReply:
         self._reasoning = Reasoning(quirks.replay)
         self._writing: str | None = None
         """What the latest words were: text or thinking."""
-        self._space = ""
-        """White space that is text once more follows: a block of nothing else is refused on its way back."""
+        self._space = LeadingSpace()
         self._text_said: list[str] = []
         self._refusal: list[str] = []
         self._finish: str | None = None
@@ -185,11 +184,9 @@ class ChatReply:
         return self._blocks.thinking(text)
 
     def _text(self, text: str) -> list[Event]:
-        if self._writing != "text":
-            text = self._space + text
-            self._space = "" if text.strip() else text
-            if not text.strip():
-                return []
+        text = self._space.feed(text, begun=self._writing == "text")
+        if not text:
+            return []
         found = self._sign(self._reasoning.take()) if self._writing != "text" else []
         self._writing = "text"
         self._counting.hear(text)
@@ -219,6 +216,7 @@ class ChatReply:
         """The calls, and the end. ``broken_off``: a call that is not whole was cut, and is left out."""
         whole: list[tuple[Call, dict[str, Any]]] = []
         for call in self._calls.found:
+            self._counting.hear(call.text)  # one that is left out was written, too
             arguments = arguments_of(call.text)
             if broken_off and not (call.name and arguments):
                 continue  # with no arguments, too: they may not have come yet
@@ -250,7 +248,6 @@ class ChatReply:
             return found
         names = Names(read(self._request.fields))
         for call_id, (call, arguments) in zip(ids, calls, strict=True):
-            self._counting.hear(call.text)
             found += self._blocks.tool(call_id, names.back(call.name), arguments)
         return found
 
@@ -264,4 +261,5 @@ class ChatReply:
 
     def _fail_by(self, kind: str, words: str) -> list[Event]:
         self._ended = True
-        return [events.error(kind, f"{self._target.provider.name}: {words}"[: envelope.MAX_MESSAGE])]
+        self.failure = own_failure(self._target, kind, words)
+        return [events.error(self.failure.kind, self.failure.message)]

@@ -39,7 +39,7 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
 
 
 def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[dict[str, Any], list[str]]:
-    fields, quirks = request.fields, target.provider.preset.quirks
+    fields, quirks = request.fields, target.quirks
     said = conversation.read(fields)
     changes = [] if request.model == target.model else [f"model: {request.model} -> {target.model}"]
     changes += [*said.changes, *foreign.server_tools(said, fields, target)]

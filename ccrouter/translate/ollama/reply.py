@@ -26,12 +26,12 @@ from typing import Any
 from ccrouter.errors import ApiError, FrameError, TruncatedStream
 from ccrouter.providers.provider import Target
 from ccrouter.translate import provenance, stops, usage
-from ccrouter.translate.blocks import Blocks, wants_thinking
+from ccrouter.translate.blocks import Blocks, LeadingSpace, wants_thinking
 from ccrouter.translate.calls import arguments_of
 from ccrouter.translate.conversation import read
 from ccrouter.translate.members import as_object, frame_object, objects
 from ccrouter.translate.provenance import Origin
-from ccrouter.translate.refusal import classify
+from ccrouter.translate.refusal import classify, own_failure
 from ccrouter.translate.stops import StopCutter
 from ccrouter.translate.think_tags import Piece, ThinkTags, lone_closing_tag
 from ccrouter.translate.tools import Names, client_id
@@ -74,8 +74,7 @@ class OllamaReply:
         self._calls: list[Mapping[str, Any]] = []
         self._in_text = False
         """Whether the latest words were text."""
-        self._space = ""
-        """White space that is text once more follows: a block of nothing else is refused on its way back."""
+        self._space = LeadingSpace()
         self._said: list[str] = []
         self._ended = False
 
@@ -132,11 +131,9 @@ class OllamaReply:
         return self._blocks.thinking(text)
 
     def _text(self, text: str) -> list[Event]:
-        if not self._in_text:
-            text = self._space + text
-            self._space = "" if text.strip() else text
-            if not text.strip():
-                return []
+        text = self._space.feed(text, begun=self._in_text)
+        if not text:
+            return []
         self._in_text = True
         self._counting.hear(text)
         self._said.append(text)
@@ -200,7 +197,8 @@ class OllamaReply:
 
     def _fail_by(self, kind: str, words: str) -> list[Event]:
         self._ended = True
-        return [events.error(kind, f"{self._target.provider.name}: {words}"[: envelope.MAX_MESSAGE])]
+        self.failure = own_failure(self._target, kind, words)
+        return [events.error(self.failure.kind, self.failure.message)]
 
 
 def _arguments(value: Any) -> dict[str, Any] | None:

@@ -189,7 +189,7 @@ class Gathering:
 
     def _state(self, event: Mapping[str, Any], *, done: bool) -> None:
         fields = event.get("item")
-        if not isinstance(fields, dict) or fields.get("type") not in KINDS:
+        if not isinstance(fields, dict) or text_of(fields.get("type")) not in KINDS:
             return
         kind = text_of(fields["type"])
         names = {"item_id": fields.get("id"), "output_index": event.get("output_index")}

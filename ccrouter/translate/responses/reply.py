@@ -12,8 +12,8 @@ What becomes of an item:
   front of each in a thinking block of nothing but a signature, if it is told before the text;
 * reasoning: one thinking block, its parts joined by blank lines, signed with what the backend needs back;
 * a function call: a ``tool_use`` block, under the client's name for the tool;
-* a web search: ``server_tool_use``, and its results where the text that cites them begins. Titles of pages stand
-  only in the citations, so that this text is written when it is whole.
+* a web search: ``server_tool_use``, and its results where the text that cites them begins, or a call. Titles of
+  pages stand only in the citations, so that this text is written when it is whole.
 
 A reply ends with ``response.completed`` or ``response.incomplete``, or at a stop sequence, since this wire has
 none. A call that an incomplete reply broke off is left out: half of a command must not be run. Nothing is written
@@ -32,13 +32,13 @@ from typing import Any
 from ccrouter.errors import ApiError, FrameError, TruncatedStream
 from ccrouter.providers.provider import Target
 from ccrouter.translate import provenance, usage
-from ccrouter.translate.blocks import Blocks, wants_thinking
+from ccrouter.translate.blocks import Blocks, LeadingSpace, wants_thinking
 from ccrouter.translate.calls import arguments_of
 from ccrouter.translate.conversation import read
 from ccrouter.translate.members import frame_object
 from ccrouter.translate.overflow import codes, facts
 from ccrouter.translate.provenance import Origin
-from ccrouter.translate.refusal import classify
+from ccrouter.translate.refusal import classify, own_failure
 from ccrouter.translate.responses.items import Gathering, Item, Part, text_of
 from ccrouter.translate.stops import StopCutter, stop_sequences
 from ccrouter.translate.tools import Names, client_id
@@ -77,6 +77,9 @@ class ResponsesReply:
         self._seen = 0
         self._line: deque[Item] = deque()
         self._writing: Part | None = None
+        self._begun = False
+        """Something of that part was written."""
+        self._space = LeadingSpace()
         self._stops = StopCutter(stop_sequences(request.fields))
         self._calls = 0
         self._searches = 0
@@ -130,7 +133,7 @@ class ResponsesReply:
     def _end(self, kind: str, event: Mapping[str, Any]) -> list[Event]:
         said = event.get("response")
         response = said if isinstance(said, dict) else {}
-        if response.get("status") in {"failed", "cancelled"} or isinstance(response.get("error"), dict):
+        if text_of(response.get("status")) in {"failed", "cancelled"} or isinstance(response.get("error"), dict):
             return self._fail(event)
         incomplete = kind == "response.incomplete" or response.get("status") == "incomplete"
         self._gathering.close(response.get("output"))
@@ -140,13 +143,13 @@ class ResponsesReply:
         if self._ended:
             return found
         details = response.get("incomplete_details")
-        why = details.get("reason") if isinstance(details, dict) else None
+        why = text_of(details.get("reason")) if isinstance(details, dict) else ""
         reason = "end_turn"
         if self._blocks.called:
             reason = "tool_use"
         elif self._refusal or (incomplete and why == "content_filter"):
             reason = "refusal"
-        elif incomplete and why in {"max_output_tokens", "max_tokens", None}:
+        elif incomplete and why in {"max_output_tokens", "max_tokens", ""}:
             reason = "max_tokens"
         self._counting.tell(response.get("usage"))
         self._note(response.get("input_transformations"))
@@ -202,27 +205,32 @@ class ResponsesReply:
         for part in item.parts.values():
             if fresh := part.take():
                 if self._writing is not part:
-                    found += self._close_text()
-                    found += self._phase(item)
-                    self._writing = part
+                    found += self._close_text(item)
+                    self._writing, self._begun, self._space = part, False, LeadingSpace()
                 if part.sort == "refusal":
                     self._refusal.append(fresh)
-                found += self._text(self._stops.feed(fresh))
+                found += self._text(item, self._stops.feed(fresh))
                 if self._stops.found is not None:  # the backend need not write on only to count its tokens
                     return found + self._finish("stop_sequence")
             if not (part.whole or item.done):
                 break
         if item.done:
-            found += self._close_text()
+            found += self._close_text(item)
             self._writing = None
         return found
 
-    def _close_text(self) -> list[Event]:
-        return [*self._text(self._stops.close()), *self._blocks.close()] if self._writing else []
+    def _close_text(self, item: Item) -> list[Event]:
+        return [*self._text(item, self._stops.close()), *self._blocks.close()] if self._writing else []
 
-    def _text(self, text: str) -> list[Event]:
+    def _text(self, item: Item, text: str) -> list[Event]:
+        """More of the part that is being written, the phase of its message in front of it."""
+        text = self._space.feed(text, begun=self._begun)
+        if not text:
+            return []
+        found = [] if self._begun else self._phase(item)
+        self._begun = True
         self._counting.hear(text)
-        return self._blocks.text(text)
+        return found + self._blocks.text(text)
 
     def _phase(self, item: Item) -> list[Event]:
         phase = item.said("phase")
@@ -253,21 +261,22 @@ class ResponsesReply:
         return self._blocks.sign(provenance.sign(origin), needed=needed)
 
     def _call(self, item: Item) -> list[Event]:
+        text = item.part("arguments").text
+        self._counting.hear(text)  # one that is left out was written, too
         if item.said("status") == "incomplete":
             return []
         name = item.said("name")
-        text = item.part("arguments").text
         given = arguments_of(text)
         if given is None and item.kind == "custom_tool_call":  # its input is free text
             given = {"input": text}
         if not name or given is None:
             self._ended = True
             what = f"arguments of {name!r} that are no JSON object" if name else "a tool call without a name"
-            return [events.error("api_error", f"{self._target.provider.name}: the model wrote {what}")]
+            self.failure = own_failure(self._target, "api_error", f"the model wrote {what}")
+            return [events.error(self.failure.kind, self.failure.message)]
         self._calls += 1
-        self._counting.hear(text)
         call_id = client_id(item.said("call_id") or item.said("id"), self._message_id, self._calls)
-        return self._blocks.tool(call_id, self._names.back(name), given)
+        return self._results(()) + self._blocks.tool(call_id, self._names.back(name), given)
 
     @cached_property
     def _names(self) -> Names:

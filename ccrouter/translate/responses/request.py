@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from attrs import evolve
+
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
@@ -24,11 +26,6 @@ from ccrouter.wire.messages import MessagesRequest
 
 #: The least ``max_output_tokens`` that OpenAI takes.
 _LEAST_OUTPUT = 16
-
-#: What a schema of arguments can't have at its top at OpenAI: there it must be a plain object.
-_NOT_ON_TOP = frozenset({"oneOf", "anyOf", "allOf", "enum", "not"})
-
-_SEARCH = "web_search_"
 
 
 def render(request: MessagesRequest, target: Target, headers: Headers, query: str, endpoint: Endpoint) -> Outbound:  # noqa: ARG001 - the query is the client's affair with Anthropic
@@ -45,7 +42,7 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
 
 
 def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[dict[str, Any], list[str]]:
-    fields, quirks = request.fields, target.provider.preset.quirks
+    fields, quirks = request.fields, target.quirks
     said = conversation.read(fields)
     changes = [] if request.model == target.model else [f"model: {request.model} -> {target.model}"]
     changes += said.changes
@@ -64,13 +61,17 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     }
     if quirks.obfuscation:
         body["stream_options"] = {"include_obfuscation": False}
+    searches = _searches(said, fields, target, changes)
+    if searches:
+        quirks = evolve(
+            quirks, efforts=tuple(each for each in quirks.efforts if each not in quirks.search_refuses)
+        )
     include = []
     if target.known.thinking is False:
         changes += thinking.unasked(thinking.asked(fields, said))
     elif not target.model.startswith(quirks.plain_models):
         include.append("reasoning.encrypted_content")
-        body |= _reasoning(fields, said, quirks)
-    searches = _searches(said, fields, target, changes)
+        body |= _reasoning(fields, said, quirks, changes)
     if searches and quirks.search_sources:
         include.append("web_search_call.action.sources")
     if include:
@@ -83,9 +84,14 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     return body, changes
 
 
-def _reasoning(fields: Mapping[str, Any], said: Conversation, quirks: Quirks) -> dict[str, Any]:
+def _reasoning(
+    fields: Mapping[str, Any], said: Conversation, quirks: Quirks, changes: list[str]
+) -> dict[str, Any]:
     wanted = thinking.asked(fields, said)
-    if not quirks.efforts or (wanted.on is None and wanted.effort is None):
+    if wanted.on is None and wanted.effort is None:
+        return {}
+    if not quirks.efforts:
+        changes.append("thinking: left to the backend")
         return {}
     if wanted.on is False:
         return {"reasoning": {"effort": "none" if "none" in quirks.efforts else quirks.efforts[0]}}
@@ -111,7 +117,7 @@ def _searches(
     """
     found = []
     for tool in said.server_tools:
-        if tool.type.startswith(_SEARCH) and target.provider.preset.quirks.web_search:
+        if tool.type.startswith(foreign.SEARCH) and target.provider.preset.quirks.web_search:
             found.append(_search(tool, target, changes))
         elif not said.tools or _forced(fields) == tool.name:
             raise foreign.refused(
@@ -162,7 +168,7 @@ def _tools(
             wanted = "none"
         case "none":
             changes.append("tool_choice: none -> no tools")
-            return {"tools": []}
+            tools, searches = (), []
         case "any":
             wanted = "required"
         case "tool":
@@ -186,8 +192,8 @@ def _tools(
         wanted = "auto"
     changes += names.of_tools(tools)
     found: dict[str, Any] = {"tools": [*(_tool(tool, quirks, names) for tool in tools), *searches]}
-    if not found["tools"]:
-        return found  # ChatGPT's backend wants the list to be there
+    if not found["tools"] and not quirks.tools_always:
+        return found
     found["tool_choice"] = wanted
     if quirks.parallel_tool_calls:
         found["parallel_tool_calls"] = choice.get("disable_parallel_tool_use") is not True
@@ -197,10 +203,7 @@ def _tools(
 
 
 def _tool(tool: Tool, quirks: Quirks, names: Names) -> dict[str, Any]:
-    parameters = {key: value for key, value in tool.schema.items() if key not in _NOT_ON_TOP}
-    parameters["type"] = "object"
-    if not isinstance(parameters.get("properties"), Mapping):
-        parameters["properties"] = {}
+    parameters = schema.of_object(tool.schema)
     return {
         "type": "function",
         "name": names.there(tool.name),

@@ -49,8 +49,16 @@ def answer(chunks, to, request=None):
     except WireError as error:
         return out, f"{type(error).__name__}: {error}"
     if b"event: error\n" in out:
+        assert_told_as_a_status(reply, events_in(out)[-1]["error"])
         return out, "failed at once" if reply.first == "error" else "failed"
     return out, "whole"
+
+
+def assert_told_as_a_status(reply, error):
+    """An error that is all of a reply is told before it begins, and counts as a failure wherever it comes."""
+    assert reply.failure is not None
+    assert (reply.failure.kind, reply.failure.message) == (error["type"], error["message"])
+    assert reply.failure.status >= 400
 
 
 def events_in(out):
@@ -599,6 +607,12 @@ def test_a_call_that_was_broken_off_is_left_out(finish, reason, arguments):
     assert folded["stop_reason"] == reason
 
 
+def test_a_call_that_was_left_out_was_written_all_the_same():
+    folded = message(chunk(call(arguments='{"content":"' + "abc def " * 500)), chunk({}, "length"))
+    assert all(block["type"] != "tool_use" for block in folded["content"])
+    assert folded["usage"]["output_tokens"] > 500
+
+
 def test_a_call_without_arguments_is_whole():
     assert message(chunk(call(arguments="")), chunk({}, "stop"))["content"][0]["input"] == {}
 
@@ -639,6 +653,10 @@ def test_with_calls_the_reason_is_that_they_are_to_be_made(finish):
 def test_a_finish_reason_that_is_a_failure_is_an_error(finish, kind):
     error, at_once = failure(chunk({"content": "a"}), chunk({}, finish))
     assert (error["type"], at_once) == (kind, False)
+    reply = bridge(target())
+    reply.feed(spelled(chunk({}, finish)))
+    assert reply.failure is not None
+    assert reply.failure.status == {"api_error": 500, "overloaded_error": 529}[kind]
 
 
 @pytest.mark.parametrize("done", [True, False])

@@ -44,7 +44,7 @@ VENDORS = [
     Quirks(replay="content", call_ids="nine", stream_options=False, response_format="json_object"),
     Quirks(ask="google", replay="google", schema="gemini", tool_choices=frozenset({"required", "none"})),
     Quirks(cache_marks="openai", files=True, later_system="developer", prefix=True),
-    Quirks(cache_marks="anthropic", result_images=True),
+    Quirks(cache_marks="anthropic", result_images=True, spaced_models=("",)),
     Quirks(cache_marks="anthropic", result_marks=False, files=True, file_links=True),
 ]
 vendors = st.sampled_from(VENDORS + [row.quirks for row in PRESETS.values() if row.chat_path])
@@ -180,6 +180,18 @@ def test_effort_and_thinking_are_asked_for():
     assert "reasoning_effort" not in sent(Quirks(ask="reasoning_effort", plain_models=("m",)), **fields)
 
 
+def test_a_model_is_asked_in_the_words_that_it_has():
+    off, most = {"thinking": {"type": "disabled"}}, {"output_config": {"effort": "max"}}
+    own = Quirks(ask="reasoning_effort", model_efforts=(("m", ("medium", "high")),))
+    assert sent(own, **off)["reasoning_effort"] == "medium"
+    assert sent(own, **most)["reasoning_effort"] == "high"
+    plain = target(Quirks(ask="reasoning_effort", model_efforts=(("m", ()),)))
+    for fields in (off, most):
+        out = outbound(fields, plain)
+        assert "reasoning_effort" not in json.loads(out.body)
+        assert "thinking: left to the backend" in out.changes
+
+
 def test_a_cache_key_is_the_same_for_one_agent_of_one_session():
     quirks = Quirks(cache_key=True)
     agent = [*HEADERS, (b"x-claude-code-agent-id", b"a1")]
@@ -308,6 +320,14 @@ def test_a_search_that_is_the_point_of_a_request_is_refused(fields):
     assert (caught.value.status, caught.value.kind) == (400, "invalid_request_error")
 
 
+def test_who_searches_on_another_wire_is_told_so():
+    where = target(Quirks(web_search=True))
+    with pytest.raises(ApiError, match='set wire = "responses"'):
+        outbound({"tools": [SEARCH]}, where)
+    with pytest.raises(ApiError, match=r"of Anthropic's$"):
+        outbound({"tools": [SEARCH]})
+
+
 def test_a_search_among_other_tools_is_left_out_and_named():
     found = outbound({"tools": [BASH, SEARCH]})
     assert len(json.loads(found.body)["tools"]) == 1
@@ -396,6 +416,23 @@ def test_results_follow_their_calls_and_pictures_follow_the_results():
     assert found[3]["content"][2] == text("T")
 
 
+def test_a_word_stands_between_results_and_the_users_where_it_must():
+    said = [user(text("go")), assistant(call("a"), call("b")), user(result("a"), result("b"), text("more"))]
+    assert [each["role"] for each in messages(*said)][-2:] == ["tool", "user"]
+    spaced = Quirks(spaced_models=("m",))
+    found = messages(*said, quirks=spaced)
+    assert [each["role"] for each in found] == ["user", "assistant", "tool", "tool", "assistant", "user"]
+    assert found[-2:] == [{"role": "assistant", "content": "OK."}, {"role": "user", "content": "more"}]
+    assert messages(*said, assistant(text("A")), quirks=spaced)[:-1] == found
+    assert [each["role"] for each in messages(*said[:2], user(result("a"), result("b")), quirks=spaced)][
+        -1
+    ] == "tool"
+    out = outbound({"messages": said}, target(spaced))
+    assert "messages: a word of the assistant's put between results and the user's words" in out.changes
+    elsewhere = Quirks(spaced_models=("mistralai/",))
+    assert messages(*said, quirks=elsewhere) == messages(*said)
+
+
 def test_pictures_stay_in_the_result_where_they_may():
     quirks = Quirks(result_images=True)
     found = messages(user(text("go")), assistant(call("a")), user(result("a", [IMAGE])), quirks=quirks)
@@ -439,6 +476,13 @@ def test_reasoning_of_others_stays_out():
         assert found[-2] == {"role": "assistant", "content": "A", **dict.fromkeys(insisted, "")}
     ours = thought({"f": "reasoning_content"})
     assert messages(user(text("go")), assistant(ours, text("A")))[-1] == {"role": "assistant", "content": "A"}
+
+
+@pytest.mark.parametrize("kind", [["reasoning"], {}, 5, None])
+def test_a_payload_that_is_none_of_ours_stays_out(kind):
+    odd = thought({"f": kind, "d": ["x"]})
+    for quirks in VENDORS:
+        assert messages(user(text("go")), assistant(odd, text("A")), quirks=quirks)[1]["content"] == "A"
 
 
 def test_a_vendor_that_insists_gets_the_member_with_every_answer():
@@ -579,8 +623,10 @@ def test_minimax_is_asked_to_tell_reasoning_apart():
 # Properties
 
 
-def check(body):
+def check(body, quirks):
     """What holds for every chat request: calls and their results agree, nothing is empty, nothing else is said."""
+    roles = [message["role"] for message in body["messages"]]
+    assert not quirks.spaced_models or ("tool", "user") not in pairwise(roles)
     seen: set[str] = set()
     waiting: list[str] = []
     for message in body["messages"]:
@@ -611,7 +657,7 @@ def check(body):
 def test_a_longer_conversation_begins_with_the_same_messages(dialogue, quirks):
     rendered = [sent(quirks, messages=each, tools=TOOLS, system="You are") for each in dialogue.requests]
     for body in rendered:
-        check(body)
+        check(body, quirks)
     for shorter, longer in pairwise(rendered):
         before, now = (json.dumps(without_marks(each["messages"])) for each in (shorter, longer))
         assert now.startswith(before[:-1])
@@ -625,7 +671,7 @@ def test_any_json_is_rendered_or_refused(fields, quirks):
     except ApiError as error:
         assert error.status == 400
         return
-    check(body)
+    check(body, quirks)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def answer(chunks, to=None, request=None):
     except WireError as error:
         return out, f"{type(error).__name__}: {error}"
     if b"event: error\n" in out:
+        assert_told_as_a_status(reply, events_in(out)[-1]["error"])
         return out, "failed at once" if reply.first == "error" else "failed"
     return out, "whole"
 
@@ -63,6 +64,13 @@ def spelled(*lines):
 def piece(content="", **more):
     message = {"role": "assistant", "content": content, **more}
     return {"model": "m", "created_at": "2026-11-20T10:00:00Z", "message": message, "done": False}
+
+
+def assert_told_as_a_status(reply, error):
+    """An error that is all of a reply is told before it begins, and counts as a failure wherever it comes."""
+    assert reply.failure is not None
+    assert (reply.failure.kind, reply.failure.message) == (error["type"], error["message"])
+    assert reply.failure.status >= 400
 
 
 def done(reason="stop", **more):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ccrouter.errors import FrameError, TruncatedStream, WireError
@@ -144,10 +144,10 @@ def expected(events):
         match item["type"]:
             case "message":
                 texts = [part.get("text") or part.get("refusal") for part in item["content"]]
-                for text in texts:
-                    if text and item.get("phase"):
+                for text in filter(None, texts):
+                    if text.strip() and item.get("phase"):
                         found.append(("thinking", "", {"f": "phase", "p": item["phase"]}))
-                    if text:
+                    if text.strip():
                         found.append(("text", text))
             case "reasoning":
                 parts = [("s", part["text"]) for part in item["summary"]]
@@ -257,7 +257,7 @@ _kinds = st.sampled_from(
 )
 _items = st.builds(
     lambda kind, fields: {**fields, "type": kind},
-    st.sampled_from(["message", "reasoning", "function_call", "web_search_call", "custom_tool_call"]),
+    st.sampled_from(["message", "reasoning", "function_call", "web_search_call", "custom_tool_call"]) | _json,
     st.dictionaries(
         st.sampled_from(
             [
@@ -276,6 +276,10 @@ _items = st.builds(
         ),
         _json,
     ),
+)
+_responses = st.dictionaries(
+    st.sampled_from(["status", "incomplete_details", "output", "error", "usage", "input_transformations"]),
+    _json | st.dictionaries(st.just("reason"), _json),
 )
 _odd = st.builds(
     lambda kind, fields, item: {**fields, **item, "type": kind},
@@ -297,11 +301,15 @@ _odd = st.builds(
         ),
         _json,
     ),
-    st.builds(lambda item: {"item": item}, _items | _json) | st.just({}),
+    st.builds(lambda item: {"item": item}, _items | _json)
+    | st.builds(lambda said: {"response": said}, _responses),
 )
 
 
 @given(st.lists(_odd, max_size=6))
+@example([{"type": "response.output_item.added", "output_index": 0, "item": {"type": ["message"]}}])
+@example([{"type": "response.completed", "response": {"status": ["failed"]}}])
+@example([{"type": "response.incomplete", "response": {"incomplete_details": {"reason": ["max_tokens"]}}}])
 def test_fields_of_the_wrong_type_are_passed_over(events):
     body = encode([*events, *ended()])
     out = events_of(b"".join(bridge([body])))
@@ -402,6 +410,17 @@ def test_items_without_names_are_known_again_in_the_list_at_the_end():
         "text",
         "tool_use",
     ]
+
+
+@pytest.mark.parametrize("steps", [("added", "delta", "item"), ("item",)])
+def test_a_block_of_nothing_but_white_space_is_not_written(steps):
+    blank = message("\n", " \n", phase="commentary")
+    asked = {"asked": request(stop_sequences=["\n\nEND"])}
+    for how in ({}, asked):
+        behind = [*told(blank, 0, steps=steps, cut=list), *told(call(), 1), *ended()]
+        assert content(behind, **how) == [("tool_use", "call_a", "Bash", {})]
+        spaced = [*told(message("\n", "\n\na", "b"), 0, steps=steps, cut=list), *ended()]
+        assert content(spaced, **how) == [("text", "\n\na"), ("text", "b")]
 
 
 def test_the_parts_of_a_message_stay_apart_however_they_come():
@@ -544,6 +563,11 @@ def test_a_call_that_nobody_can_run_is_an_error(item):
     assert out[-1]["type"] == "error"
     assert out[-1]["error"]["type"] == "api_error"
     assert out[-1]["error"]["message"].startswith("there: the model wrote ")
+    reply = Bridge(ResponsesReply(request(), target(), "msg_1"), Decoder())
+    reply.feed(encode(whole(item)))
+    assert reply.first == "error"
+    assert reply.failure is not None
+    assert (reply.failure.status, reply.failure.message) == (500, out[-1]["error"]["message"])
 
 
 def test_free_text_for_a_custom_tool_is_its_input():
@@ -569,6 +593,8 @@ def test_a_call_that_was_broken_off_is_left_out():
             out = folded(events)
             assert [block["type"] for block in out["content"]] == ["text"]
             assert out["stop_reason"] == "max_tokens"
+            uncounted = folded([*events[:-1], *ended(output, "incomplete", **cut_off, usage=None)])
+            assert uncounted["usage"]["output_tokens"] >= tokens.estimate_text(half["arguments"])
 
 
 # Ends
@@ -762,6 +788,14 @@ def test_each_search_has_a_result_even_if_nothing_cites_it():
     answers = [block["tool_use_id"] for block in out["content"] if block["type"] == "web_search_tool_result"]
     assert len(set(uses)) == 2
     assert uses == answers
+
+
+def test_a_result_stands_behind_its_search_also_where_a_call_follows():
+    out = folded(whole(search("a", "ws_1", ["https://a"]), call(), search("b", "ws_2"), call(call_id="call_b")))
+    kinds = [block["type"] for block in out["content"]]
+    assert kinds == ["server_tool_use", "web_search_tool_result", "tool_use"] * 2
+    assert results(out) == [[("https://a", "https://a")], []]
+    assert out["stop_reason"] == "tool_use"
 
 
 def test_a_search_that_failed_says_so():

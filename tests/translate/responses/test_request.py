@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ccrouter.errors import ApiError
-from ccrouter.providers.provider import Model
+from ccrouter.providers.presets import PRESETS
+from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.translate.provenance import Origin, sign
 from ccrouter.translate.responses import request as responses_request
 from ccrouter.wire import envelope
@@ -336,6 +337,17 @@ def test_a_model_that_does_not_reason_is_not_asked_about_it():
     assert "include" not in body
 
 
+def test_a_model_is_asked_in_the_words_that_it_has():
+    quirks = {"model_efforts": (("m", ("medium", "high")), ("m-plain", ()))}
+    off, most = {"thinking": {"type": "disabled"}}, {"output_config": {"effort": "max"}}
+    assert render(quirks=quirks, **off)[0]["reasoning"] == {"effort": "medium"}
+    assert render(quirks=quirks, **most)[0]["reasoning"] == {"effort": "high"}
+    body, changes = render(model="m-plain-2", quirks=quirks, **most)
+    assert "reasoning" not in body
+    assert body["include"] == ["reasoning.encrypted_content"]
+    assert "thinking: left to the backend" in changes
+
+
 def test_the_weakest_effort_stands_for_none_where_thinking_cannot_be_switched_off():
     assert render("chatgpt", thinking={"type": "disabled"})[0]["reasoning"] == {"effort": "low"}
 
@@ -386,6 +398,20 @@ def test_parameters_are_always_a_plain_object():
     }
 
 
+@pytest.mark.parametrize("key", ["anyOf", "oneOf", "allOf"])
+def test_a_choice_of_parameters_is_offered_as_all_of_them_and_said(key):
+    forms = [{"properties": {"a": {"type": "string"}}}, {"$ref": "#/$defs/B"}]
+    defined = {"$defs": {"B": {"type": "object", "properties": {"b": {"type": "integer"}}}}}
+    body, changes = render(tools=[{**BASH, "input_schema": {key: forms, **defined}}])
+    assert body["tools"][0]["parameters"] == {
+        "type": "object",
+        "properties": {"a": {"type": "string"}, "b": {"type": "integer"}},
+        **defined,
+    }
+    assert "tools: parameters that are a choice or a reference told as one list" in changes
+    assert not any(each.startswith("tools") for each in render(tools=[BASH])[1])
+
+
 @pytest.mark.parametrize(
     ("value", "sent"),
     [
@@ -416,6 +442,13 @@ def test_a_forced_tool_that_is_not_there_is_refused():
     )
 
 
+@pytest.mark.parametrize("fields", [{}, {"tools": [BASH], "tool_choice": {"type": "none"}}])
+def test_a_backend_that_wants_all_of_it_is_told_of_tools_where_there_are_none(fields):
+    body, _ = render("chatgpt", quirks={"tools_always": True}, **fields)
+    assert (body["tools"], body["tool_choice"], body["parallel_tool_calls"]) == ([], "auto", True)
+    assert not render("chatgpt", **fields)[0].keys() & {"tool_choice", "parallel_tool_calls"}
+
+
 def test_parallel_calls_are_said_either_way():
     assert render(tools=[BASH])[0]["parallel_tool_calls"] is True
     forbidden = {"type": "auto", "disable_parallel_tool_use": True}
@@ -433,6 +466,18 @@ def test_the_clients_search_becomes_the_backends():
     assert body["tools"] == [{"type": "web_search", "filters": {"allowed_domains": ["a.example"]}}]
     assert "web_search_call.action.sources" in body["include"]
     assert "tools: max_uses of the search dropped" in changes
+
+
+@pytest.mark.parametrize(
+    ("preset", "model"), [("openai", "gpt-5"), ("codex", "gpt-5"), ("azure", "gpt-5"), ("xai", "grok-4")]
+)
+def test_who_searches_is_asked_to_in_words_that_go_with_it(preset, model):
+    row = PRESETS[preset]
+    to = Target(Provider(name=preset, preset=row, base_url="https://x.example"), model)
+    asked = request(tools=[SEARCH], thinking={"type": "disabled"})
+    body = json.loads(responses_request.render(asked, to, [], "", "messages").body)
+    assert body["tools"] == [{"type": "web_search"}]
+    assert body.get("reasoning") == (None if preset == "xai" else {"effort": "low"})
 
 
 def test_a_search_that_is_forced_is_the_only_tool():
