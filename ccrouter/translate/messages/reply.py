@@ -30,7 +30,7 @@ from ccrouter.translate.dialect import Kept
 from ccrouter.translate.messages.block import Written
 from ccrouter.translate.messages.blocks import MessagesBlocks
 from ccrouter.translate.messages.end import End, message
-from ccrouter.translate.refusal import reword_event
+from ccrouter.translate.refusal import own_failure, reword_event
 from ccrouter.wire import envelope, events
 from ccrouter.wire.events import Event
 from ccrouter.wire.grammar import KNOWN
@@ -149,9 +149,9 @@ class MessagesReply:
 
     def _finish(self, stop: Written) -> list[Written]:
         if (failure := stops.failure(self._end.reason or "")) is not None:
-            kind, words = failure
             self._ended = True
-            return [events.error(kind, f"{self._target.provider.name}: {words}")]
+            self.failure = own_failure(self._target, *failure)
+            return [events.error(self.failure.kind, self.failure.message)]
         found: list[Written] = []
         if not self._blocks.begun:
             for index, block in enumerate(self._content):

@@ -20,7 +20,7 @@ from ccrouter.translate.dialect import Stream
 from ccrouter.translate.dialects import DIALECTS, spoken
 from ccrouter.translate.messages import makers
 from ccrouter.translate.whole import unroll_message
-from ccrouter.wire import events
+from ccrouter.wire import envelope, events
 from ccrouter.wire.events import Event
 from ccrouter.wire.fold import fold
 from ccrouter.wire.grammar import ENDED, KNOWN, Grammar
@@ -371,6 +371,18 @@ def test_an_error_that_is_the_whole_stream_has_a_status() -> None:
     assert reply.first == "error"
     assert reply.failure is not None
     assert reply.failure.status == 429
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"), [("error", 500), ("insufficient_system_resource", 529), ("network_error", 500)]
+)
+def test_a_stream_that_says_it_failed_is_a_failure(reason: str, status: int) -> None:
+    said = [events.message_start("x", "m", {}), events.message_delta(reason, {}), events.message_stop()]
+    reply = stream()
+    out, _ = answer([body(*said)], reply)
+    assert list(events_in(out))[-1]["type"] == "error"
+    assert reply.failure is not None
+    assert (reply.failure.status, reply.failure.kind) == (status, envelope.kind_of(status))
 
 
 def test_a_whole_reply_is_put_right_like_a_stream() -> None:
