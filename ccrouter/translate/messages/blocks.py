@@ -111,7 +111,7 @@ class MessagesBlocks:
             block is None
             or block.closed
             or block.number != int(index)
-            or block.witness["delta"]["type"].encode() != kind
+            or block.witness["delta"]["type"] != kind.decode()
             or _PLAIN_FIELDS.get(kind) != name
             or not (raw.isascii() or _is_utf8(raw))
         ):
