@@ -13,6 +13,7 @@ from ccrouter.providers.provider import Provider, Target
 from ccrouter.translate import provenance
 from ccrouter.translate.dialect import Kept
 from ccrouter.translate.messages import makers
+from ccrouter.translate.messages.block import Block
 from ccrouter.translate.messages.blocks import MessagesBlocks
 from ccrouter.translate.provenance import Origin, read
 from ccrouter.wire import events
@@ -266,3 +267,23 @@ def test_a_block_of_a_kind_that_has_no_bytes_takes_no_plain_delta() -> None:
     line = blocks()
     feed(line, events.block_start(0, {"type": "\ud800"}))
     assert line.plain(events.encode(text(0, "a"))) is None
+
+
+def test_calls_that_wait_are_not_looked_at_again_while_they_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    is_whole = Block.is_whole
+
+    def looked(block: Block) -> bool:
+        nonlocal looks
+        looks += 1
+        return bool(is_whole.fget(block))  # type: ignore[attr-defined]  # a property's
+
+    monkeypatch.setattr(Block, "is_whole", property(looked))
+    line = blocks()
+    for number in range(200):
+        feed(line, events.block_start(number, {**CALL, "id": f"a{number}"}))
+    found = feed(line, part(0, '{"a":'), events.block_start(200, CALL), part(0, "1}"))
+    assert found == []
+    found = feed(line, events.block_start(201, {**CALL, "id": "b"}))
+    assert short(found) == ["start 0", 'delta 0 {"a":', "delta 0 1}", "stop 0"]
+    assert looks < 210  # once each, and not 200 times 200 / 2
