@@ -37,6 +37,7 @@ from ccrouter.server.connection import Client
 from ccrouter.translate import tokens
 from ccrouter.translate.messages import lane
 from ccrouter.translate.refusal import is_refusal, original, reword
+from ccrouter.upstream.facts import WITHIN
 from ccrouter.wire import envelope, events
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
@@ -157,8 +158,9 @@ class _Attempt:
     async def _ask(self, backends: Backends, send: trio.MemorySendChannel[Part]) -> None:
         async with send:
             try:
+                until = trio.current_time() + WITHIN
                 [self.target] = await backends.facts.inform([self.target], self._inbound.credentials)
-                await pump(self._inbound, self.target, backends, send.clone())
+                await pump(self._inbound, self.target, backends, send.clone(), until)
             except Exception as error:  # noqa: BLE001  whatever it is, `_write` raises it again
                 await send.send(Mistaken(error))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import trio
 
 from ccrouter.attempt.backends import Inbound
@@ -15,11 +17,11 @@ from ccrouter.upstream.facts import Facts
 LONG = 500_000
 
 
-async def checked(inbound: Inbound, target: Target, facts: Facts) -> Target:
+async def checked(inbound: Inbound, target: Target, facts: Facts, until: float = math.inf) -> Target:
     """The target, which can take the request as far as one can know. Raises ApiError where it can't.
 
     A window is not what it was a minute ago when somebody has loaded the model anew: no request is refused for one
-    that was not asked for just now.
+    that was not asked for just now, unless the backend has not answered ``until`` then.
     """
     request = inbound.request
     abilities.check(request, target)
@@ -28,7 +30,7 @@ async def checked(inbound: Inbound, target: Target, facts: Facts) -> Target:
         target = await facts.load(target, inbound.credentials)
         refusal = await measured(inbound, target)
     elif refusal is not None:
-        target = await facts.renew(target, inbound.credentials)
+        target = await facts.renew(target, inbound.credentials, until)
         refusal = await measured(inbound, target)
     if refusal is not None:
         raise refusal
