@@ -70,7 +70,7 @@ def read_row(row: dict[str, Any]) -> Model | None:
         vision=_vision(row),
         tools=_tools(row),
         thinking=_thinking(row),
-        local=False if row.get("remote_host") else None,  # Ollama: a model of its cloud's
+        remote=True if row.get("remote_host") else None,  # Ollama: a model of its cloud's
     )
 
 

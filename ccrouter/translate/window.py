@@ -49,12 +49,15 @@ def too_long(request: MessagesRequest, target: Target) -> ApiError | None:
 
 
 def wants_loading(request: MessagesRequest, target: Target) -> bool:
-    """Whether only a loaded model shows if the request fits: its window is unknown, and might cut the prompt."""
+    """Whether only a loaded model shows if the request fits: its window is unknown, and might cut the prompt.
+
+    On which machine it is loaded makes no difference. What the server passes on to a cloud it can't load.
+    """
     known = target.known
     return (
         target.overflow == "truncates"
         and known.loaded is None
-        and known.local is True
+        and known.remote is not True
         and not surely_fits(request, _SMALLEST)
         and tokens.of(request) * (1 + MARGIN) > _SMALLEST
     )

@@ -11,6 +11,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccrouter.providers.known import known
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.translate import tokens, window
@@ -69,10 +70,10 @@ def test_who_says_it_itself_is_left_to_it():
         assert refused(preset, window=10, loaded=10) is None
 
 
-def configured(**known) -> Target:
+def configured(**facts) -> Target:
     """On Ollama's own wire, as the configuration says of the model."""
     row = PRESETS["ollama"]
-    to = Provider(name="there", preset=row, base_url=row.base_url or "", models=(Model("m", **known),))
+    to = Provider(name="there", preset=row, base_url=row.base_url or "", models=(Model("m", **facts),))
     return Target(to, "m")
 
 
@@ -90,8 +91,8 @@ def test_a_window_that_requests_ask_for_holds_and_one_must_not_fit_even_if_the_e
 
 def test_a_model_that_requests_load_is_never_loaded_for_a_question():
     assert window.wants_loading(LONG, target(local=True))
-    for known in ({"num_ctx": 8_192}, {"keep_alive": 60.0}):
-        assert not window.wants_loading(LONG, evolve(configured(**known), facts=Model("m", local=True)))
+    for facts in ({"num_ctx": 8_192}, {"keep_alive": 60.0}):
+        assert not window.wants_loading(LONG, evolve(configured(**facts), facts=Model("m", local=True)))
 
 
 def test_a_window_that_nobody_has_told_refuses_nothing():
@@ -129,9 +130,16 @@ def test_what_is_shown_by_its_url_is_counted_however_short_that_is():
 def test_only_what_might_be_cut_waits_for_its_model_to_be_loaded():
     assert window.wants_loading(LONG, target(local=True, window=262_144))
     assert not window.wants_loading(LONG, target(local=True, loaded=262_144))
-    assert not window.wants_loading(LONG, target(local=False))  # its cloud's own
+    assert not window.wants_loading(LONG, target(remote=True))  # its cloud's own
     assert not window.wants_loading(LONG, target("lmstudio", local=True))
     assert not window.wants_loading(request("short " * 900), target(local=True))
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:11434", "http://192.168.1.50:11434", "http://ollama.lan:11434"])
+def test_a_model_is_loaded_on_whichever_machine_it_is(url):
+    there = Provider(name="there", preset=PRESETS["ollama"], base_url=url)
+    for told, wanted in ((), True), ([Model("m", window=262_144)], True), ([Model("m", remote=True)], False):
+        assert window.wants_loading(LONG, Target(there, "m", known(there, "m", told))) is wanted
 
 
 @given(any_fields, st.integers(1, 3_000), st.sampled_from(["ollama", "lmstudio", "llamacpp"]))
