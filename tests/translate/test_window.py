@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ccrouter.providers.known import known
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
-from ccrouter.translate import tokens, window
+from ccrouter.translate import most_tokens, tokens, window
 from ccrouter.wire.messages import MessagesRequest, read_request
 from tests.e2e.tokenizers_check import TOLERANCE
 from tests.translate.dialogues import any_fields
@@ -29,6 +29,7 @@ def request(words: str = "some words of a prompt " * 2_000) -> MessagesRequest:
 
 LONG = request()
 COUNT = tokens.estimate(LONG.fields)
+MOST = most_tokens.of(LONG)
 
 
 def target(preset: str = "ollama", **facts) -> Target:
@@ -49,10 +50,20 @@ def test_the_margin_is_the_one_that_is_measured():
 
 
 def test_where_prompts_are_cut_in_silence_one_must_fit_even_if_the_estimate_is_too_low():
-    padded = math.ceil(COUNT * 1.15)
+    padded = math.ceil(MOST * 1.15)
     assert refused(loaded=padded) is None
     assert refused(loaded=padded - 1) == f"prompt is too long: {padded} tokens > {padded - 1} maximum"
     assert refused(loaded=COUNT - 1) == f"prompt is too long: {COUNT} tokens > {COUNT - 1} maximum"
+
+
+def test_numbers_of_which_each_digit_is_a_token_are_not_cut():
+    asked = request(
+        "\n".join(f"{number * 7_919 % 100_003},{number * 104_729 % 99_991}" for number in range(4_000))
+    )
+    digits = sum(map(str.isdigit, asked.text))
+    assert tokens.of(asked) * 1.15 < digits  # by the ordinary estimate it would fit
+    assert refused(asked=asked, loaded=digits) is not None
+    assert window.wants_loading(request("1234567890" * 450), target())
 
 
 @pytest.mark.parametrize("preset", ["lmstudio", "llamacpp"])
@@ -114,7 +125,7 @@ def test_a_model_that_could_have_more_is_told_how():
 
 
 def test_what_surely_fits_is_not_counted(monkeypatch):
-    monkeypatch.setattr(tokens, "estimate", lambda _: pytest.fail("it was"))
+    monkeypatch.setattr(tokens, "parts", lambda _: pytest.fail("it was"))
     assert refused(asked=request("word " * 1_000), loaded=8_192) is None
     assert not window.wants_loading(request("hi"), target(local=True))
 
