@@ -92,8 +92,9 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
             doomed.append(position)
         elif item.key == "output_config" and target.known.thinking is False and _has(item.value, "effort"):
             changes.append(UNASKED)
-            inside = spans.members(request.text, item.start)
-            edits += spans.remove(inside, [place for place, each in enumerate(inside) if each.key == "effort"])
+            found, empty = _effortless(request.text, item)
+            edits += found
+            doomed += [position] * empty
         elif item.key == "context_management" and unthought is not None and _has(item.value, "edits"):
             found, told = _uncleared(request.text, item)
             edits += found
@@ -133,6 +134,13 @@ def _unthought(request: MessagesRequest, target: Target, most: int | None) -> st
     if most is not None and most <= _LEAST_BUDGET and type(budget) is int and budget >= most:
         return f"thinking: not asked for, no budget fits into {most} tokens"
     return None
+
+
+def _effortless(text: str, output_config: spans.Item) -> tuple[list[spans.Edit], bool]:
+    """The edits that take the effort out; whether nothing else is in there, and all of it is to go instead."""
+    inside = spans.members(text, output_config.start)
+    efforts = [at for at, each in enumerate(inside) if each.key == "effort"]
+    return ([], True) if len(efforts) == len(inside) else (spans.remove(inside, efforts), False)
 
 
 def _uncleared(text: str, management: spans.Item) -> tuple[list[spans.Edit], list[str]]:

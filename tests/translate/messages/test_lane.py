@@ -544,7 +544,7 @@ def test_where_no_budget_fits_no_thinking_is_asked_for():
     [
         ({"thinking": {"type": "adaptive"}}, {}),
         ({"thinking": {"type": "enabled", "budget_tokens": 31_999}}, {}),
-        ({"output_config": {"effort": "high"}}, {"output_config": {}}),
+        ({"output_config": {"effort": "high"}}, {}),
         (
             {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high", "format": {"type": "x"}}},
             {"output_config": {"format": {"type": "x"}}},
