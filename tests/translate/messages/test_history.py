@@ -327,7 +327,8 @@ def test_results_have_a_message_of_their_own_where_they_would_come_behind_the_re
 
 def test_messages_of_the_systems_behind_a_call_take_steps_in_proportion_to_their_number():
     def steps(count):
-        messages = [HI, assistant(use("a")), *[{"role": "system", "content": "x"}] * count, user(result("a"))]
+        between = [{"role": "system", "content": "x"}] * count
+        messages = [HI, assistant(use("a b")), *between, user(result("a b"))]
         return lines_run(lambda: settle(messages))
 
     # Ten times as many: a square would be a hundred times.
