@@ -34,7 +34,7 @@ from ccrouter.dispatch import Chosen, Dispatcher, placed
 from ccrouter.errors import ApiError, CcrouterError, ClientGone, FrameError
 from ccrouter.explain import explain
 from ccrouter.observe.log import Done
-from ccrouter.observe.mistake import described, leaves
+from ccrouter.observe.mistake import leaves, own, told
 from ccrouter.providers.provider import Target
 from ccrouter.relay import Pacing, relay
 from ccrouter.routing.credentials import of_client
@@ -121,10 +121,9 @@ class Endpoints:
             foreseen = [each for each in leaves(error) if isinstance(each, CcrouterError)]
             if len(foreseen) == len(list(leaves(error))):
                 raise foreseen[0] from None
-            said = f"a mistake in ccrouter itself: {described(error)}"
-            self._router.log(f"{said}; please report this line")
+            self._router.log(f"{told(error)}; please report this line")
             client.close_after()
-            raise ApiError(500, "api_error", f"ccrouter: {said}", (("x-should-retry", "false"),)) from error
+            raise ApiError(500, "api_error", own(error), (("x-should-retry", "false"),)) from error
 
     async def _answer(self, request: Request, client: Client) -> None:
         self._router.gate.check_origin(request.headers)

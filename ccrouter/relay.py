@@ -6,7 +6,8 @@ Theory of operation
 sends the backend's reply down a channel without a buffer, so that the backend is read no faster than the client is
 written; the attempt itself writes. Between the client and the first bytes stands the commit point: before it a
 failure has a status of its own or goes to the next target, after it it is an ``error`` event in the stream. While
-the backend is quiet, the client gets pings.
+the backend is quiet, the client gets pings. A mistake of ours goes the same way, and is raised then: a stream that
+was just cut would be asked for again and again.
 
 Two more tasks end an attempt: one waits for the client to hang up and cancels it, which closes the backend's
 connection; one waits for the router to be stopped and sends that down the channel as a failure.
@@ -23,10 +24,11 @@ import trio
 from attrs import evolve, frozen
 
 from ccrouter.attempt.backends import Backends, Inbound
-from ccrouter.attempt.parts import End, Failed, Head, Part, Piece, Whole
+from ccrouter.attempt.parts import End, Failed, Head, Mistaken, Part, Piece, Whole
 from ccrouter.attempt.pump import pump
 from ccrouter.attempt.whole import STREAM_HEADERS
 from ccrouter.errors import ApiError, ClientGone, Stopping, UpstreamBroken, UpstreamError
+from ccrouter.observe.mistake import own
 from ccrouter.providers.provider import Target
 from ccrouter.routing.config import Server
 from ccrouter.routing.failure import Refusal
@@ -35,6 +37,7 @@ from ccrouter.server.connection import Client
 from ccrouter.translate import tokens
 from ccrouter.translate.messages import lane
 from ccrouter.translate.refusal import is_refusal, original, reword
+from ccrouter.upstream.facts import WITHIN
 from ccrouter.wire import envelope, events
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
@@ -153,8 +156,13 @@ class _Attempt:
         return evolve(outcome, changes=self._changes, usage=outcome.usage or dict(self._usage))
 
     async def _ask(self, backends: Backends, send: trio.MemorySendChannel[Part]) -> None:
-        [self.target] = await backends.facts.inform([self.target], self._inbound.credentials)
-        await pump(self._inbound, self.target, backends, send)
+        async with send:
+            try:
+                until = trio.current_time() + WITHIN
+                [self.target] = await backends.facts.inform([self.target], self._inbound.credentials)
+                await pump(self._inbound, self.target, backends, send.clone(), until)
+            except Exception as error:  # noqa: BLE001  whatever it is, `_write` raises it again
+                await send.send(Mistaken(error))
 
     async def _await_hang_up(self, scope: trio.CancelScope) -> None:
         await self._client.hang_up()
@@ -181,6 +189,8 @@ class _Attempt:
                 return await self._write_whole(part)
             case Failed(error):
                 return Outcome(result="failed", failure=error)
+            case Mistaken(mistake):
+                raise mistake
             case Piece(data, first, ended, usage):
                 self._usage = usage
                 if first == "error" and not self._alone:
@@ -214,6 +224,11 @@ class _Attempt:
                     return Outcome(result=result, failure=failure, notes=notes, usage=usage)
                 case Failed(error):
                     return await self._break(error)
+                case Mistaken(mistake):
+                    if not ended:
+                        await self._client.send(events.encode(events.error("api_error", own(mistake))))
+                    await self._client.finish()
+                    raise mistake
                 case Whole() if is_refusal(part.status, part.headers, part.body):
                     return await self._break(self._refusal(part))
                 case Whole():

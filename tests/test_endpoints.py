@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-import h11
 import pytest
 import trio
 from attrs import evolve
@@ -15,9 +15,13 @@ from ccrouter.errors import ConnectFailed
 from ccrouter.providers.provider import Model
 from ccrouter.routing.config import Config, Explain
 from ccrouter.routing.rules import Rule, When
+from ccrouter.translate.dialect import Kept
+from ccrouter.translate.messages.reply import MessagesReply
 from ccrouter.translate.tokens import estimate
 from ccrouter.wire import envelope
-from tests.rig import JSON, Rig, Script, Sleep, Talk, message, provider, request, rig, talk
+from ccrouter.wire.events import Event
+from ccrouter.wire.sse import Frame
+from tests.rig import JSON, Rig, Script, Sleep, Talk, event_types, message, provider, request, rig, talk
 
 
 @pytest.mark.parametrize("path", ["/", "/api/hello", "/health"])
@@ -317,13 +321,64 @@ async def test_a_mistake_of_ours_ends_one_request_and_is_told_without_what_it_wa
         assert b"message_stop" in await client.reply()
 
 
-async def test_a_mistake_after_the_beginning_of_a_stream_cuts_it(autojump_clock: MockClock) -> None:
-    it = broken(rig(Script(body=[message()[0], Sleep(1), TypeError()])))
+@pytest.mark.parametrize("preset", ["anthropic", "vllm"])
+async def test_a_mistake_after_the_beginning_of_a_stream_ends_it_with_an_error(
+    preset: str, autojump_clock: MockClock
+) -> None:
+    script = Script(body=[*message()[:3], Sleep(1), TypeError("sk-secret")])
+    it = broken(rig(script, providers=[provider(preset)]))
+    async with talk(it) as client:
+        await client.send(request(model=f"{preset}:m"))
+        body = await client.reply()
+    assert client.status == 200
+    assert event_types(body)[-1] == "error"
+    told = json.loads(body.split(b"data: ")[-1])["error"]
+    assert told["type"] == "api_error"
+    assert told["message"].startswith("ccrouter: a mistake in ccrouter itself: TypeError at ")
+    assert len([line for line in it.lines if line.startswith("a mistake in ccrouter itself: TypeError at ")]) == 1
+    assert "sk-secret" not in f"{body!r}{it.lines}"
+
+
+@pytest.mark.parametrize("after", [1, 3])
+async def test_a_reply_that_raises_ends_the_stream_with_an_error(
+    after: int, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed, fed = MessagesReply.feed, []
+
+    def feeding(reply: MessagesReply, frame: Frame) -> Sequence[Event | Kept]:
+        fed.append(frame)
+        if len(fed) > after:
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+        return feed(reply, frame)
+
+    monkeypatch.setattr(MessagesReply, "feed", feeding)
+    frames = [step for frame in message() for step in (frame, Sleep(1))]
+    it = broken(rig(Script(body=frames), providers=[provider("vllm")]))
+    async with talk(it) as client:
+        await client.send(request(model="vllm:m"))
+        body = await client.reply()
+    assert event_types(body)[0] == "message_start"
+    assert event_types(body)[-1] == "error"
+    assert b"a mistake in ccrouter itself: UnicodeEncodeError at " in body
+    assert any(line.startswith("a mistake in ccrouter itself: UnicodeEncodeError") for line in it.lines)
+
+
+async def test_a_mistake_while_nothing_came_yet_but_pings_is_an_error_event(autojump_clock: MockClock) -> None:
+    it = broken(rig(Script(before=[Sleep(100), TypeError()])))
     async with talk(it) as client:
         await client.send(request())
-        assert await client.head() == 200
-        with pytest.raises(h11.RemoteProtocolError):
-            await client.rest()
+        body = await client.reply()
+    assert client.status == 200
+    assert {*event_types(body)[:-1]} == {"ping"}
+    assert event_types(body)[-1] == "error"
+
+
+async def test_a_mistake_behind_the_end_of_a_stream_leaves_it_whole(autojump_clock: MockClock) -> None:
+    it = broken(rig(Script(body=[*message(), Sleep(1), TypeError()])))
+    async with talk(it) as client:
+        await client.send(request())
+        assert await client.reply() == b"".join(message())
+    assert any(line.startswith("a mistake in ccrouter itself: TypeError") for line in it.lines)
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -410,6 +410,19 @@ async def test_a_reply_that_is_not_streamed_is_never_begun_with_a_ping(autojump_
         assert await client.reply() == b'{"type":"message"}'
 
 
+async def test_a_backend_that_tells_nothing_of_its_models_holds_a_refusal_up_for_three_seconds(
+    autojump_clock: MockClock,
+) -> None:
+    it = rig(Script(body=message()), providers=[provider("ollama", models=(Model("m", window=1_000),))])
+    it.questions.scripts = [Script(before=[Sleep(1_000)])]
+    async with talk(it) as client:
+        await client.send(request(model="ollama:m", messages=[{"role": "user", "content": "word " * 2_000}]))
+        body = await client.reply()
+    assert client.status == 400
+    assert b"tokens > 1000 maximum" in body
+    assert trio.current_time() == pytest.approx(3)
+
+
 async def test_the_whole_request_has_a_deadline(autojump_clock: MockClock) -> None:
     slow = provider("anthropic", timeouts=Timeouts(total=50))
     drip: list[Step] = [step for _ in range(100) for step in (Sleep(10), b": drip\n\n")]

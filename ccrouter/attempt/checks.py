@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
 import trio
 
 from ccrouter.attempt.backends import Inbound
-from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.translate import abilities, window
 from ccrouter.upstream.facts import Facts
+from ccrouter.wire.messages import MessagesRequest
 
-#: Beyond this size, in characters, an estimate would hold all other streams up (36 ms for a megabyte); a thread
+_T = TypeVar("_T")
+
+#: Beyond this size, in characters, an estimate would hold all other streams up (40 ms for a megabyte); a thread
 #: does it then.
 LONG = 500_000
 
 
-async def checked(inbound: Inbound, target: Target, facts: Facts) -> Target:
+async def checked(inbound: Inbound, target: Target, facts: Facts, until: float = math.inf) -> Target:
     """The target, which can take the request as far as one can know. Raises ApiError where it can't.
 
     A window is not what it was a minute ago when somebody has loaded the model anew: no request is refused for one
-    that was not asked for just now.
+    that was not asked for just now, unless the backend has not answered ``until`` then.
     """
     request = inbound.request
     abilities.check(request, target)
-    refusal = await measured(inbound, target)
-    if refusal is None and window.wants_loading(request, target):
+    refusal = await measured(window.too_long, inbound, target)
+    if refusal is None and await measured(window.wants_loading, inbound, target):
         target = await facts.load(target, inbound.credentials)
-        refusal = await measured(inbound, target)
+        refusal = await measured(window.too_long, inbound, target)
     elif refusal is not None:
-        target = await facts.renew(target, inbound.credentials)
-        refusal = await measured(inbound, target)
+        target = await facts.renew(target, inbound.credentials, until)
+        refusal = await measured(window.too_long, inbound, target)
     if refusal is not None:
         raise refusal
     return target
 
 
-async def measured(inbound: Inbound, target: Target) -> ApiError | None:
+async def measured(question: Callable[[MessagesRequest, Target], _T], inbound: Inbound, target: Target) -> _T:
+    """What a question about the size of a request comes to."""
     if len(inbound.request.text) > LONG:
-        return await trio.to_thread.run_sync(window.too_long, inbound.request, target)
-    return window.too_long(inbound.request, target)
+        return await trio.to_thread.run_sync(question, inbound.request, target)
+    return question(inbound.request, target)

@@ -1,6 +1,7 @@
 """What comes of a call, part by part, down a channel: a `Whole` reply, or `Head`, some `Piece`, and `End`.
 
-What can go wrong with a backend is foreseen and comes down the same channel as a `Failed`.
+What can go wrong with a backend is foreseen and comes down the same channel as a `Failed`. What can't be foreseen,
+a mistake of ccrouter's own, comes as a `Mistaken`: what is being written to the client is written whole first.
 """
 
 from __future__ import annotations
@@ -56,6 +57,13 @@ class Failed:
 
 
 @frozen
+class Mistaken:
+    """The attempt is over by a mistake of ours. To be raised again by who reads it, for the log."""
+
+    error: Exception = field(repr=False)
+
+
+@frozen
 class End:
     """The stream is whole, or told itself that it failed. ``notes`` are for the log, see `Reply`."""
 
@@ -64,4 +72,4 @@ class End:
     usage: Usage = field(factory=dict)
 
 
-Part: TypeAlias = Head | Piece | Whole | Failed | End
+Part: TypeAlias = Head | Piece | Whole | Failed | Mistaken | End

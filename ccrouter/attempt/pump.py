@@ -6,6 +6,8 @@ a bug, but for Cancelled.
 
 from __future__ import annotations
 
+import math
+
 import trio
 
 from ccrouter.attempt.backends import Backends, Inbound
@@ -18,11 +20,17 @@ from ccrouter.translate.dialects import spoken
 from ccrouter.wire import envelope
 
 
-async def pump(inbound: Inbound, target: Target, backends: Backends, send: trio.MemorySendChannel[Part]) -> None:
-    """Call ``target`` and send the parts of its reply; closes ``send``."""
+async def pump(
+    inbound: Inbound,
+    target: Target,
+    backends: Backends,
+    send: trio.MemorySendChannel[Part],
+    until: float = math.inf,
+) -> None:
+    """Call ``target`` and send the parts of its reply; closes ``send``. ``until``: see `checked`."""
     async with send:
         try:
-            await _call(inbound, target, backends, send)
+            await _call(inbound, target, backends, send, until)
         except WireError as error:
             await send.send(Failed(UpstreamBroken(str(error))))
         except (ApiError, UpstreamError) as error:
@@ -45,11 +53,17 @@ async def ask(inbound: Inbound, target: Target, backends: Backends) -> Whole:
             raise UpstreamBroken("the reply is a stream, which was not asked for")
 
 
-async def _call(inbound: Inbound, target: Target, backends: Backends, send: trio.MemorySendChannel[Part]) -> None:
+async def _call(
+    inbound: Inbound,
+    target: Target,
+    backends: Backends,
+    send: trio.MemorySendChannel[Part],
+    until: float,
+) -> None:
     if inbound.endpoint == "count_tokens":
         await _answered(inbound, target, backends, send)
         return
-    target = await checked(inbound, target, backends.facts)
+    target = await checked(inbound, target, backends.facts, until)
     async with backends.places.place(target.provider, inbound.session):
         await _answered(inbound, target, backends, send)
 

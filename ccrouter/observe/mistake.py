@@ -15,6 +15,16 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
+def own(error: BaseException) -> str:
+    """What the client is told of it."""
+    return f"ccrouter: {told(error)}"
+
+
+def told(error: BaseException) -> str:
+    """What the log is told of it."""
+    return f"a mistake in ccrouter itself: {described(error)}"
+
+
 def described(error: BaseException) -> str:
     """``TypeError at ccrouter/translate/turns.py:41 in read``: its kind and its innermost place of ours."""
     found = next(leaves(error))

@@ -27,6 +27,7 @@ _FACTS = (
     "price",
     "num_ctx",
     "keep_alive",
+    "remote",
 )
 
 _gpt5 = partial(Model, window=400_000, max_output=128_000, vision=True, tools=True, thinking=True)
@@ -71,8 +72,7 @@ def known(provider: Provider, model: str, told: Iterable[Model] = ()) -> Model:
         layers.append(("table", row))
     layers.append(("guess", guessed(model)))
     found = merged(model, layers)
-    local = next((each.local for _, each in layers if each.local is not None), provider.local)
-    return evolve(found, local=local)
+    return evolve(found, local=provider.local and not found.remote)
 
 
 def merged(model: str, layers: Iterable[tuple[Source, Model]]) -> Model:

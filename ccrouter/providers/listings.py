@@ -71,7 +71,7 @@ def read_row(row: dict[str, Any]) -> Model | None:
         tools=_tools(row),
         thinking=_thinking(row),
         efforts=_efforts(row),
-        local=False if row.get("remote_host") else None,  # Ollama: a model of its cloud's
+        remote=True if row.get("remote_host") else None,  # Ollama: a model of its cloud's
     )
 
 

@@ -188,6 +188,8 @@ class Model:
     """How long it is to stay loaded behind a request, in seconds; infinite for ever."""
     local: bool | None = None
     """Whether it runs on this machine."""
+    remote: bool | None = None
+    """Whether its server says that it doesn't run it itself, but passes requests on to its vendor's cloud."""
     price: Price | None = None
     sources: Mapping[str, Source] = field(factory=dict, eq=False, repr=False)
     """Where the facts come from, by their names; only of a model that was put together from several."""

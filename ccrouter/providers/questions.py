@@ -61,7 +61,7 @@ def read_show(model: str, value: Any) -> tuple[Model, ...]:
             vision=listed(able, "vision"),
             tools=listed(able, "tools"),
             thinking=listed(able, "thinking"),
-            local=False if value.get("remote_host") else None,
+            remote=True if value.get("remote_host") else None,
         ),
     )
 

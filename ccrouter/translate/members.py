@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from ccrouter.errors import FrameError
 
-# NaN and the infinities, which JSON has no words for, are nothing.
-_JSON = json.JSONDecoder(parse_constant=lambda _: None)
+
+def _float(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+# NaN and the infinities, which JSON has no words for, are nothing. So is a number that is too large for a float
+# (1e999): it would be written as an infinity in the next request, and be refused in each that follows.
+_JSON = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_float)
 
 
 def frame_object(data: bytes, what: str) -> dict[str, Any]:

@@ -4,6 +4,9 @@ Claude Code carries a thinking block's signature along unread, so what a backend
 in it: ``ccr1.PROVIDER.BODY.CHECK``. ``BODY`` is compact JSON ``[model, payload]``, compressed where that is
 shorter, in URL-safe base64; ``CHECK`` the first 12 hex digits of the SHA-256 of all before it. It is no secret and
 no proof against its holder, who is the user: the check tells a cut or garbled signature from a whole one.
+
+Half of a surrogate pair is legal in JSON, and what a backend signs may hold one: an emoji that it split over two
+deltas. It is written in the three bytes that UTF-8 has no meaning for.
 """
 
 from __future__ import annotations
@@ -24,7 +27,10 @@ _LONGEST = 8 * 1024 * 1024
 
 @frozen
 class Origin:
-    """Who made a block: a provider of the configuration and its model, with what it wants to have back."""
+    """Who made a block: a provider of the configuration and its model, with what it wants to have back.
+
+    The payload is None, or says in ``f`` which form of reasoning it is.
+    """
 
     provider: str
     model: str
@@ -35,7 +41,7 @@ def sign(origin: Origin) -> str:
     """The signature that carries ``origin``. The same origin always gives the same text."""
     plain = json.dumps(
         [origin.model, origin.payload], ensure_ascii=False, separators=(",", ":"), sort_keys=True
-    ).encode()
+    ).encode("utf-8", "surrogatepass")
     packed = zlib.compress(plain, 9)
     body = b"z" + packed if len(packed) < len(plain) else b"p" + plain
     head = f"{VERSION}.{_text(origin.provider.encode())}.{_text(body)}"
@@ -44,7 +50,7 @@ def sign(origin: Origin) -> str:
 
 def read(signature: object) -> Origin | None:
     """The origin in a signature; None when it is somebody else's, or is not whole any more."""
-    if not isinstance(signature, str) or not signature.startswith(f"{VERSION}."):
+    if not isinstance(signature, str) or not signature.startswith(f"{VERSION}.") or not signature.isascii():
         return None
     head, _, check = signature.rpartition(".")
     parts = head.split(".")
@@ -60,10 +66,18 @@ def read(signature: object) -> Origin | None:
                 return None
         else:
             plain = body[1:]
-        model, payload = json.loads(plain)
+        # Until 2026-11 infinite numbers of a backend's were signed, in a word that no backend reads.
+        value = json.loads(plain.decode("utf-8", "surrogatepass"), parse_constant=lambda _: None)
     except (ValueError, binascii.Error, zlib.error, RecursionError):
         return None
-    return Origin(provider, model, payload) if isinstance(model, str) else None
+    # Anybody can compute a check: what it is right for may be of any shape.
+    match value:
+        case [str(model), None]:
+            return Origin(provider, model)
+        case [str(model), {"f": str()} as payload]:
+            return Origin(provider, model, payload)
+        case _:
+            return None
 
 
 def is_ours(signature: object) -> bool:

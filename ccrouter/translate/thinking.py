@@ -17,6 +17,9 @@ from ccrouter.translate.turns import Conversation
 #: Every word for effort that the client or a vendor has, weakest first. ``none`` is no effort but the switch.
 EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 
+#: What is told of a request for thinking to a model that is known not to think.
+UNASKED = "thinking: not asked for, the model can't"
+
 #: The largest budgets of thinking, in tokens, that count as so much effort; above them it is ``high``. Claude Code
 #: asks models without efforts for 31999.
 _BUDGETS = (("low", 4_096), ("medium", 16_384))
@@ -65,7 +68,7 @@ def words(wanted: Asked, quirks: Quirks) -> dict[str, Any]:
 
 def unasked(wanted: Asked) -> list[str]:
     """What differs from what the client wants where the model is known not to think."""
-    return ["thinking: not asked for, the model can't"] if wanted.on or wanted.effort else []
+    return [UNASKED] if wanted.on or wanted.effort else []
 
 
 def nearest(effort: str | None, efforts: tuple[str, ...]) -> str | None:

@@ -118,8 +118,8 @@ def _classes() -> bytes:
     return bytes(table)
 
 
-_CLASSES = _classes()
-_FOLD = bytes.maketrans(b"A", b"a")
+CLASSES = _classes()
+FOLD = bytes.maketrans(b"A", b"a")
 
 #: Prices in tokens of patterns over the classes, letters of one case: fitted, see above.
 _COSTS: tuple[tuple[bytes, float], ...] = (
@@ -171,8 +171,14 @@ def of(request: MessagesRequest) -> int:
 
 def estimate(fields: Mapping[str, Any]) -> int:
     """The input tokens of a decoded Messages request."""
+    texts, beside = parts(fields)
+    return estimate_text(" ".join(texts)) + beside
+
+
+def parts(fields: Mapping[str, Any]) -> tuple[list[str], int]:
+    """The texts of a decoded Messages request, and the tokens of what stands around and beside them."""
     reading = _Reading(fields)
-    return estimate_text(" ".join(reading.texts)) + reading.marks + reading.media
+    return reading.texts, reading.marks + reading.media
 
 
 def estimate_text(text: str) -> int:
@@ -181,8 +187,8 @@ def estimate_text(text: str) -> int:
         return 0
     # A first word costs as one after a space.
     encoded = b" " + text.encode("utf-8", "surrogatepass")
-    cased = encoded.translate(_CLASSES)
-    folded = cased.translate(_FOLD)
+    cased = encoded.translate(CLASSES)
+    folded = cased.translate(FOLD)
     tokens = sum(cost * folded.count(pattern) for pattern, cost in _COSTS)
     tokens += sum(cost * cased.count(pattern) for pattern, cost in _CASE_COSTS)
     if not text.isascii():

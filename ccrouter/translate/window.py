@@ -5,9 +5,10 @@ one cuts the prompt in silence, so that the model answers without having read it
 lose minutes over it or fail in a way that makes the client try again. For those the answer is given here, in the
 words on which the client compacts its conversation.
 
-The prompt's size is an estimate, wrong by `MARGIN` at most either way. Where the backend would cut in silence, a
-request must fit even if the estimate is too low. Where it would fail, which costs time but can be reworded, a
-request is refused only if it can't fit even if the estimate is too high.
+The prompt's size is an estimate. Where the backend would cut in silence, a request must fit by the most that local
+models' tokenizers make of it (`ccrouter.translate.most_tokens`), even if that is too low by `MARGIN`. Where it
+would fail, which costs time but can be reworded, a request is refused only if it can't fit even if the ordinary
+estimate is too high by `MARGIN`.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import re
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
-from ccrouter.translate import tokens
+from ccrouter.translate import most_tokens, tokens
 from ccrouter.wire.messages import MessagesRequest
 
-#: How far the estimate is from what real tokenizers count, at most, on what the client sends: measured by
-#: tests/e2e/test_tokens_against_real_tokenizers.py on 2026-11-20.
+#: How far the estimates are from what real tokenizers count, at most. The ordinary one either way, on what the
+#: client sends: measured by tests/e2e/test_tokens_against_real_tokenizers.py on 2026-11-20. The upper one only
+#: where it is too low: measured by tests/translate/test_most_tokens.py on 2026-11-28.
 MARGIN = 0.15
 
 _BY_URL = re.compile(r'"type"\s*:\s*"url"')
@@ -35,10 +37,10 @@ def too_long(request: MessagesRequest, target: Target) -> ApiError | None:
     preset, room = target.provider.preset, target.known.room
     if target.overflow == "tells" or room is None or surely_fits(request, room):
         return None
-    count = tokens.of(request)
-    counted = math.ceil(count * (1 + MARGIN if target.overflow == "truncates" else 1 - MARGIN))
+    counted = _surely(request) if target.overflow == "truncates" else math.ceil(tokens.of(request) * (1 - MARGIN))
     if counted <= room:
         return None
+    count = tokens.of(request)
     if count <= room:  # the likeliest number, as long as it says what is meant
         count = counted
     words = f"prompt is too long: {count} tokens > {room} maximum"
@@ -49,15 +51,23 @@ def too_long(request: MessagesRequest, target: Target) -> ApiError | None:
 
 
 def wants_loading(request: MessagesRequest, target: Target) -> bool:
-    """Whether only a loaded model shows if the request fits: its window is unknown, and might cut the prompt."""
+    """Whether only a loaded model shows if the request fits: its window is unknown, and might cut the prompt.
+
+    On which machine it is loaded makes no difference. What the server passes on to a cloud it can't load.
+    """
     known = target.known
     return (
         target.overflow == "truncates"
         and known.loaded is None
-        and known.local is True
+        and known.remote is not True
         and not surely_fits(request, _SMALLEST)
-        and tokens.of(request) * (1 + MARGIN) > _SMALLEST
+        and _surely(request) > _SMALLEST
     )
+
+
+def _surely(request: MessagesRequest) -> int:
+    """The tokens that a request has at most, whatever model it is for."""
+    return math.ceil(most_tokens.of(request) * (1 + MARGIN))
 
 
 def surely_fits(request: MessagesRequest, room: float, more: int = 0) -> bool:

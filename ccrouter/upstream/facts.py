@@ -9,6 +9,7 @@ What the answers and all other sources come to is `ccrouter.providers.known`'s t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
@@ -90,12 +91,17 @@ class Facts:
                         self._wake.set()
         return tuple(self.informed(target) for target in targets)
 
-    async def renew(self, target: Target, client: ClientCredentials) -> Target:
-        """The target with what its backend says of it at this moment, or said last if that takes too long."""
+    async def renew(self, target: Target, client: ClientCredentials, until: float = math.inf) -> Target:
+        """The target with what its backend says of it at this moment, or said last if that takes too long.
+
+        ``until``: the time at which a request that has waited for `inform` before has waited long enough.
+        """
         now = trio.current_time()
-        async with trio.open_nursery() as nursery:
-            for question in questions(target.provider.preset.facts, target.model):
-                nursery.start_soon(self._ask, target.provider, question, client, now)
+        seconds = min(WITHIN, until - now)
+        if seconds > 0:
+            async with trio.open_nursery() as nursery:
+                for question in questions(target.provider.preset.facts, target.model):
+                    nursery.start_soon(self._ask, target.provider, question, client, now, seconds)
         return self.informed(target)
 
     async def load(self, target: Target, client: ClientCredentials) -> Target:

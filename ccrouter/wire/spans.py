@@ -131,9 +131,13 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
 
 def _locate(text: str, item: Item, value: Any, reached: set[int], places: dict[int, Item]) -> None:
     """Adds to ``places`` where the parts of ``value``, which stands at ``item``, are that are ``reached``."""
-    inside = members(text, item.start) if isinstance(value, dict) else elements(text, item.start)
-    parts = (value[part.key] for part in inside) if isinstance(value, dict) else iter(value)
-    for part, own in zip(inside, parts, strict=True):
+    if isinstance(value, dict):
+        # Of a key that is repeated, the last item is the one whose value was read.
+        found = {part.key: part for part in members(text, item.start)}
+        pairs = [(part, value[key]) for key, part in found.items()]
+    else:
+        pairs = list(zip(elements(text, item.start), value, strict=True))
+    for part, own in pairs:
         if isinstance(own, dict | list):
             if id(own) in reached:
                 places[id(own)] = part

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 import trio
@@ -12,6 +13,7 @@ from ccrouter.attempt.backends import Inbound
 from ccrouter.attempt.parts import End, Failed, Whole
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Model, Target
+from ccrouter.translate import most_tokens
 from tests.attempt.calls import (
     NOBODY,
     inbound,
@@ -96,6 +98,24 @@ async def test_a_very_long_prompt_is_measured_the_same_in_a_thread(monkeypatch: 
     said = await failure(it, target, wanted)
     monkeypatch.setattr("ccrouter.attempt.checks.LONG", 10)
     assert await failure(it, target, wanted) == said
+
+
+async def test_a_very_long_prompt_is_measured_in_a_thread_for_loading_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = ollama(rig(Script(body=message()), providers=[LOCAL.provider]))
+    (target,) = await it.backends.facts.inform([LOCAL], NOBODY)
+    ollama(it, loads=4_096)
+    here, found = threading.get_ident(), set()
+    estimated = most_tokens.of_text
+
+    def estimating(text: str) -> int:
+        found.add(threading.get_ident())
+        return estimated(text)
+
+    monkeypatch.setattr(most_tokens, "of_text", estimating)
+    monkeypatch.setattr("ccrouter.attempt.checks.LONG", 10)
+    await parts(it, target, inbound(messages=LONG_PROMPT))
+    assert found
+    assert here not in found
 
 
 async def test_tools_for_a_model_without_are_refused_and_never_sent() -> None:

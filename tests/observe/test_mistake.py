@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from ccrouter.observe.mistake import described, leaves
+from ccrouter.observe.mistake import described, leaves, own, told
 from ccrouter.translate.tokens import estimate
 
 
@@ -33,3 +33,8 @@ def test_groups_are_opened():
     group = ExceptionGroup("outer", [ExceptionGroup("inner", [inner]), ValueError()])
     assert list(leaves(group)) == [inner, group.exceptions[1]]
     assert described(group) == described(inner)
+
+
+def test_client_and_log_are_told_the_same():
+    assert told(ValueError("x")) == "a mistake in ccrouter itself: ValueError"
+    assert own(ValueError("x")) == "ccrouter: a mistake in ccrouter itself: ValueError"

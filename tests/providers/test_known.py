@@ -122,4 +122,4 @@ def test_a_model_is_local_where_its_server_is(preset, url, local):
 
 def test_a_clouds_model_is_not_local_though_its_server_is():
     there = provider("ollama", base_url="http://127.0.0.1:11434")
-    assert known(there, "m:cloud", [Model("m:cloud", local=False)]).local is False
+    assert known(there, "m:cloud", [Model("m:cloud", remote=True)]).local is False

@@ -159,7 +159,7 @@ def test_what_is_said_of_codex_models_and_of_a_clouds_in_a_local_list_is_read():
     far = {
         "models": [{"name": "m:cloud", "remote_host": "https://ollama.com:443", "details": {"context_length": 9}}]
     }
-    assert read_models(json.dumps(far).encode(), PRESETS["ollama"]) == (Model("m:cloud", window=9, local=False),)
+    assert read_models(json.dumps(far).encode(), PRESETS["ollama"]) == (Model("m:cloud", window=9, remote=True),)
 
 
 def test_another_program_on_a_common_port_is_told_apart():

@@ -90,7 +90,7 @@ def test_ollama_tells_the_loaded_window_and_what_the_model_can_do():
 
 def test_a_model_of_ollamas_cloud_does_not_run_here():
     (model,) = told("ollama-show", {**SHOW, "remote_host": "https://ollama.com:443"})
-    assert model.local is False
+    assert model.remote is True
 
 
 def test_a_model_that_can_see_is_told_by_its_abilities():

@@ -11,10 +11,13 @@ from tests.strategies import json_values
 
 
 def test_what_json_has_no_word_for_is_nothing() -> None:
-    assert frame_object(b'{"a": NaN, "b": [Infinity, -Infinity], "c": 1}', "a line") == {
+    assert frame_object(
+        b'{"a": NaN, "b": [Infinity, -Infinity], "c": 1, "d": [1e999, -1e999, 1.5]}', "a line"
+    ) == {
         "a": None,
         "b": [None, None],
         "c": 1,
+        "d": [None, None, 1.5],
     }
 
 

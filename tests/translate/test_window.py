@@ -11,9 +11,10 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccrouter.providers.known import known
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
-from ccrouter.translate import tokens, window
+from ccrouter.translate import most_tokens, tokens, window
 from ccrouter.wire.messages import MessagesRequest, read_request
 from tests.e2e.tokenizers_check import TOLERANCE
 from tests.translate.dialogues import any_fields
@@ -28,6 +29,7 @@ def request(words: str = "some words of a prompt " * 2_000) -> MessagesRequest:
 
 LONG = request()
 COUNT = tokens.estimate(LONG.fields)
+MOST = most_tokens.of(LONG)
 
 
 def target(preset: str = "ollama", **facts) -> Target:
@@ -48,10 +50,20 @@ def test_the_margin_is_the_one_that_is_measured():
 
 
 def test_where_prompts_are_cut_in_silence_one_must_fit_even_if_the_estimate_is_too_low():
-    padded = math.ceil(COUNT * 1.15)
+    padded = math.ceil(MOST * 1.15)
     assert refused(loaded=padded) is None
     assert refused(loaded=padded - 1) == f"prompt is too long: {padded} tokens > {padded - 1} maximum"
     assert refused(loaded=COUNT - 1) == f"prompt is too long: {COUNT} tokens > {COUNT - 1} maximum"
+
+
+def test_numbers_of_which_each_digit_is_a_token_are_not_cut():
+    asked = request(
+        "\n".join(f"{number * 7_919 % 100_003},{number * 104_729 % 99_991}" for number in range(4_000))
+    )
+    digits = sum(map(str.isdigit, asked.text))
+    assert tokens.of(asked) * 1.15 < digits  # by the ordinary estimate it would fit
+    assert refused(asked=asked, loaded=digits) is not None
+    assert window.wants_loading(request("1234567890" * 450), target())
 
 
 @pytest.mark.parametrize("preset", ["lmstudio", "llamacpp"])
@@ -69,10 +81,10 @@ def test_who_says_it_itself_is_left_to_it():
         assert refused(preset, window=10, loaded=10) is None
 
 
-def configured(**known) -> Target:
+def configured(**facts) -> Target:
     """On Ollama's own wire, as the configuration says of the model."""
     row = PRESETS["ollama"]
-    to = Provider(name="there", preset=row, base_url=row.base_url or "", models=(Model("m", **known),))
+    to = Provider(name="there", preset=row, base_url=row.base_url or "", models=(Model("m", **facts),))
     return Target(to, "m")
 
 
@@ -90,8 +102,8 @@ def test_a_window_that_requests_ask_for_holds_and_one_must_not_fit_even_if_the_e
 
 def test_a_model_that_requests_load_is_never_loaded_for_a_question():
     assert window.wants_loading(LONG, target(local=True))
-    for known in ({"num_ctx": 8_192}, {"keep_alive": 60.0}):
-        assert not window.wants_loading(LONG, evolve(configured(**known), facts=Model("m", local=True)))
+    for facts in ({"num_ctx": 8_192}, {"keep_alive": 60.0}):
+        assert not window.wants_loading(LONG, evolve(configured(**facts), facts=Model("m", local=True)))
 
 
 def test_a_window_that_nobody_has_told_refuses_nothing():
@@ -113,7 +125,7 @@ def test_a_model_that_could_have_more_is_told_how():
 
 
 def test_what_surely_fits_is_not_counted(monkeypatch):
-    monkeypatch.setattr(tokens, "estimate", lambda _: pytest.fail("it was"))
+    monkeypatch.setattr(tokens, "parts", lambda _: pytest.fail("it was"))
     assert refused(asked=request("word " * 1_000), loaded=8_192) is None
     assert not window.wants_loading(request("hi"), target(local=True))
 
@@ -129,9 +141,16 @@ def test_what_is_shown_by_its_url_is_counted_however_short_that_is():
 def test_only_what_might_be_cut_waits_for_its_model_to_be_loaded():
     assert window.wants_loading(LONG, target(local=True, window=262_144))
     assert not window.wants_loading(LONG, target(local=True, loaded=262_144))
-    assert not window.wants_loading(LONG, target(local=False))  # its cloud's own
+    assert not window.wants_loading(LONG, target(remote=True))  # its cloud's own
     assert not window.wants_loading(LONG, target("lmstudio", local=True))
     assert not window.wants_loading(request("short " * 900), target(local=True))
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:11434", "http://192.168.1.50:11434", "http://ollama.lan:11434"])
+def test_a_model_is_loaded_on_whichever_machine_it_is(url):
+    there = Provider(name="there", preset=PRESETS["ollama"], base_url=url)
+    for told, wanted in ((), True), ([Model("m", window=262_144)], True), ([Model("m", remote=True)], False):
+        assert window.wants_loading(LONG, Target(there, "m", known(there, "m", told))) is wanted
 
 
 @given(any_fields, st.integers(1, 3_000), st.sampled_from(["ollama", "lmstudio", "llamacpp"]))

@@ -188,6 +188,22 @@ async def test_renewed_facts_are_those_of_this_moment(facts, server, autojump_cl
     assert trio.current_time() - started == pytest.approx(WITHIN)
 
 
+async def test_who_has_waited_for_as_long_as_a_request_may_waits_no_longer(facts, server, autojump_clock):
+    server.delay = math.inf
+    until = trio.current_time() + WITHIN
+    (first,) = await facts.inform([target()], NOBODY)
+    asked = len(server.calls)
+    assert await facts.renew(first, NOBODY, until) == first
+    assert trio.current_time() == until
+    assert len(server.calls) == asked
+    await trio.sleep(FRESH)
+    await facts.renew(first, NOBODY, trio.current_time() + 1)
+    assert trio.current_time() == pytest.approx(until + FRESH + 1)
+    server.delay, server.open = 0, 0
+    server.loads(8_192)
+    assert (await facts.renew(first, NOBODY)).known.loaded == 8_192
+
+
 async def test_who_comes_meanwhile_waits_for_the_same_answer(facts, server, autojump_clock):
     server.loads(4_096)
     server.delay = 2

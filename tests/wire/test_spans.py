@@ -150,6 +150,13 @@ def test_of_a_key_that_is_repeated_the_last_value_counts():
     assert spans.rewrite(text, whole, [whole.value["a"]]).text == "[[ 2]]"
 
 
+@pytest.mark.parametrize("first", ["[]", "5", '"s"', "[[ 1],[ 1]]", '{"b":[ 1]}'])
+def test_of_a_key_that_is_repeated_inside_the_last_value_counts(first):
+    text = f'{{"b":{first},"a":{first},"a":[[ 1], 2],"b":[ 3]}}'
+    whole = spans.Item(None, json.loads(text), 0, 0, len(text))
+    assert spans.rewrite(text, whole, [whole.value["a"][0], whole.value["b"]]).text == "[[ 1],[ 3]]"
+
+
 def test_edits_that_overlap_are_a_bug_of_their_maker():
     with pytest.raises(ValueError, match="overlap"):
         spans.apply("abcdef", [spans.Edit(0, 3, "x"), spans.Edit(2, 4, "y")])

@@ -74,6 +74,8 @@ class MessagesBlocks:
         self._all: list[Block] = []
         self._at: dict[int | None, Block] = {}
         """Their index -> the block that it means now."""
+        self._heard: dict[Block, None] = {}
+        """Those of which anything came since the last start: the others are whole or not as they were then."""
         self._ids: set[str] | None = None
         self._next = 0
         self._ending = False
@@ -111,12 +113,13 @@ class MessagesBlocks:
             block is None
             or block.closed
             or block.number != int(index)
-            or block.witness["delta"]["type"].encode() != kind
+            or block.witness["delta"]["type"] != kind.decode()
             or _PLAIN_FIELDS.get(kind) != name
             or not (raw.isascii() or _is_utf8(raw))
         ):
             return None
         block.said.append(words)
+        self._heard[block] = None
         return [Kept(block.witness, raw)]
 
     def start(self, event: Event, raw: bytes | None) -> list[Written]:
@@ -159,6 +162,7 @@ class MessagesBlocks:
             delta, raw = {**delta, "signature": self._sign(words)}, None
         elif name is not None:
             block.hear(words)
+            self._heard[block] = None
         event = {**event, "delta": delta}
         return found + self._add(block, event if raw is None else Kept(event, raw))
 
@@ -242,9 +246,12 @@ class MessagesBlocks:
 
     def _settle(self, replaced: Block | None = None) -> None:
         """Close what a start closes: the block ``replaced`` by it, and all that only wait for their stop."""
-        for block in self._line:
-            if not block.is_call or block is replaced or block.is_whole:
+        for block in self._heard:
+            if not block.is_call or block.is_whole:
                 block.closed = True
+        self._heard.clear()
+        if replaced is not None:
+            replaced.closed = True
 
     def _owner(self, index: int | None, kind: str, *, idle: bool) -> tuple[Block | None, list[Written]]:
         """The block that a delta belongs to, and what is written to open it. ``idle``: it says nothing."""
@@ -277,6 +284,7 @@ class MessagesBlocks:
     def _join(self, block: Block, index: int | None) -> list[Written]:
         self._line.append(block)
         self._all.append(block)
+        self._heard[block] = None
         self._at[index] = block
         return self._advance()
 

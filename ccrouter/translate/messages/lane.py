@@ -8,7 +8,8 @@ The body goes on as the bytes that came. What is changed, and why:
 * top-level fields that the preset lists as refused;
 * what of the messages the target can't take, or another model made (see `ccrouter.translate.messages.history`);
 * ``max_tokens`` beyond what is known of a model that is not Anthropic's own (see `ccrouter.translate.limits`), and
-  the budget for thinking that no longer fits into it.
+  the budget for thinking that no longer fits into it;
+* the wish for thinking and for effort, where the model is known not to think.
 
 Of the headers, those of the connection, of the router and every credential stay behind; the target's own
 credential is added by the caller. ``accept-encoding`` becomes ``identity``, since the router must be able to look
@@ -29,6 +30,7 @@ from ccrouter.providers.provider import Preset, Provider, Target
 from ccrouter.translate import abilities, limits
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.messages import history
+from ccrouter.translate.thinking import UNASKED
 from ccrouter.wire import envelope, events, spans
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
@@ -44,6 +46,12 @@ _KEPT_BACK = (
     frozenset({b"host", b"content-length", b"expect", b"accept-encoding", http.PROJECT}) | http.CREDENTIALS
 )
 
+#: The smallest budget for thinking that Anthropic's format has (*Create a Message*, 2026-11).
+_LEAST_BUDGET = 1_024
+
+#: How the types of edits begin that clear thinking of earlier turns.
+_CLEARING = "clear_thinking_"
+
 #: Headers of a reply that speak of the user's plan at Anthropic; anybody else's would be shown as that.
 _PLAN = b"anthropic-ratelimit-"
 
@@ -57,6 +65,7 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
     doomed: list[int] = []
     most = limits.output(request, target) if endpoint == "messages" and not preset.first_party else None
     asked = request.fields.get("max_tokens")
+    unthought = _unthought(request, target, None if most == asked else most)
     for position, item in enumerate(request.items):
         if item.key == "model" and item.value != target.model:
             edits.append(spans.replace(item, json.dumps(target.model)))
@@ -68,7 +77,7 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
             else:
                 edits += spans.remove(spans.elements(request.text, item.start), [0])
         elif item.key == "messages" and item.key not in preset.drop_fields:
-            thinks = _type_of(request.fields.get("thinking")) != "disabled"
+            thinks = unthought is None and _type_of(request.fields.get("thinking")) != "disabled"
             found, told = history.edits(request.text, item, target, thinks=thinks)
             edits += found
             changes += told
@@ -78,6 +87,18 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
         elif item.key == "max_tokens" and most not in (None, asked):
             edits.append(spans.replace(item, str(most)))
             changes.append(f"max_tokens: {str(asked)[:24]} -> {most}")
+        elif item.key == "thinking" and unthought is not None and _type_of(item.value) != "disabled":
+            changes.append(unthought)
+            doomed.append(position)
+        elif item.key == "output_config" and target.known.thinking is False and _has(item.value, "effort"):
+            changes.append(UNASKED)
+            found, empty = _effortless(request.text, item)
+            edits += found
+            doomed += [position] * empty
+        elif item.key == "context_management" and unthought is not None and _has(item.value, "edits"):
+            found, told = _uncleared(request.text, item)
+            edits += found
+            changes += told
         elif item.key == "thinking" and most is not None and most != asked:
             budget = _budget(request.text, item, most)
             edits += budget
@@ -95,6 +116,43 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
 
 def _type_of(value: object) -> object:
     return value.get("type") if isinstance(value, dict) else None
+
+
+def _has(value: object, key: str) -> bool:
+    return isinstance(value, dict) and key in value
+
+
+def _unthought(request: MessagesRequest, target: Target, most: int | None) -> str | None:
+    """Why no thinking is asked for, in words for the log; None where it is, or the client doesn't.
+
+    ``most`` is what ``max_tokens`` is cut to, if it is: a budget is less than that, and there is a least one.
+    """
+    thinking = request.fields.get("thinking")
+    if target.known.thinking is False:
+        return UNASKED
+    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
+    if most is not None and most <= _LEAST_BUDGET and type(budget) is int and budget >= most:
+        return f"thinking: not asked for, no budget fits into {most} tokens"
+    return None
+
+
+def _effortless(text: str, output_config: spans.Item) -> tuple[list[spans.Edit], bool]:
+    """The edits that take the effort out; whether nothing else is in there, and all of it is to go instead."""
+    inside = spans.members(text, output_config.start)
+    efforts = [at for at, each in enumerate(inside) if each.key == "effort"]
+    return ([], True) if len(efforts) == len(inside) else (spans.remove(inside, efforts), False)
+
+
+def _uncleared(text: str, management: spans.Item) -> tuple[list[spans.Edit], list[str]]:
+    """Without the edits that clear thinking, which Anthropic refuses where none is asked for (2026-11)."""
+    edits: list[spans.Edit] = []
+    for item in spans.members(text, management.start):
+        if item.key == "edits" and isinstance(item.value, list):
+            inside = spans.elements(text, item.start)
+            kinds = [_type_of(each.value) for each in inside]
+            gone = [at for at, kind in enumerate(kinds) if isinstance(kind, str) and kind.startswith(_CLEARING)]
+            edits += spans.remove(inside, gone)
+    return edits, ["context_management: clearing of thinking left out"] if edits else []
 
 
 def _budget(text: str, thinking: spans.Item, most: int) -> list[spans.Edit]:

@@ -13,8 +13,9 @@ from ccrouter.providers.provider import Provider, Target
 from ccrouter.translate import provenance
 from ccrouter.translate.dialect import Kept
 from ccrouter.translate.messages import makers
+from ccrouter.translate.messages.block import Block
 from ccrouter.translate.messages.blocks import MessagesBlocks
-from ccrouter.translate.provenance import Origin
+from ccrouter.translate.provenance import Origin, read
 from ccrouter.wire import events
 from ccrouter.wire.events import Event
 from ccrouter.wire.messages import read_request
@@ -250,3 +251,39 @@ def test_redacted_thinking_says_whose_it_is(data: str | None) -> None:
     found = started({"type": "redacted_thinking"} | ({} if data is None else {"data": data}))
     origin = Origin("p", "m", {"f": "messages"} | ({} if data is None else {"s": data}))
     assert found == {"type": "redacted_thinking", "data": provenance.sign(origin)}
+
+
+def test_half_of_a_surrogate_pair_is_signed_and_told_like_anything_else() -> None:
+    line = blocks()
+    thinking = {"type": "thinking", "thinking": "", "signature": "\ud800"}
+    found = feed(line, events.block_start(0, thinking), events.block_stop(0))
+    signed = {"type": "signature_delta", "signature": "\udc00"}
+    found += feed(line, events.block_start(1, thinking), events.block_delta(1, signed), events.block_stop(1))
+    own = [read(each["delta"]["signature"]) for each in found if "delta" in each]
+    assert [each and each.payload["s"] for each in own] == ["\ud800", "\udc00"]
+
+
+def test_a_block_of_a_kind_that_has_no_bytes_takes_no_plain_delta() -> None:
+    line = blocks()
+    feed(line, events.block_start(0, {"type": "\ud800"}))
+    assert line.plain(events.encode(text(0, "a"))) is None
+
+
+def test_calls_that_wait_are_not_looked_at_again_while_they_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    is_whole = Block.is_whole
+
+    def looked(block: Block) -> bool:
+        nonlocal looks
+        looks += 1
+        return bool(is_whole.fget(block))  # type: ignore[attr-defined]  # a property's
+
+    monkeypatch.setattr(Block, "is_whole", property(looked))
+    line = blocks()
+    for number in range(200):
+        feed(line, events.block_start(number, {**CALL, "id": f"a{number}"}))
+    found = feed(line, part(0, '{"a":'), events.block_start(200, CALL), part(0, "1}"))
+    assert found == []
+    found = feed(line, events.block_start(201, {**CALL, "id": "b"}))
+    assert short(found) == ["start 0", 'delta 0 {"a":', "delta 0 1}", "stop 0"]
+    assert looks < 210  # once each, and not 200 times 200 / 2

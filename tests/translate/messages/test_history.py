@@ -325,6 +325,16 @@ def test_results_have_a_message_of_their_own_where_they_would_come_behind_the_re
     assert settle(messages, "vllm")[0] is messages
 
 
+def test_messages_of_the_systems_behind_a_call_take_steps_in_proportion_to_their_number():
+    def steps(count):
+        between = [{"role": "system", "content": "x"}] * count
+        messages = [HI, assistant(use("a b")), *between, user(result("a b"))]
+        return lines_run(lambda: settle(messages))
+
+    # Ten times as many: a square would be a hundred times.
+    assert steps(1_000) < 12 * steps(100)
+
+
 def test_of_two_calls_with_one_id_the_first_has_the_first_result():
     found, _ = settle([HI, assistant(use("a"), use("a")), user(result("a", "1"), result("a", "2"))])
     calls, results = (message["content"] for message in found[1:])

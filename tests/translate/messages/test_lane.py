@@ -516,6 +516,69 @@ def test_a_limit_that_fits_and_those_of_anthropics_own_models_stay(fields, how):
     assert (outbound.body, outbound.changes) == (body, ())
 
 
+def test_where_no_budget_fits_no_thinking_is_asked_for():
+    asked = {"thinking": {"type": "enabled", "budget_tokens": 31_999}, "max_tokens": 32_000}
+    for most in (1, 1_024):
+        body, outbound = cut(asked, max_output=most)
+        thinking = b', "thinking": {"type": "enabled", "budget_tokens": 31999}'
+        assert outbound.body == body.replace(thinking, b"").replace(b"32000", b"%d" % most)
+        assert outbound.changes == (
+            f"thinking: not asked for, no budget fits into {most} tokens",
+            f"max_tokens: 32000 -> {most}",
+        )
+    _, outbound = cut(asked, max_output=1_025)
+    assert json.loads(outbound.body)["thinking"]["budget_tokens"] == 1_024
+    _, outbound = cut({**asked, "thinking": {"type": "adaptive"}}, max_output=1_024)
+    assert json.loads(outbound.body)["thinking"] == {"type": "adaptive"}
+
+
+@pytest.mark.parametrize(
+    ("preset", "endpoint"),
+    [
+        *((each, "messages") for each in ("ollama", "lmstudio", "zai", "openrouter", "messages", "anthropic")),
+        *((each, "count_tokens") for each in ("vllm", "llamacpp", "anthropic")),
+    ],
+)
+@pytest.mark.parametrize(
+    ("fields", "left"),
+    [
+        ({"thinking": {"type": "adaptive"}}, {}),
+        ({"thinking": {"type": "enabled", "budget_tokens": 31_999}}, {}),
+        ({"output_config": {"effort": "high"}}, {}),
+        (
+            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high", "format": {"type": "x"}}},
+            {"output_config": {"format": {"type": "x"}}},
+        ),
+    ],
+)
+def test_a_model_that_doesnt_think_is_not_asked_to(preset, endpoint, fields, left):
+    _, outbound = cut(fields, preset, endpoint, thinking=False)
+    assert json.loads(outbound.body) == {"model": "m", "messages": [], **left}
+    assert outbound.changes == ("thinking: not asked for, the model can't",)
+    for known in ({"thinking": True}, {}):
+        body, outbound = cut(fields, preset, endpoint, **known)
+        assert (outbound.body, outbound.changes) == (body, ())
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"thinking": {"type": "disabled"}}, {"output_config": {"format": {}}}, {"output_config": 5}]
+)
+def test_who_asks_for_no_thinking_is_left_alone(fields):
+    body, outbound = cut(fields, thinking=False)
+    assert (outbound.body, outbound.changes) == (body, ())
+
+
+def test_where_no_thinking_is_asked_for_none_is_to_be_cleared():
+    clearing, other = {"type": "clear_thinking_20251015", "keep": "all"}, {"type": "clear_tool_uses_20250919"}
+    fields = {"thinking": {"type": "adaptive"}, "context_management": {"edits": [clearing, other]}}
+    _, outbound = cut(fields, "anthropic", thinking=False)
+    assert json.loads(outbound.body)["context_management"] == {"edits": [other]}
+    assert outbound.changes[-1] == "context_management: clearing of thinking left out"
+    for odd in (5, {"edits": 5}, {"edits": [5, {"type": 5}]}):
+        _, outbound = cut({**fields, "context_management": odd}, "anthropic", thinking=False)
+        assert json.loads(outbound.body)["context_management"] == odd
+
+
 def test_of_a_stream_that_passes_the_usage_is_what_was_told_last():
     watch = lane.StreamWatch()
     watch.feed(events.encode(events.message_start("msg_1", "m", {"input_tokens": 3, "output_tokens": 1})))
