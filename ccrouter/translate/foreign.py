@@ -68,8 +68,7 @@ def outbound(
     return Outbound(
         url=url(target.provider, path),
         headers=headers,
-        # Half a surrogate pair, which JSON can say and UTF-8 can't, becomes a question mark.
-        body=compact(body).encode("utf-8", "replace"),
+        body=written(body),
         changes=tuple(dict.fromkeys(changes)),
     )
 
@@ -131,6 +130,19 @@ def answer_schema(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def refused(message: str) -> ApiError:
     """What can't be served and must not be dropped in silence."""
     return ApiError(400, "invalid_request_error", message)
+
+
+def written(body: Mapping[str, Any]) -> bytes:
+    """A body as UTF-8. Raises ApiError as `compact` does.
+
+    JSON can say half a surrogate pair, UTF-8 can't: two that belong together, which came in two pieces, become the
+    character that they are, and one that is alone becomes the sign for what can't be read.
+    """
+    text = compact(body)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def compact(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -86,3 +87,16 @@ def test_what_has_no_place_is_named() -> None:
     assert foreign.dropped({"model": "m", "context_management": {}, "stream": True}) == [
         "context_management: dropped"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("\U0001f600 plain", "\U0001f600 plain"),
+        ("\ud83d" + "\ude00 in two pieces", "\U0001f600 in two pieces"),
+        ("\ud83d alone", "\ufffd alone"),
+        ("\ude00\ud83d", "\ufffd\ufffd"),
+    ],
+)
+def test_a_surrogate_pair_in_two_pieces_is_a_character_again(text: str, read: str) -> None:
+    assert json.loads(foreign.written({"text": text})) == {"text": read}

@@ -14,7 +14,7 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.address import url
 from ccrouter.providers.provider import Target
 from ccrouter.translate.dialect import Endpoint, Outbound
-from ccrouter.translate.foreign import compact
+from ccrouter.translate.foreign import written
 from ccrouter.translate.responses import request as responses_request
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
@@ -37,6 +37,6 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
     return Outbound(
         url=url(target.provider, path),
         headers=[(name, b"application/json" if name == b"accept" else value) for name, value in whole.headers],
-        body=compact(asked).encode(),
+        body=written(asked),
         changes=whole.changes,
     )

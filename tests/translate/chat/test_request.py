@@ -687,4 +687,4 @@ def test_what_json_can_say_once_only_is_refused_or_mended(written, words):
             chat_request.render(request, target(), [], "", "messages")
         return
     found = json.loads(chat_request.render(request, target(), [], "", "messages").body)
-    assert json.loads(found["messages"][0]["tool_calls"][0]["function"]["arguments"]) == {"s": "?"}
+    assert json.loads(found["messages"][0]["tool_calls"][0]["function"]["arguments"]) == {"s": "\ufffd"}

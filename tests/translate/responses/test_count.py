@@ -74,3 +74,9 @@ def test_a_request_for_an_answer_is_rendered_as_ever() -> None:
 def test_who_is_not_known_to_count_is_not_asked(name: str) -> None:
     with pytest.raises(ApiError, match="does not count tokens"):
         responses_count.render(asked(), Target(provider(name, wire="responses"), "m"), [], "", "count_tokens")
+
+
+def test_half_a_surrogate_pair_is_no_error() -> None:
+    wanted = asked(messages=[{"role": "user", "content": "a\ud83db"}])
+    counted = responses_count.render(wanted, OPENAI, [], "", "count_tokens")
+    assert "a\ufffdb" in counted.body.decode()
