@@ -6,7 +6,7 @@ lose minutes over it or fail in a way that makes the client try again. For those
 words on which the client compacts its conversation.
 
 The prompt's size is an estimate. Where the backend would cut in silence, a request must fit by the most that local
-models' tokenizers make of it (`ccrouter.translate.most_tokens`), even if that is too low by `MARGIN`. Where it
+models' tokenizers make of it (`ccrouter.translate.most_tokens`), even if that is too low by its margin. Where it
 would fail, which costs time but can be reworded, a request is refused only if it can't fit even if the ordinary
 estimate is too high by `MARGIN`.
 """
@@ -21,9 +21,8 @@ from ccrouter.providers.provider import Target
 from ccrouter.translate import most_tokens, tokens
 from ccrouter.wire.messages import MessagesRequest
 
-#: How far the estimates are from what real tokenizers count, at most. The ordinary one either way, on what the
-#: client sends: measured by tests/e2e/test_tokens_against_real_tokenizers.py on 2026-11-20. The upper one only
-#: where it is too low: measured by tests/translate/test_most_tokens.py on 2026-11-28.
+#: How far the ordinary estimate is from what real tokenizers count, at most, on what the client sends: measured by
+#: tests/e2e/test_tokens_against_real_tokenizers.py on 2026-11-20.
 MARGIN = 0.15
 
 _BY_URL = re.compile(r'"type"\s*:\s*"url"')
@@ -67,7 +66,7 @@ def wants_loading(request: MessagesRequest, target: Target) -> bool:
 
 def _surely(request: MessagesRequest) -> int:
     """The tokens that a request has at most, whatever model it is for."""
-    return math.ceil(most_tokens.of(request) * (1 + MARGIN))
+    return math.ceil(most_tokens.of(request) * (1 + most_tokens.MARGIN))
 
 
 def surely_fits(request: MessagesRequest, room: float, more: int = 0) -> bool:

@@ -50,7 +50,7 @@ def test_the_margin_is_the_one_that_is_measured():
 
 
 def test_where_prompts_are_cut_in_silence_one_must_fit_even_if_the_estimate_is_too_low():
-    padded = math.ceil(MOST * 1.15)
+    padded = math.ceil(MOST * (1 + most_tokens.MARGIN))
     assert refused(loaded=padded) is None
     assert refused(loaded=padded - 1) == f"prompt is too long: {padded} tokens > {padded - 1} maximum"
     assert refused(loaded=COUNT - 1) == f"prompt is too long: {COUNT} tokens > {COUNT - 1} maximum"
