@@ -84,7 +84,7 @@ class Dispatcher:
         self._home = home
         self._log = log
         self._told: dict[str, None] = {}
-        self._in_force: dict[str | None, tuple[tuple[object, ...], InForce]] = {}
+        self._in_force: dict[tuple[str | None, bool], tuple[tuple[object, ...], InForce]] = {}
         self._now = now
         self.health = Health()
         self.notebook = notebook
@@ -113,11 +113,12 @@ class Dispatcher:
     ) -> InForce:
         """The same as long as nothing changes: what rules remember is part of the configuration that holds."""
         made_of = (config, choice, project)
-        known = self._in_force.get(directory)
+        key = directory, project is None  # background requests know none
+        known = self._in_force.get(key)
         if known is not None and all(map(operator.is_, known[0], made_of)):
             return known[1]
         holds = in_force(config, choice, project, directory)
-        self._in_force[directory] = made_of, holds
+        self._in_force[key] = made_of, holds
         if len(self._in_force) > _DIRECTORIES:
             del self._in_force[next(iter(self._in_force))]
         return holds

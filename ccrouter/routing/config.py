@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from ccrouter.providers.provider import Provider, Timeouts
 from ccrouter.providers.secret import Secret
+from ccrouter.routing.names import Lent
 from ccrouter.routing.rulebook import Rulebook
 from ccrouter.routing.rules import Rule
 
@@ -87,8 +88,8 @@ class Config:
     """The same for the client's safety checks."""
     off: frozenset[str] = frozenset()
     """Providers that are switched off, by the profile in force."""
-    lent: frozenset[str] = frozenset()
-    """The names that a project's file put in."""
+    lent: Lent = field(factory=Lent)
+    """What of it a project's file put in."""
     profile: str | None = None
     profiles: dict[str, Profile] = field(factory=dict)
     slots: Slots = "none"

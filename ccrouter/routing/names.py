@@ -43,6 +43,19 @@ _LONG_CONTEXT = "[1m]"
 
 
 @frozen(kw_only=True)
+class Lent:
+    """Which words are a repository's, and not the user's own: they may only lead to ``Directory.providers``."""
+
+    aliases: frozenset[str] = frozenset()
+    default: bool = False
+    subagent: bool = False
+
+
+class NotLent(ApiError):
+    """A repository's word leads to a provider that nobody set up."""
+
+
+@frozen(kw_only=True)
 class Directory:
     """Everything that a name can mean at one moment.
 
@@ -57,8 +70,7 @@ class Directory:
     default: str
     listed: Mapping[str, tuple[str, ...]] = field(factory=dict)
     off: frozenset[str] = frozenset()
-    lent: frozenset[str] = frozenset()
-    """Names that a project's file uses: they may only lead to ``providers``."""
+    lent: Lent = field(factory=Lent)
     resolved: dict[Any, tuple[Target, ...]] = field(factory=dict, init=False, eq=False, repr=False)
     """What `resolve` remembers."""
 
@@ -92,18 +104,23 @@ def resolve(
     ``client_login``: the client brings a credential for Anthropic of its own, which makes that provider
     usable even when the router has none. ``lent``: the name is not the user's own word but a repository's, so it
     can't reach a server that nobody set up. ``background``: of the names of Claude's families only ``haiku``
-    moves what nobody reads. Raises ApiError 404 for a name that can't be meant.
+    moves what nobody reads away from Claude. Raises ApiError 404 for a name that can't be meant.
     """
     key = (name, client_login, lent, background)
     known = directory.resolved.get(key)  # a conversation asks for the same a thousand times
     if known is not None:
         return known
-    aliases = _of_background(directory.aliases) if background else directory.aliases
     found: list[Target] = []
-    decoded = _decoded(name, directory)
-    for each in _unalias(decoded, aliases):
-        borrowed = lent or (each != decoded and each in directory.lent)
-        found += [target for target in _targets(each, directory, client_login, borrowed) if target not in found]
+    refused: NotLent | None = None
+    for each, borrowed in _meant(_decoded(name, directory), directory, client_login, lent, background):
+        try:
+            more = _targets(each, directory, client_login, borrowed)
+        except NotLent as error:  # the next of the list may be allowed
+            refused = refused or error
+        else:
+            found += [target for target in more if target not in found]
+    if not found and refused is not None:
+        raise refused
     targets = tuple(found)
     if len(name) <= _SHORT:
         if len(directory.resolved) >= _MOST:
@@ -138,33 +155,48 @@ def _decoded(name: str, directory: Directory) -> str:
     return decoded if decoded != name and _split(decoded, directory.addressable) else name
 
 
-def _of_background(aliases: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
-    """Without those that stand for a conversation's own models: a safety check asks for such a model too."""
-    return {name: each for name, each in aliases.items() if name not in _FAMILIES or name == _SMALLEST}
+def _meant(
+    name: str, directory: Directory, client_login: bool, lent: bool, background: bool
+) -> list[tuple[str, bool]]:
+    """What a name stands for, with whether that is a repository's word."""
+    if background and _is_moved_by_family(name, directory.aliases) and _claude(directory, client_login):
+        return [(name, lent)]  # a safety check asks for a model that a conversation may have, too
+    return _unalias(name, directory, lent)
 
 
-def _unalias(name: str, aliases: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Aliases may name aliases; a loop ends at the name that closes it."""
-    found: dict[str, None] = {}
+def _is_moved_by_family(name: str, aliases: Container[str]) -> bool:
+    """Whether an alias means it for its family's sake alone, and not that of the smallest models."""
+    alias = alias_of(name, aliases)
+    return alias in _FAMILIES and alias not in (_SMALLEST, name.removesuffix(_LONG_CONTEXT))
+
+
+def _unalias(name: str, directory: Directory, lent: bool) -> list[tuple[str, bool]]:
+    """Aliases may name aliases; a loop ends at the name that closes it.
+
+    Of each name also whether it is a repository's word: what an alias stands for is the word of who made it.
+    """
+    aliases = directory.aliases
+    found: dict[str, bool] = {}
     unfolding: dict[str, bool] = {}
-    waiting = [(name, False)]
+    waiting = [(name, lent, False)]
     while waiting:
-        each, done = waiting.pop()
+        each, borrowed, done = waiting.pop()
         if done:
             unfolding[each] = False
             continue
         short = alias_of(each, aliases) or each
         if not aliases.get(short) or unfolding.get(short):
-            found.setdefault(each)
+            found[each] = found.get(each, True) and borrowed  # the user's own word counts
         elif short not in unfolding:
             unfolding[short] = True
-            waiting += [(short, True), *((inner, False) for inner in reversed(aliases[short]))]
-    return tuple(found)
+            own = short in directory.lent.aliases
+            waiting += [(short, borrowed, True), *((inner, own, False) for inner in reversed(aliases[short]))]
+    return list(found.items())
 
 
 def _targets(name: str, directory: Directory, client_login: bool, lent: bool) -> list[Target]:
     """What a name that is no alias means: one target, or those of the default."""
-    if split := _named(name, directory, lent):
+    if split := _named(name, directory, lent, client_login):
         provider, model = split
         if not model:
             raise ApiError(404, "not_found_error", f"{name!r} names a provider but no model")
@@ -176,12 +208,8 @@ def _targets(name: str, directory: Directory, client_login: bool, lent: bool) ->
             "not_found_error",
             f"{name!r}: the provider {off[0]} is switched off by the profile in force (`ccrouter use` shows it)",
         )
-    if is_claude(name):
-        claude = directory.claude
-        if claude is None and client_login:
-            claude = next((each for each in directory.addressable.values() if each.preset.first_party), None)
-        if claude is not None:
-            return [_fit(claude, name)]
+    if is_claude(name) and (claude := _claude(directory, client_login)) is not None:
+        return [_fit(claude, name)]
     owners = [
         provider
         for provider in directory.providers.values()
@@ -190,9 +218,16 @@ def _targets(name: str, directory: Directory, client_login: bool, lent: bool) ->
     if len(owners) == 1:
         return [Target(owners[0], name)]
     default = directory.default
-    defaults = (default,) if default in directory.addressable else _unalias(default, directory.aliases)
-    borrowed = default in directory.lent
-    return [_by_default(name, each, directory, borrowed) for each in defaults]
+    own = directory.lent.default
+    defaults = [(default, own)] if default in directory.addressable else _unalias(default, directory, own)
+    return [_by_default(name, each, directory, borrowed) for each, borrowed in defaults]
+
+
+def _claude(directory: Directory, client_login: bool) -> Provider | None:
+    """Where Claude models go: to a provider that is set up, else to one that the client's login opens."""
+    if directory.claude is not None or not client_login:
+        return directory.claude
+    return next((each for each in directory.addressable.values() if each.preset.first_party), None)
 
 
 def _by_default(name: str, default: str, directory: Directory, lent: bool) -> Target:
@@ -200,9 +235,9 @@ def _by_default(name: str, default: str, directory: Directory, lent: bool) -> Ta
     if split := _named(default, directory, lent):
         provider, model = split
         return _fit(provider, model or name)
-    if lent and default in directory.addressable and default not in directory.providers:
-        raise _not_lent(default, default)
     known = directory.addressable.get(default)
+    if known is not None and lent and not _is_lent(known, directory):
+        raise _not_lent(default, default)
     if known is None:
         raise ApiError(
             404,
@@ -217,16 +252,22 @@ def _by_default(name: str, default: str, directory: Directory, lent: bool) -> Ta
     return _fit(known, name)
 
 
-def _named(name: str, directory: Directory, lent: bool) -> tuple[Provider, str] | None:
-    """Provider and model of a name that says its provider. Raises ApiError where ``lent`` forbids that one."""
+def _named(name: str, directory: Directory, lent: bool, client_login: bool = False) -> tuple[Provider, str] | None:
+    """Provider and model of a name that says its provider. Raises NotLent where ``lent`` forbids that one."""
     split = _split(name, directory.addressable)
-    if split is not None and lent and split[0].name not in directory.providers:
+    if split is not None and lent and not _is_lent(split[0], directory, client_login):
         raise _not_lent(name, split[0].name)
     return split
 
 
-def _not_lent(name: str, provider: str) -> ApiError:
-    return ApiError(
+def _is_lent(provider: Provider, directory: Directory, client_login: bool = False) -> bool:
+    """Whether a repository may choose a provider: one that is set up, or that the client's login opens."""
+    opened = client_login and provider.preset.first_party
+    return opened or provider.name in directory.providers or provider.preset.transport != "http"
+
+
+def _not_lent(name: str, provider: str) -> NotLent:
+    return NotLent(
         404,
         "not_found_error",
         f"{name!r}: a project's file or an agent's definition can't choose the provider {provider}, which is not"

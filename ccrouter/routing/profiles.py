@@ -5,11 +5,10 @@ What is nearer to the request comes first: the project's own rules, then the pro
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from attrs import evolve, field, frozen
 
 from ccrouter.routing.config import Config
+from ccrouter.routing.names import Lent
 from ccrouter.routing.rules import Rule
 
 
@@ -22,12 +21,6 @@ class Project:
     subagent: tuple[str, ...] = ()
     aliases: dict[str, tuple[str, ...]] = field(factory=dict)
     routes: tuple[Rule, ...] = ()
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """What it puts in the place of the user's own words; its rules say so themselves."""
-        targets = {each for names in self.aliases.values() for each in names}
-        return frozenset({*targets, *self.subagent, *([self.default] if self.default else [])})
 
 
 @frozen(kw_only=True)
@@ -91,7 +84,11 @@ def in_force(config: Config, choice: Choice, project: Project | None, directory:
             subagent=project.subagent or config.subagent,
             aliases=config.aliases | project.aliases,
             routes=project.routes + config.routes,
-            lent=project.names,
+            lent=Lent(
+                aliases=frozenset(project.aliases),
+                default=project.default is not None,
+                subagent=bool(project.subagent) and choice.subagent is None,
+            ),
             off=config.off | _off_by_the_user(config, choice, directory),
         )
     if choice.subagent is not None:

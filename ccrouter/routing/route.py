@@ -20,7 +20,7 @@ from ccrouter.providers.provider import Target
 from ccrouter.routing.caller import Caller, RequestClass
 from ccrouter.routing.config import Config
 from ccrouter.routing.marker import marked
-from ccrouter.routing.names import Directory, is_plain, resolve
+from ccrouter.routing.names import Directory, NotLent, is_plain, resolve
 from ccrouter.routing.pins import Pins, key
 from ccrouter.routing.rules import Considered
 from ccrouter.routing.traits import Traits
@@ -68,15 +68,26 @@ def route(
         names, because = config.classifier, "the setting `classifier`"
     if not names and caller.is_agent and config.subagent:
         names, because = config.subagent, "the setting `subagent`"
-        lent = not config.lent.isdisjoint(names)
+        lent = config.lent.subagent
     plain = background = False
     if not names:
         names, because = (request.model,), "the model's name"
         plain, background = is_plain(request.model, directory), caller.background
     targets: list[Target] = []
+    refused: NotLent | None = None
     for name in names:
-        found_ = resolve(name, directory, client_login=client_login, lent=lent, background=background)
-        targets += [each for each in found_ if each not in targets]
+        own = name == request.model  # as its user asked for it
+        try:
+            meant = resolve(
+                name, directory, client_login=client_login, lent=lent and not own, background=background
+            )
+        except NotLent as error:
+            refused = refused or error
+            changes += (f"candidates: without {error.message}",)
+        else:
+            targets += [each for each in meant if each not in targets]
+    if not targets and refused is not None:
+        raise refused
     intent, session = "", None
     if caller.session is not None and (plain or len(targets) > 1):
         intent = _intent(because, names, config.default)

@@ -12,6 +12,7 @@ from ccrouter.routing.names import (
     _MOST,
     DISCOVERY_PREFIX,
     Directory,
+    Lent,
     alias_of,
     discovery_id,
     is_claude,
@@ -385,14 +386,49 @@ def test_a_repositorys_name_reaches_no_server_that_nobody_set_up(name):
 
 def test_a_projects_alias_and_default_reach_no_server_that_nobody_set_up():
     lmstudio = provider("lmstudio")
-    there = directory(OLLAMA, addressable=[lmstudio], aliases={"big": ("lmstudio:x",)})
+    there = directory(OLLAMA, addressable=[lmstudio], aliases={"big": ("lmstudio:x",), "own": ("lmstudio:y",)})
     assert resolve("big", there) == (Target(lmstudio, "x"),)
-    lent = evolve(there, lent=frozenset({"lmstudio:x"}))
+    lent = evolve(there, lent=Lent(aliases=frozenset({"big"})))
     assert "can't choose the provider lmstudio" in refusal("big", lent)
-    assert resolve("lmstudio:x", lent) == (Target(lmstudio, "x"),)  # the user's own word
-    for default in ("lmstudio", "lmstudio:x", "big"):
-        by_default = evolve(lent, default=default, lent=frozenset({default, "lmstudio:x"}))
+    assert "can't choose the provider lmstudio" in refusal("free", evolve(lent, default="big"))
+    for default in ("lmstudio", "lmstudio:x"):
+        by_default = evolve(there, default=default, lent=Lent(default=True))
         assert "can't choose the provider lmstudio" in refusal("free", by_default)
+        assert resolve("free", evolve(there, default=default))[0].provider == lmstudio
+
+
+def test_the_users_own_word_stays_the_users_wherever_a_repository_uses_it():
+    lmstudio = provider("lmstudio")
+    aliases = {"own": ("lmstudio:y",), "theirs": ("own", "lmstudio:y"), "same": ("lmstudio:y",)}
+    lent = Lent(aliases=frozenset({"theirs"}))
+    there = evolve(directory(OLLAMA, addressable=[lmstudio], aliases=aliases), lent=lent)
+    meant = (Target(lmstudio, "y"),)
+    assert resolve("lmstudio:y", there) == meant
+    assert resolve("same", there) == meant
+    assert resolve("own", there, lent=True) == meant
+    assert resolve("theirs", there) == meant
+    assert resolve("free", evolve(there, default="own", lent=Lent(default=True))) == meant
+
+
+def test_of_a_list_the_names_that_a_repository_may_not_choose_are_left_out():
+    lmstudio = provider("lmstudio")
+    there = directory(OLLAMA, addressable=[lmstudio], aliases={"big": ("lmstudio:x", "ollama:q")})
+    assert resolve("big", evolve(there, lent=Lent(aliases=frozenset({"big"})))) == (Target(OLLAMA, "q"),)
+
+
+def test_the_built_in_model_is_no_server():
+    there = directory(OLLAMA, addressable=[provider("demo")])
+    assert [str(each) for each in resolve("demo:x", there, lent=True)] == ["demo:x"]
+
+
+def test_without_claude_the_names_of_families_move_what_nobody_reads_too():
+    aliases = {"opus": ("ollama:big",), "haiku": ("sonnet",), "sonnet": ("ollama:q",)}
+    there = directory(OLLAMA, addressable=[ANTHROPIC], aliases=aliases)
+    assert resolve("claude-opus-5", there, background=True) == (Target(OLLAMA, "big"),)
+    own_login = resolve("claude-opus-5", there, background=True, client_login=True)
+    assert own_login == (Target(ANTHROPIC, "claude-opus-5"),)
+    for known in (there, directory(ANTHROPIC, OLLAMA, aliases=aliases)):
+        assert resolve("claude-haiku-5-5", known, background=True) == (Target(OLLAMA, "q"),)
 
 
 def test_of_the_names_of_families_only_the_smallest_moves_what_nobody_reads():

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrouter.routing.config import Config, Profile
+from ccrouter.routing.names import Lent
 from ccrouter.routing.profiles import Choice, Project, in_force
 from ccrouter.routing.rules import Rule
 from tests.routing.samples import provider
@@ -190,8 +191,11 @@ def test_a_project_touches_names_and_rules_only(project, choice):
             assert getattr(with_it.config, each.name) == getattr(without, each.name)
     users_own = in_force(CONFIG, choice, None, HERE).config
     assert with_it.config.off == without.off | users_own.off
-    said = {*project.subagent, *(each for names in project.aliases.values() for each in names)}
-    assert with_it.config.lent == said | ({project.default} if project.default else set())
+    assert with_it.config.lent == Lent(
+        aliases=frozenset(project.aliases),
+        default=project.default is not None,
+        subagent=bool(project.subagent),
+    )
     assert with_it.config.providers is CONFIG.providers
 
 
@@ -208,6 +212,11 @@ def test_what_the_user_switched_off_stays_off_whatever_a_repository_asks_for(cho
     profiles = {"cloud": Profile(off=frozenset({"work"})), "private": Profile(off=frozenset({"openrouter"}))}
     found = in_force(Config(profiles=profiles), choice, Project(profile="cloud"), HERE)
     assert (found.profile, found.config.off) == (profile, off)
+
+
+def test_what_the_user_chose_for_subagents_is_no_projects_word():
+    found = in_force(CONFIG, Choice(subagent="x:q"), Project(subagent=("y:q",)), HERE).config
+    assert (found.subagent, found.lent.subagent) == (("x:q",), False)
 
 
 def test_a_project_has_no_words_but_those():

@@ -9,7 +9,7 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.config import Config
-from ccrouter.routing.names import Directory
+from ccrouter.routing.names import Directory, Lent
 from ccrouter.routing.pins import Pins
 from ccrouter.routing.route import route
 from ccrouter.routing.rules import Considered, Rule, When
@@ -306,7 +306,7 @@ LENT_RULE = Rule(name="r", use=("lmstudio:x",), lent=True)
         (traits(system="<ccrouter-model>lmstudio:x</ccrouter-model>", of=SUBAGENT), Config()),
         (traits(system="<CCR-SUBAGENT-MODEL>lmstudio,x</CCR-SUBAGENT-MODEL>", of=SUBAGENT), Config()),
         (traits(of=MAIN), Config(routes=(LENT_RULE,))),
-        (traits(of=SUBAGENT), Config(subagent=("lmstudio:x",), lent=frozenset({"lmstudio:x"}))),
+        (traits(of=SUBAGENT), Config(subagent=("lmstudio:x",), lent=Lent(subagent=True))),
     ],
 )
 def test_a_repository_reaches_no_server_that_nobody_set_up(one, config):
@@ -314,7 +314,7 @@ def test_a_repository_reaches_no_server_that_nobody_set_up(one, config):
     there = evolve(directory(), addressable={**directory().addressable, "lmstudio": lmstudio})
     with pytest.raises(ApiError, match=MAY_NOT):
         sent(one, config, there)
-    own = evolve(config, routes=tuple(evolve(each, lent=False) for each in config.routes), lent=frozenset())
+    own = evolve(config, routes=tuple(evolve(each, lent=False) for each in config.routes), lent=Lent())
     if own != config:
         assert spelled(sent(one, own, there)) == ["lmstudio:x"]
     set_up = evolve(there, providers={**there.providers, "lmstudio": lmstudio})
@@ -327,3 +327,31 @@ def test_a_name_for_a_conversations_model_leaves_safety_checks_with_claude():
     assert spelled(sent(traits(of=CHECK), there=there)) == ["anthropic:claude-opus-5-5"]
     ruled = Config(routes=(Rule(name="r", when=When(classes=("classifier",)), use=("opus",)),))
     assert spelled(sent(traits(of=CHECK), ruled, there)) == ["ollama:q"]
+
+
+def with_lmstudio():
+    return evolve(directory(), addressable={**directory().addressable, "lmstudio": provider("lmstudio")})
+
+
+def test_of_a_repositorys_list_the_allowed_ones_are_asked():
+    config = Config(subagent=("lmstudio:x", "ollama:q", "lmstudio:y"), lent=Lent(subagent=True))
+    made = sent(traits(of=SUBAGENT), config, with_lmstudio())
+    assert spelled(made) == ["ollama:q"]
+    assert [each.split(":")[0] for each in made.changes] == ["candidates", "candidates"]
+    assert "lmstudio:x" in made.changes[0]
+    ruled = Config(routes=(evolve(LENT_RULE, use=("lmstudio:x", "{model}")),))
+    assert spelled(sent(traits(of=MAIN), ruled, with_lmstudio())) == ["anthropic:claude-opus-5-5"]
+
+
+def test_what_its_user_asks_for_is_the_users_word_in_a_repositorys_rule_too():
+    config = Config(routes=(evolve(LENT_RULE, use=("{model}",)),))
+    assert spelled(sent(traits(model="lmstudio:x", of=MAIN), config, with_lmstudio())) == ["lmstudio:x"]
+
+
+def test_a_marker_may_name_claude_where_the_clients_own_login_opens_it():
+    there = evolve(directory(without=("anthropic",)), default="ollama")
+    there = evolve(there, addressable={**there.addressable, "anthropic": ANTHROPIC})
+    one = traits(system="<ccrouter-model>anthropic:claude-haiku-5-5</ccrouter-model>", of=SUBAGENT)
+    assert spelled(sent(one, there=there, client_login=True)) == ["anthropic:claude-haiku-5-5"]
+    with pytest.raises(ApiError, match="can't choose the provider anthropic"):
+        sent(one, there=there)
