@@ -164,7 +164,9 @@ fetch() {
 # followed. What is downloaded is verified by the list of sums, and nothing verifies that but TLS.
 fetch_by_wget() {
     hops=${4:-0}
-    heard=$(LC_ALL=C wget --no-verbose --server-response --max-redirect=0 --tries=3 --output-document="$2" -- "$1" 2>&1) &&
+    # Wget2 follows redirects all the same, but knows that word; wget knows it for other downloads only.
+    case $1 in https://*) only=--https-only ;; *) only=--no-verbose ;; esac
+    heard=$(LC_ALL=C wget "$only" --no-verbose --server-response --max-redirect=0 --tries=3 --output-document="$2" -- "$1" 2>&1) &&
         return 0
     code=$(printf '%s\n' "$heard" | sed -n 's|^ *HTTP/[0-9.]* *\([0-9]*\).*|\1|p' | tail -n 1)
     case $code in

@@ -180,8 +180,10 @@ def would_happen(told: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"       changed: {change}" for change in each["changes"])
 
 
-def _standing(each: Mapping[str, Any]) -> str:
-    """A candidate with what was known of it."""
+def _standing(each: Mapping[str, Any] | str) -> str:
+    """A candidate with what was known of it; a router of an older version knows but its name."""
+    if isinstance(each, str):
+        return each
     words = [] if each["plan_used"] is None else [f"{each['plan_used']} % of its plan used up"]
     if each["rests"] is not None:
         words.append(f"left alone for {each['rests']['seconds']} s more after failures: {each['rests']['why']}")

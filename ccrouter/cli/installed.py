@@ -133,7 +133,9 @@ def _repository(facts: Facts, source: str, origin: Mapping[str, Any]) -> Install
     place += f"@{revision}" if revision else ""
     place += f"#subdirectory={below}" if below else ""
     install = _install(facts)
-    upgrade = "" if install.endswith("--force") else " --upgrade"
+    # Of a repository pip takes no newer revision of the same version (23.2 to 26.3).
+    again = " --force-reinstall" if install.endswith(" install") and "uv " not in install else ""
+    upgrade = "" if install.endswith("--force") else f" --upgrade{again}"
     return Installed(f"installed from {place}", f"{install}{upgrade} {_quoted(place)}")
 
 

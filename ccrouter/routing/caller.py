@@ -56,7 +56,11 @@ _DIRECTORY = re.compile(r"(?: - )?(?:Primary working|Working) directory: (.+)")
 #: What is in such a line, and hardly elsewhere: to search for it is far quicker than to look at each line.
 _IN_DIRECTORY = "orking directory: "
 
-#: Under which it stands, in newer and older versions.
+#: Under what it stands, in the main conversation and in older agents: the client's own words, and their beginning.
+_CLIENTS_WORDS = (
+    "# Environment\nYou have been invoked in the following environment",
+    "Here is useful information about the environment you are running in:\n<env>\n",
+)
 _HEADINGS = ("# Environment\n", "<env>\n")
 
 #: No path of a directory is longer.
@@ -168,20 +172,42 @@ def _id(headers: _Said, name: bytes) -> str | None:
 
 def _project(headers: _Said, fields: Mapping[str, Any]) -> str | None:
     said = headers.get(http.PROJECT, b"").decode("latin-1")
-    found = unquote(said).strip()
-    if not said:
-        # An agent's own text stands before the client's words, and may hold such a line: the last one counts.
-        for text in _surroundings(fields):
-            if _IN_DIRECTORY in text:
-                found = _directory(text) or found
+    found = unquote(said).strip() if said else _told(fields)
     return found if 0 < len(found) <= _LONGEST_PATH else None
 
 
-def _directory(text: str) -> str:
-    """What a text names as the directory, first of all under the client's own heading."""
-    heading = max(text.rfind(each) for each in _HEADINGS)
-    places = (max(heading, 0), 0) if heading > 0 else (0,)
-    return next((line.strip() for place in places for line in _directories(text, place) if line.strip()), "")
+def _told(fields: Mapping[str, Any]) -> str:
+    """What the client's description of its surroundings says.
+
+    Other texts may hold such a line too: an agent's own, which stands before the description, and what a user
+    adds, which stands behind it. The client's own words count most, then such a heading, then the first line.
+    """
+    best, found = -1, ""
+    for text in _surroundings(fields):
+        if _IN_DIRECTORY not in text:
+            continue
+        rank, place = _described(text)
+        line = next((line.strip() for line in _directories(text, place) if line.strip()), "")
+        if line and (rank > best or rank == best > 0):
+            best, found = rank, line
+    return found
+
+
+def _described(text: str) -> tuple[int, int]:
+    """How certainly a text describes the surroundings, and from where on."""
+    for rank, headings in ((2, _CLIENTS_WORDS), (1, _HEADINGS)):
+        place = max(_last_line(text, heading) for heading in headings)
+        if place >= 0:
+            return rank, place
+    return 0, 0
+
+
+def _last_line(text: str, beginning: str) -> int:
+    """Where the last line stands that begins so; -1: there is none."""
+    place = text.rfind("\n" + beginning)
+    if place < 0:
+        return 0 if text.startswith(beginning) else -1
+    return place + 1
 
 
 def _directories(text: str, end: int) -> Iterator[str]:

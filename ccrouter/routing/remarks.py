@@ -16,6 +16,7 @@ from ccrouter.providers.provider import Preset, Provider
 from ccrouter.providers.secret import Literal, Secret
 from ccrouter.routing.config import Config, Profile
 from ccrouter.routing.names import SEPARATORS, is_claude
+from ccrouter.routing.rules import Rule
 from ccrouter.routing.spelling import KeyPath, shown, spell_path
 
 #: How alike a provider's name and what was probably meant are: `olama` and `ollama`, not `gemma3` and `gemini`.
@@ -33,10 +34,14 @@ def warnings(config: Config, presets: Mapping[str, Preset]) -> list[str]:
 def _misspelt(config: Config, presets: Mapping[str, Preset]) -> list[str]:
     """Names that begin nearly as a provider's does, and would go to the default, prompt and all."""
     known = {*config.providers, *presets}
+    listed = {model.id for provider in config.providers.values() for model in provider.models}
     found = []
     for path, name in _names(config):
         first, separator, rest = _separated(name)
-        if not separator or name in config.aliases or any(name.startswith(f"{each}{separator}") for each in known):
+        # Of a slash it can't be told: to gateways it stands in the models' own names.
+        if separator in ("", "/") or name in config.aliases or name in listed:
+            continue
+        if any(name.startswith(f"{each}{separator}") for each in known):
             continue
         if close := get_close_matches(first, known, n=1, cutoff=_CLOSE):
             found.append(
@@ -92,13 +97,12 @@ def checks_told(config: Config, presets: Mapping[str, Preset]) -> list[tuple[Key
     routes = [((), config.routes), *((("profiles", name), each.routes) for name, each in config.profiles.items())]
     for place, rules_there in routes:
         for number, rule in enumerate(rules_there):
-            by_name = not rule.when.classes and any(
-                "*" not in each and is_claude(each) for each in rule.when.model
-            )
-            if by_name or {"auxiliary", "classifier"} & set(rule.when.classes):
+            if _is_for_checks(rule):
                 places.append(((*place, "routes", number), rule.use))
     for name, profile in config.profiles.items():
-        if not (profile.classifier or config.classifier) and _is_without_claude(config, profile, presets):
+        ruled = any(_is_for_checks(rule) for rule in (*profile.routes, *config.routes))
+        said = profile.classifier or config.classifier or ruled
+        if not said and _is_without_claude(config, profile, presets):
             default = profile.default or config.default
             places.append((("profiles", name, "providers"), (default or "whatever else there is",)))
     return [
@@ -111,8 +115,16 @@ def checks_told(config: Config, presets: Mapping[str, Preset]) -> list[tuple[Key
             ),
         )
         for path, names in places
-        if any("claude" not in name.lower() and not is_claude(name) for name in names)
+        if any("claude" not in name.lower() and not is_claude(name) and name != "{model}" for name in names)
     ]
+
+
+def _is_for_checks(rule: Rule) -> bool:
+    """Whether a rule may move safety checks: by their class, or by the very name of a model that they ask for."""
+    if rule.when.classes:
+        return not {"auxiliary", "classifier"}.isdisjoint(rule.when.classes)
+    by_name = any("*" not in each and is_claude(each) for each in rule.when.model)
+    return by_name and not rule.when.agent  # no agent asks for one
 
 
 def _is_without_claude(config: Config, profile: Profile, presets: Mapping[str, Preset]) -> bool:

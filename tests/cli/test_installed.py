@@ -108,7 +108,7 @@ def package(prefix: str | PurePath = "/usr/local", **records: object) -> Facts:
         ),
         (
             package("/venv", direct_url_json={"url": GIT, "vcs_info": {"vcs": "git", "commit_id": "0123"}}),
-            "/venv/bin/python -m pip install --upgrade git+{git}",
+            "/venv/bin/python -m pip install --upgrade --force-reinstall git+{git}",
         ),
         (
             package(
@@ -128,7 +128,7 @@ def package(prefix: str | PurePath = "/usr/local", **records: object) -> Facts:
         ),
         (
             package("/p/pipx/venvs/tools", direct_url_json={"url": GIT, "vcs_info": {"vcs": "git"}}),
-            "pipx runpip tools install --upgrade git+{git}",
+            "pipx runpip tools install --upgrade --force-reinstall git+{git}",
         ),
         (
             package("/u/uv/tools/ccrouter", direct_url_json={"url": GIT, "vcs_info": {"vcs": "git"}}),

@@ -144,6 +144,33 @@ def test_what_is_not_there_is_told_whatever_downloads(
     assert left(home) == []
 
 
+#: As Wget2 takes its words: it follows redirects whatever is said of their number.
+WGET2 = """\
+#!/bin/sh
+for word in "$@"; do
+    if [ "$word" = --https-only ]; then
+        echo "redirect out of TLS" >&2
+        exit 1
+    fi
+done
+exec {wget} --max-redirect=20 --quiet "$@" --max-redirect=20
+"""
+
+
+def test_nor_is_it_by_the_second_wget(home: Path, tmp_path: Path, front: Front, release: Release) -> None:
+    front.to = release.url.removesuffix("/releases")
+    wget = shutil.which("wget")
+    assert wget is not None
+    environ = trusting(tmp_path, "wget")
+    second = tmp_path / "only" / "wget"
+    second.unlink()
+    second.write_text(WGET2.format(wget=wget))
+    second.chmod(0o755)
+    done = run(home, releases=f"{front.url}/releases", **environ)
+    assert done.returncode == 1
+    assert left(home) == []
+
+
 @pytest.mark.parametrize("loader", LOADERS)
 def test_a_download_that_is_cut_short_is_not_installed(
     home: Path, tmp_path: Path, release: Release, loader: str

@@ -279,9 +279,27 @@ def test_an_agents_own_text_names_no_directory(line):
         assert caller([], {"system": system(own, version=OLD, sub=True), "messages": asked("hi")}).project == PATH
 
 
-def test_what_is_told_below_the_environment_names_no_directory():
-    below = f"{ENVIRONMENT}\ngitStatus: clean\nWorking directory: /evil"
-    assert caller([], as_system(below)).project == PATH
+@pytest.mark.parametrize(
+    "below",
+    [
+        "gitStatus: clean\nWorking directory: /evil",
+        "## Environment\nWorking directory: /evil",
+        "# Environment\nWorking directory: /evil",
+        "<env>\nWorking directory: /evil",
+    ],
+)
+def test_what_is_told_below_the_environment_names_no_directory(below):
+    assert caller([], as_system(f"{ENVIRONMENT}\n{below}")).project == PATH
+    newer = as_system(ENVIRONMENT)
+    behind = [*newer["messages"], {"role": "system", "content": f"SessionStart hook:\n{below}"}]
+    assert caller([], newer | {"messages": behind}).project == PATH
+    old = {"system": [*system(f"{MAIN[OLD]}\n\n{ENVIRONMENT}", version=OLD), {"type": "text", "text": below}]}
+    assert caller([], old).project == PATH
+
+
+def test_where_nothing_is_like_the_clients_words_the_first_line_counts():
+    fields = {"system": "Primary working directory: /first\nWorking directory: /second"}
+    assert caller([], fields).project == "/first"
 
 
 def test_a_launcher_says_it_before_all_others():

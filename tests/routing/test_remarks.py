@@ -100,6 +100,12 @@ def test_safety_checks_by_another_model_deserve_a_word(text):
         "subagent = 'ollama:q'",
         "[aliases]\nsonnet = 'ollama:q'",
         "[[routes]]\nwhen = { model = 'claude-*' }\nuse = 'ollama:q'",
+        "[[routes]]\nwhen = { model = 'claude-opus-5', agent = 'Explore' }\nuse = 'ollama:q'",
+        "[[routes]]\nwhen = { model = 'claude-opus-5' }\nuse = '{model}'",
+        (
+            "[profiles.a]\ndefault = 'ollama:q'\nproviders = { anthropic = false }\n[[profiles.a.routes]]\n"
+            "when = { class = 'classifier' }\nuse = 'openrouter:anthropic/claude-haiku-5-5'"
+        ),
         "[[routes]]\nwhen = { class = 'main', model = 'claude-sonnet-5' }\nuse = 'ollama:q'",
         "[profiles.a]\ndefault = 'ollama:q'\nproviders = { openrouter = false }",
         "classifier = 'anthropic:claude-x'\n[profiles.a]\ndefault = 'ollama:q'\nproviders = { anthropic = false }",
@@ -113,7 +119,7 @@ def test_safety_checks_by_claude_deserve_none(text):
     ("text", "path", "meant"),
     [
         ("subagent = 'olama:qwen3:8b'", "subagent", "ollama:qwen3:8b"),
-        ("[aliases]\nbig = ['openrouter:x', 'openruter/y/z']", "aliases.big", "openrouter/y/z"),
+        ("[aliases]\nbig = ['openrouter:x', 'openruter:y/z']", "aliases.big", "openrouter:y/z"),
         ("[[routes]]\nuse = 'lm-studio:x'", "routes[0].use", "lmstudio:x"),
         ("[profiles.a]\nclassifier = 'antropic:claude-x'", "profiles.a.classifier", "anthropic:claude-x"),
         ("[[profiles.a.routes]]\nuse = 'antropic:{model}'", "profiles.a.routes[0].use", "anthropic:{model}"),
@@ -129,7 +135,12 @@ def test_a_name_that_begins_nearly_as_a_provider_does_deserves_a_word(text, path
 @pytest.mark.parametrize(
     "name",
     ["qwen3:8b", "llama3.2:1b", "gemma3:4b", "deepseek-r1:8b", "mistral-small:24b", "mixtral:8x7b", "gpt-oss:20b",
-     "ollama:x", "openrouter:meta/llama", "plain", "antropic"],
+     "ollama:x", "openrouter:meta/llama", "plain", "antropic", "moonshotai/kimi-k2", "openruter/x"],
 )  # fmt: skip
 def test_models_that_have_such_names_deserve_none(name):
     assert warnings(load(f"subagent = '{name}'"), presets.PRESETS) == []
+
+
+def test_a_model_that_a_provider_lists_deserves_none_whatever_its_name():
+    text = "subagent = 'olama:x'\n[providers.openrouter]\nmodels = ['olama:x']"
+    assert warnings(load(text), presets.PRESETS) == []
