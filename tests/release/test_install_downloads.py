@@ -147,13 +147,15 @@ def test_what_is_not_there_is_told_whatever_downloads(
 #: As Wget2 takes its words: it follows redirects whatever is said of their number.
 WGET2 = """\
 #!/bin/sh
-for word in "$@"; do
-    if [ "$word" = --https-only ]; then
-        echo "redirect out of TLS" >&2
-        exit 1
-    fi
+for word do
+    shift
+    case $word in
+        --https-only) echo "redirect out of TLS" >&2; exit 1 ;;
+        --max-redirect=*) ;;
+        *) set -- "$@" "$word" ;;
+    esac
 done
-exec {wget} --max-redirect=20 --quiet "$@" --max-redirect=20
+exec {wget} "$@"
 """
 
 
