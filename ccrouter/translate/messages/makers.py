@@ -23,7 +23,7 @@ from ccrouter.translate.provenance import Origin
 Block = dict[str, Any]
 
 #: The member that says who made a block.
-MAKER = "ccrouter"
+MAKER = provenance.MAKER
 
 #: Type of a block that everybody understands -> the members that Anthropic documents (SDK 2.11.0, 2026-11).
 _PLAIN: Mapping[str, frozenset[str]] = {
