@@ -237,6 +237,24 @@ def test_a_gateways_claude_gets_nothing_that_another_model_there_made():
     assert reply(of_claude, preset="openrouter", model=claude)[0] == [ODD[0]]
 
 
+@pytest.mark.parametrize("model", ["claude-sonnet-5", "gemini-3"])
+def test_a_gateway_gets_the_members_back_that_it_added_itself(model):
+    specific = {"provider_specific_fields": {"thought_signature": "AAAA"}}
+    blocks = [{**text("a"), **specific, "annotations": []}, {**use("a"), **specific}]
+    messages = [HI, assistant(*(marked(each, "litellm", model) for each in blocks)), user(result("a"))]
+    (_, answer, _), changes = settle(messages, "litellm", model)
+    assert answer == assistant(*blocks)
+    assert changes == [f"{kind}: the target's own, as the target made it" for kind in ("text", "tool_use")]
+
+
+def test_of_what_it_made_itself_a_gateways_claude_gets_nothing_that_it_would_refuse():
+    claude = "claude-sonnet-5"
+    cited = {"type": "web_search_result_location", "url": LINK, "title": "t", "cited_text": "c"}
+    said, blank = {**text("a"), "annotations": []}, {**text(" "), "annotations": []}
+    blocks = [marked(each, "litellm", claude) for each in (blank, {**said, "citations": [cited]})]
+    assert reply(*blocks, preset="litellm", model=claude)[0] == [said]
+
+
 @pytest.mark.parametrize("block", [ODD[0], {**text("a"), "yet_to_come": 1}, {**use("a"), "yet_to_come": 1}])
 def test_what_nobody_marked_may_be_anthropics_own_and_stays(block):
     messages = [HI, assistant(block), *([user(result("a"))] if "id" in block else [SO])]
