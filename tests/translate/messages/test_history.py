@@ -202,8 +202,8 @@ PLAIN = [
 ]
 
 
-def marked(block, provider, model="m"):
-    return {**block, makers.MAKER: own(provider, model)}
+def marked(block, provider, model="m", **payload):
+    return {**block, makers.MAKER: own(provider, model, **payload)}
 
 
 @pytest.mark.parametrize("preset", MESSAGES)
@@ -245,6 +245,14 @@ def test_a_gateway_gets_the_members_back_that_it_added_itself(model):
     (_, answer, _), changes = settle(messages, "litellm", model)
     assert answer == assistant(*blocks)
     assert changes == [f"{kind}: the target's own, as the target made it" for kind in ("text", "tool_use")]
+
+
+def test_a_router_behind_this_one_gets_its_own_mark_back_and_nobody_else_does():
+    inner = marked({**text("a"), "annotations": []}, "openrouter")
+    block = marked(inner, "litellm", s=inner[makers.MAKER])
+    assert reply(block, preset="litellm")[0] == [inner]
+    assert reply(block, preset="openrouter")[0] == [text("a")]
+    assert reply(marked(ODD[0], "litellm", s=inner[makers.MAKER]), preset="zai")[0] == [text("[hologram omitted]")]
 
 
 def test_of_what_it_made_itself_a_gateways_claude_gets_nothing_that_it_would_refuse():
