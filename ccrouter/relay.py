@@ -191,20 +191,21 @@ class _Attempt:
                 return Outcome(result="failed", failure=error)
             case Mistaken(mistake):
                 raise mistake
-            case Piece(data, first, ended, usage):
+            case Piece(data, first, _, usage):
                 self._usage = usage
                 if first == "error" and not self._alone:
                     status, body = lane.error_in(data)
                     return Outcome(result="failed", failure=Refusal(status, [_JSON], body))
                 self._hear(first)
                 await self._client.start(200, self._stream_head(head), data)
-                return await self._write_on(receive, ended=ended)
+                return await self._write_on(receive, part)
             case End() | Head():
                 raise AssertionError(part)
 
-    async def _write_on(self, receive: trio.MemoryReceiveChannel[Part], *, ended: bool = False) -> Outcome:
-        """Past the commit point: whatever comes, the stream comes to a proper end."""
+    async def _write_on(self, receive: trio.MemoryReceiveChannel[Part], last: Piece | None = None) -> Outcome:
+        """Past the commit point, with ``last`` written: whatever comes, the stream comes to a proper end."""
         while True:
+            ended = last is not None and last.ended
             part: Part | None = None
             with trio.move_on_after(self._pacing.ping):
                 part = await receive.receive()
@@ -212,16 +213,17 @@ class _Attempt:
                 case None:
                     if not ended:
                         await self._client.send(_PING)
-                case Piece(data, first, ended, usage):
-                    self._usage = usage
+                case Piece(data, first, _, usage):
+                    last, self._usage = part, usage
                     self._hear(first)
                     await self._client.send(data)
                 case Head():
                     self._changes = part.changes
                 case End(failure, notes, usage):
-                    await self._client.finish()
-                    result: Literal["done", "broken"] = "done" if failure is None else "broken"
-                    return Outcome(result=result, failure=failure, notes=notes, usage=usage)
+                    return await self._finish(failure, notes, usage)
+                case Failed() | Whole() if last is not None and last.ended:
+                    # The client has heard the end: what comes behind it is no part of the answer.
+                    return await self._finish(last.failure, (), last.usage)
                 case Failed(error):
                     return await self._break(error)
                 case Mistaken(mistake):
@@ -241,6 +243,12 @@ class _Attempt:
         if self._begun is not None and first not in (None, "error"):
             self._begun(trio.current_time())
             self._begun = None
+
+    async def _finish(self, failure: ApiError | None, notes: tuple[str, ...], usage: events.Usage) -> Outcome:
+        """End the stream behind its own last event. ``failure`` is what that told."""
+        await self._client.finish()
+        result: Literal["done", "broken"] = "done" if failure is None else "broken"
+        return Outcome(result=result, failure=failure, notes=notes, usage=usage)
 
     async def _break(self, failure: ApiError | UpstreamError | Refusal) -> Outcome:
         """End the stream with an ``error`` event that says why."""

@@ -322,6 +322,34 @@ async def test_what_stands_behind_the_end_of_a_stream_is_no_failure() -> None:
     assert [trail.result for trail in it.dispatch.trails.last(1)] == ["done"]
 
 
+@pytest.mark.parametrize("how", ["reset", "silent", "deadline", "stop"])
+@pytest.mark.parametrize("failing", [False, True])
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_a_stream_that_has_ended_is_not_broken_by_what_becomes_of_its_connection(
+    how: str, failing: bool, at_once: bool, autojump_clock: MockClock
+) -> None:
+    error = events.encode(events.error("overloaded_error", "Overloaded"))
+    frames = [*message()[:2], error] if failing else message()
+    cut: dict[str, Step] = {"reset": UpstreamBroken("reset"), "silent": UpstreamTimeout("silent for 1 s", "idle")}
+    slow = provider("anthropic", timeouts=Timeouts(total=1))
+    it = rig(
+        Script(body=[*([b"".join(frames)] if at_once else frames), cut.get(how, Sleep(1000))]),
+        providers=[slow if how == "deadline" else provider("anthropic")],
+    )
+    async with talk(it) as client:
+        await client.send(request())
+        await client.head()
+        if how == "stop":
+            await trio.sleep(1)
+            it.ending.set()
+        assert await client.rest() == b"".join(frames)
+        await trio.testing.wait_all_tasks_blocked()
+    (trail,) = it.dispatch.trails.last(1)
+    (one,) = trail.tries
+    assert (one.result, one.kind) == (("broken", "overloaded") if failing else ("done", None))
+    assert trail.usage == {"input_tokens": 3, "output_tokens": 1 if failing else 5}
+
+
 async def test_of_several_targets_a_stream_that_begins_with_an_error_is_a_refusal_like_others() -> None:
     error = events.encode(events.error("overloaded_error", "Overloaded"))
     long = b'{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9 tokens > 5 maximum"}}'

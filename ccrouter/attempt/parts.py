@@ -28,13 +28,14 @@ class Head:
 class Piece:
     """Whole frames of a stream. ``first`` is the type of its first event, ``ended`` whether its last is in it.
 
-    ``usage`` is what the stream told of it up to here: one that breaks has no `End` to tell it.
+    ``usage`` and ``failure`` are what the stream told up to here: one that is cut short has no `End` to tell them.
     """
 
     data: bytes = field(repr=False)
     first: str | None
     ended: bool
     usage: Usage = field(factory=dict, eq=False)
+    failure: ApiError | None = field(default=None, eq=False)
 
 
 @frozen

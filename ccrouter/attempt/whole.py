@@ -10,7 +10,7 @@ import trio
 from attrs import evolve
 
 from ccrouter.attempt.parts import Piece, Whole
-from ccrouter.errors import ApiError, UpstreamBroken, WireError
+from ccrouter.errors import ApiError, UpstreamBroken, UpstreamError, WireError
 from ccrouter.translate.dialect import Stream
 from ccrouter.translate.refusal import is_refusal
 from ccrouter.upstream.credentials import Grant
@@ -69,6 +69,8 @@ async def read(
 ) -> None:
     """Read a stream to its end, piece by piece. Raises WireError when it is not whole.
 
+    A connection that fails behind the last event takes nothing from it: the stream has ended all the same.
+
     Raises ApiError for one that consists of an error: a status says more than an event. One that is to be passed
     on as it came (``verbatim``) is all the same.
     """
@@ -77,16 +79,25 @@ async def read(
         raise UpstreamBroken(f"the reply came in the content coding {coding!r}, which was not asked for")
     undo = Undo(coding)
     while True:
-        with trio.move_on_after(AFTER_END if stream.ended else float("inf")) as grace:
-            data = await answer.read()
-        if grace.cancelled_caught or not data:
+        data = b""
+        try:
+            with trio.move_on_after(AFTER_END if stream.ended else float("inf")):
+                data = await answer.read()
+        except UpstreamError:
+            if not stream.ended:
+                raise
+        if not data:
             break
         if frames := stream.feed(undo.feed(data)):
             _raise_failure(stream, verbatim)
-            await pass_on(Piece(frames, stream.first, stream.ended, stream.usage))
+            await pass_on(_piece(frames, stream))
     if rest := stream.close():
         _raise_failure(stream, verbatim)
-        await pass_on(Piece(rest, stream.first, stream.ended, stream.usage))
+        await pass_on(_piece(rest, stream))
+
+
+def _piece(frames: bytes, stream: Stream) -> Piece:
+    return Piece(frames, stream.first, stream.ended, stream.usage, stream.failure)
 
 
 def _raise_failure(stream: Stream, verbatim: bool) -> None:

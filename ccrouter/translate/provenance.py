@@ -22,6 +22,9 @@ from attrs import field, frozen
 
 VERSION = "ccr1"
 
+#: The member of a content block that holds our signature where its format has no place for one.
+MAKER = "ccrouter"
+
 _LONGEST = 8 * 1024 * 1024
 
 

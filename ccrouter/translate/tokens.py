@@ -41,6 +41,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ccrouter.translate.members import objects
+from ccrouter.translate.provenance import MAKER
 from ccrouter.wire.messages import MessagesRequest
 
 #: Marks of a chat template around a message, a tool's definition, a call and a result, as ChatML with tools
@@ -79,6 +80,7 @@ _OPAQUE = frozenset(
         "encrypted_stdout",
         "file_id",
         "id",
+        MAKER,
         "signature",
         "tool_use_id",
         "type",

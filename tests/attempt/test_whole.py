@@ -67,6 +67,14 @@ async def test_a_client_that_wants_no_stream_gets_the_message_that_it_means() ->
     assert json.loads(it.dial.calls[0].body)["stream"] is True
 
 
+async def test_a_message_is_whole_though_the_connection_fails_behind_its_end() -> None:
+    it = bridged(Script(body=[*chat_stream("hello"), UpstreamBroken("reset")]))
+    whole = await ask(inbound(stream=False), CHAT, it.backends)
+    assert json.loads(whole.body)["content"] == [{"type": "text", "text": "hello"}]
+    found = await parts(bridged(Script(body=[*chat_stream("hello"), UpstreamBroken("reset")])), CHAT, inbound())
+    assert isinstance(found[-1], End)
+
+
 async def test_an_error_in_a_stream_that_the_client_does_not_see_has_a_status() -> None:
     it = bridged(Script(body=[b'data: {"error": {"message": "Overloaded", "code": 529}}\n\n']))
     with pytest.raises(ApiError) as caught:

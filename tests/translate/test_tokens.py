@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrouter.translate import tokens as module
+from ccrouter.translate.provenance import MAKER, Origin, sign
 from ccrouter.translate.tokens import estimate, estimate_text, of, texts_of
 from ccrouter.wire.messages import read_request
 
@@ -287,6 +288,11 @@ def test_a_document_of_text_costs_its_text_and_title() -> None:
 def test_signatures_and_ids_cost_nothing() -> None:
     bare = {"type": "thinking", "thinking": "hm"}
     assert cost({**bare, "signature": "x" * 5000, "id": "y" * 5000}) == cost(bare)
+
+
+def test_the_mark_of_a_blocks_maker_costs_nothing() -> None:
+    bare = {"type": "text", "text": "hm"}
+    assert cost({**bare, MAKER: sign(Origin("somebody", "m", {"f": "messages"}))}) == cost(bare)
 
 
 def test_the_time_is_linear() -> None:

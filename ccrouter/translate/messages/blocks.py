@@ -218,7 +218,8 @@ class MessagesBlocks:
             data = given.get("data")
             start["data"] = self._sign(data if isinstance(data, str) else None)
         if makers.needs_mark(given):
-            start[makers.MAKER] = self._sign(None)
+            mark = given.get(makers.MAKER)
+            start[makers.MAKER] = self._sign(mark if isinstance(mark, str) else None)
         if raw is not None and start == given:
             block.opening = Kept(event, raw)
         return block

@@ -181,16 +181,17 @@ class _Settling:
 
     def _marked(self, block: Block, role: object) -> list[Block]:
         """A block that another server made in a way of its own: to itself as it made it, to others plain."""
-        kind, own = str(block.get("type"))[:64], makers.made_by(block, self._target, strict=self.strict)
-        plain = makers.plain(block)
-        if own:
+        kind = str(block.get("type"))[:64]
+        if makers.made_by(block, self._target, strict=self.strict):
             self.note(f"{kind}: the target's own, as the target made it")
-        elif plain is None:
-            return self._in_words(makers.unmarked(block), role)
-        else:
+            kept, instead = makers.unmarked(block), None
+            if kind == "text" and self.strict and role != "system":
+                instead = self._said(kept, own=True)
+        elif (plain := makers.plain(block)) is not None:
             self.note(f"{kind}: members that only their maker can use left out")
-        kept = makers.unmarked(block) if own or plain is None else plain
-        instead = None if plain is None else self._block(kept, role)
+            kept, instead = plain, self._block(plain, role)
+        else:
+            return self._in_words(makers.unmarked(block), role)
         return [kept] if instead is None else instead
 
     def _cleaned(self, block: Block) -> list[Block] | None:
@@ -202,7 +203,8 @@ class _Settling:
 
     # What is said and thought
 
-    def _said(self, block: Block) -> list[Block] | None:
+    def _said(self, block: Block, *, own: bool = False) -> list[Block] | None:
+        """``own``: by the target itself, whose members stay. It may refuse the rest all the same."""
         text, citations = block.get("text"), block.get("citations")
         if isinstance(text, str) and not text.strip():
             self.note("content: blank text left out")
@@ -210,8 +212,8 @@ class _Settling:
         if isinstance(citations, list) and any(map(_is_forged_citation, citations)):
             self.note("text: citations of another provider left out")
             block = {key: value for key, value in block.items() if key != "citations"}
-            return self._cleaned(block) or [block]
-        return self._cleaned(block)
+            return (None if own else self._cleaned(block)) or [block]
+        return None if own else self._cleaned(block)
 
     def _thinking(self, block: Block) -> list[Block] | None:
         signature = block.get("signature")

@@ -5,7 +5,8 @@ its way to the client: a member `MAKER` holds our signature of who made it (see 
 The client carries unknown members along unread, as it does signatures (seen with 2.1.329, 2026-11). So its maker
 gets the block back as it was, everybody else a plain one or words, and nothing has to be guessed by its looks:
 what isn't marked may be Anthropic's own, of a kind that is yet to come, and is left alone. To leave the members
-out at once would take from a gateway what it may need back, such as LiteLLM's ``provider_specific_fields``.
+out at once would take from a gateway what it may need back, such as LiteLLM's ``provider_specific_fields``. A mark
+that a block came with, from another router behind this one, travels in ours as a backend's signature does.
 
 For conversations that were not led through here there are short lists of what certainly isn't Anthropic's.
 """
@@ -23,7 +24,7 @@ from ccrouter.translate.provenance import Origin
 Block = dict[str, Any]
 
 #: The member that says who made a block.
-MAKER = "ccrouter"
+MAKER = provenance.MAKER
 
 #: Type of a block that everybody understands -> the members that Anthropic documents (SDK 2.11.0, 2026-11).
 _PLAIN: Mapping[str, frozenset[str]] = {
@@ -81,7 +82,11 @@ def made_by(block: Mapping[str, Any], target: Target, *, strict: bool) -> bool:
 
 
 def unmarked(block: Block) -> Block:
-    """A block as its maker made it."""
+    """A block as its maker made it: with the mark that it had there, if that is a router, too."""
+    origin = provenance.read(block.get(MAKER))
+    match origin.payload if origin is not None else None:
+        case {"s": str(inner)}:
+            return {**block, MAKER: inner}
     return {key: value for key, value in block.items() if key != MAKER}
 
 

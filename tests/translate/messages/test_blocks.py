@@ -241,6 +241,14 @@ def test_what_not_everybody_understands_is_marked_with_its_maker(block: dict[str
     assert makers.unmarked(found) == block
 
 
+def test_what_a_router_behind_this_one_has_marked_goes_back_to_it_with_its_mark() -> None:
+    block = {**TEXT, "annotations": [], makers.MAKER: provenance.sign(Origin("q", "n", {"f": "messages"}))}
+    found = started(block)
+    payload = {"f": "messages", "s": block[makers.MAKER]}
+    assert provenance.read(found[makers.MAKER]) == Origin("p", "m", payload)
+    assert makers.unmarked(found) == block
+
+
 @pytest.mark.parametrize("block", [TEXT, {**TEXT, "citations": []}, CALL])
 def test_what_everybody_understands_is_not(block: dict[str, Any]) -> None:
     assert started(block) == block

@@ -202,8 +202,8 @@ PLAIN = [
 ]
 
 
-def marked(block, provider, model="m"):
-    return {**block, makers.MAKER: own(provider, model)}
+def marked(block, provider, model="m", **payload):
+    return {**block, makers.MAKER: own(provider, model, **payload)}
 
 
 @pytest.mark.parametrize("preset", MESSAGES)
@@ -235,6 +235,32 @@ def test_a_gateways_claude_gets_nothing_that_another_model_there_made():
     assert reply(block, preset="openrouter", model=glm)[0] == [ODD[0]]
     of_claude = marked(ODD[0], "openrouter", claude)
     assert reply(of_claude, preset="openrouter", model=claude)[0] == [ODD[0]]
+
+
+@pytest.mark.parametrize("model", ["claude-sonnet-5", "gemini-3"])
+def test_a_gateway_gets_the_members_back_that_it_added_itself(model):
+    specific = {"provider_specific_fields": {"thought_signature": "AAAA"}}
+    blocks = [{**text("a"), **specific, "annotations": []}, {**use("a"), **specific}]
+    messages = [HI, assistant(*(marked(each, "litellm", model) for each in blocks)), user(result("a"))]
+    (_, answer, _), changes = settle(messages, "litellm", model)
+    assert answer == assistant(*blocks)
+    assert changes == [f"{kind}: the target's own, as the target made it" for kind in ("text", "tool_use")]
+
+
+def test_a_router_behind_this_one_gets_its_own_mark_back_and_nobody_else_does():
+    inner = marked({**text("a"), "annotations": []}, "openrouter")
+    block = marked(inner, "litellm", s=inner[makers.MAKER])
+    assert reply(block, preset="litellm")[0] == [inner]
+    assert reply(block, preset="openrouter")[0] == [text("a")]
+    assert reply(marked(ODD[0], "litellm", s=inner[makers.MAKER]), preset="zai")[0] == [text("[hologram omitted]")]
+
+
+def test_of_what_it_made_itself_a_gateways_claude_gets_nothing_that_it_would_refuse():
+    claude = "claude-sonnet-5"
+    cited = {"type": "web_search_result_location", "url": LINK, "title": "t", "cited_text": "c"}
+    said, blank = {**text("a"), "annotations": []}, {**text(" "), "annotations": []}
+    blocks = [marked(each, "litellm", claude) for each in (blank, {**said, "citations": [cited]})]
+    assert reply(*blocks, preset="litellm", model=claude)[0] == [said]
 
 
 @pytest.mark.parametrize("block", [ODD[0], {**text("a"), "yet_to_come": 1}, {**use("a"), "yet_to_come": 1}])

@@ -49,6 +49,15 @@ def test_all_else_does(block: dict[str, Any]) -> None:
     assert makers.unmarked(marked) == block
 
 
+def test_a_mark_within_a_mark_comes_out_again() -> None:
+    mark = makers.signature(evolve(HERE, model="n"))
+    inner = {**TEXT, "odd": 1, makers.MAKER: mark}
+    marked = {**inner, makers.MAKER: makers.signature(HERE, s=mark)}
+    assert makers.made_by(marked, HERE, strict=True)
+    assert makers.unmarked(marked) == inner
+    assert makers.plain(marked) == TEXT
+
+
 def test_a_maker_is_a_provider_and_for_who_is_strict_a_model_of_it() -> None:
     marked = {**TEXT, makers.MAKER: makers.signature(HERE)}
     assert provenance.read(marked[makers.MAKER]) == Origin("here", "m", {"f": "messages"})
