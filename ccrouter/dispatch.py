@@ -150,10 +150,11 @@ class Dispatcher:
             budget=self._refusal,
             informed=self._backends.facts.informed,
         )
-        candidates = tuple(self._candidate(each, plan.began) for each in made.targets[:MOST])
+        candidates = tuple(self.candidate(each, plan.began) for each in made.targets[:MOST])
         return Chosen(caller=who, in_force=holds, route=made, plan=plan, candidates=candidates, problems=problems)
 
-    def _candidate(self, target: Target, now: float) -> Candidate:
+    def candidate(self, target: Target, now: float) -> Candidate:
+        """A target, as it is known at this moment."""
         return Candidate(
             target=str(target)[:LONGEST],
             down=self.health.down(target, now),

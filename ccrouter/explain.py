@@ -48,17 +48,14 @@ async def explain(inbound: Inbound, dispatch: Dispatcher, backends: Backends) ->
 def _candidate(
     inbound: Inbound, chosen: Chosen, target: Target, dispatch: Dispatcher, backends: Backends
 ) -> dict[str, Any]:
-    down = dispatch.health.down(target, trio.current_time())
     spent = chosen.plan.budget(target)
     known = target.known
     told: dict[str, Any] = {
-        "target": str(target),
+        **dispatch.candidate(target, trio.current_time()).told(),
         "wire": backends.wire(target),
         "window": known.room if known.room is not None else known.window,
         "vision": known.vision,
         "tools": known.tools,
-        "rests": None if down is None else {"seconds": round(down.seconds, 1), "why": down.why},
-        "plan_used": backends.quotas.fullness(target.provider, backends.clock()),
         "budget": None if spent is None else spent.message,
         "refused": None,
         "changes": [],

@@ -161,7 +161,7 @@ def _hours(when: When, traits: Traits) -> str | None:
     now = traits.moment.minute
     if (begin <= now < end) if begin < end else (now >= begin or now < end):
         return None
-    return _not_between(now, begin, end)
+    return f"it is {_clock(now)}, not between {_clock(begin)} and {_clock(end)}"
 
 
 def _days(when: When, traits: Traits) -> str | None:
@@ -191,8 +191,7 @@ def _effort(when: When, traits: Traits) -> str | None:
 
 
 def _server_tool(when: When, traits: Traits) -> str | None:
-    tools = traits.server_tools
-    if not when.server_tool or any(fits(each, tool) for tool in tools for each in when.server_tool):
+    if not when.server_tool or any(fits(each, tool) for each in when.server_tool for tool in traits.server_tools):
         return None
     return f"it has no server tool {_or(when.server_tool)}"
 
@@ -260,11 +259,6 @@ def counts_tokens(rules: tuple[Rule, ...], request: MessagesRequest | None = Non
 @lru_cache(maxsize=1024)
 def _or(words: tuple[str, ...]) -> str:
     return " or ".join(words)
-
-
-@lru_cache(maxsize=256)  # the same within a minute
-def _not_between(now: int, begin: int, end: int) -> str:
-    return f"it is {_clock(now)}, not between {_clock(begin)} and {_clock(end)}"
 
 
 def _clock(minute: int) -> str:

@@ -99,6 +99,12 @@ def traits(
 
 # Rules and what they are asked of
 
+
+def full(**plans: int) -> Moment:
+    """How many per cent of each provider's plan are used up."""
+    return Moment(fullness=plans.get)
+
+
 LONG_TALK = [{"role": "user", "content": "word " * 1000}]
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 

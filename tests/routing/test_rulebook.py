@@ -21,6 +21,7 @@ from tests.routing.samples import (
     REQUESTS,
     SEARCH,
     SOME_HEADERS,
+    full,
     headers,
     request,
     traits,
@@ -29,10 +30,6 @@ from tests.routing.samples import (
 
 def rule(name: str, **when) -> Rule:
     return Rule(name=name, when=When(**when), use=("ollama:m",))
-
-
-def full(**plans) -> Moment:
-    return Moment(fullness=plans.get)
 
 
 def one_by_one(rules: tuple[Rule, ...], one: Traits) -> Answer:

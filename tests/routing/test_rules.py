@@ -17,16 +17,13 @@ from tests.routing.samples import (
     REQUESTS,
     SEARCH,
     SOME_HEADERS,
+    full,
     headers,
     traits,
 )
 
 EXPLORE = Caller(kind="subagent", agent="Explore")
 NIGHT = Moment(minute=23 * 60 + 30, weekday=5, profile="local", home="/home/me")
-
-
-def full(**plans):
-    return Moment(fullness=plans.get)
 
 
 def at(clock):
