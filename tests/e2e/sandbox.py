@@ -108,6 +108,16 @@ class Sandbox:
         path.write_text(json.dumps({"claudeAiOauth": login}))
         path.chmod(0o600)
 
+    @property
+    def chosen_model(self) -> str | None:
+        """The model that a client at a terminal has saved as the one to begin with."""
+        try:
+            settings = json.loads((self.home / ".claude" / "settings.json").read_text())
+        except (FileNotFoundError, ValueError):  # not yet, or just being written
+            return None
+        model = settings.get("model")
+        return model if isinstance(model, str) else None
+
     def skip_first_questions(self, version: str) -> None:
         """Pretends that a client of this version has been used here before, so that it asks nothing at a terminal."""
         project = {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}

@@ -51,27 +51,21 @@ class Terminal:
         """From here on only what is shown anew counts."""
         self._shown.clear()
 
-    async def shows(self, *words: str, within: float = 20, behind: str | None = None) -> str:
-        """Wait for these words, or one of several, to have been shown; which. ``behind`` what was shown last.
+    async def shows(self, words: str, within: float = 20) -> None:
+        """Wait for these words to have been shown.
 
         Programs draw only the cells that change, which tears words apart; after a change of size they draw all.
         """
-
-        def seen() -> str | None:
-            text = self.text if behind is None else self.text.rpartition("".join(behind.split()))[2]
-            return next((each for each in words if "".join(each.split()) in text), None)
-
+        wanted = "".join(words.split())
         with trio.move_on_after(within):
-            while seen() is None:
+            while wanted not in self.text:
                 with trio.move_on_after(1):
                     async with self._more:
-                        while seen() is None:
+                        while wanted not in self.text:
                             await self._more.wait()
                     break
                 self._resize()
-        found = seen()
-        assert found is not None, f"not shown: {words!r}, but: {self.text[-3000:]}"
-        return found
+        assert wanted in self.text, f"not shown: {words!r}, but: {self.text[-3000:]}"
 
     def _resize(self) -> None:
         self._columns = _COLUMNS - 1 if self._columns == _COLUMNS else _COLUMNS
