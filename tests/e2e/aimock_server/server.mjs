@@ -10,7 +10,11 @@ const { LLMock } = await import(pathToFileURL(join(folder, 'dist', 'index.js')).
 
 const mock = new LLMock({ port: 0, host: '127.0.0.1', logLevel: 'warn' });
 mock.loadFixtureFile(fixtures);
-process.stdout.write(`LISTENING ${await mock.start()}\n`);
+const url = await mock.start();
+// Node closes a connection that has been idle for five seconds, and who sends on it in that moment gets no answer.
+// LiteLLM reuses connections and tries nothing twice here.
+mock.serverInstance.server.keepAliveTimeout = 3_600_000;
+process.stdout.write(`LISTENING ${url}\n`);
 
 process.stdin.resume();
 process.stdin.on('end', () => process.exit(0));
