@@ -302,6 +302,15 @@ def request(**fields: Any) -> bytes:
     return json.dumps(base | fields).encode()
 
 
+async def exchange(it: Rig, model: str = "claude-opus-5-5", headers: Sequence[tuple[bytes, bytes]] = ()) -> Talk:
+    """One request and its reply, on a connection of its own; the end is noted."""
+    async with talk(it) as client:
+        await client.send(request(model=model), headers)
+        await client.reply()
+        await trio.testing.wait_all_tasks_blocked()
+    return client
+
+
 def message(text: str = "hello") -> list[bytes]:
     """The frames of a whole stream."""
     return [
