@@ -308,6 +308,7 @@ def _cut(who: Caller) -> Caller:
     return who if who.project is None else evolve(who, project=who.project[:LONGEST])
 
 
+#: Characters of a prompt that are remembered where its user wants that; said in the configuration's schema.
 _PROMPT = 400
 
 

@@ -382,7 +382,7 @@ async def test_a_request_that_leads_nowhere_is_remembered_with_its_failure() -> 
         ([{"role": "user", "content": "hi"}], "hi"),
         ([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "a"),
         ([{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "text", "text": "y"}]}], "x y"),
-        ([{"role": "user", "content": "z" * 1000}], "z" * 400),
+        ([{"role": "user", "content": f"begin{'z' * 1000}end"}], f"{'z' * 397}end"),
         ([{"role": "user", "content": [{"type": "image"}, 5, {"text": 5}]}], ""),
         ([5, {"role": "assistant", "content": "b"}], None),
         ("text", None),

@@ -103,6 +103,16 @@ def test_the_drawing_of_the_layers_is_the_contract():
     assert [*drawn, "__main__"] == contract
 
 
+@pytest.mark.parametrize(
+    "package", sorted((ROOT / "ccrouter").rglob("__init__.py")), ids=lambda path: path.parent.name
+)
+def test_the_map_of_each_package_has_all_that_is_in_it(package):
+    beside = {path for path in package.parent.iterdir() if path != package and not path.name.startswith("__")}
+    there = {path.stem for path in beside if path.suffix == ".py" or (path / "__init__.py").exists()}
+    drawn = re.findall(r"`+([\w.]+)`+", ast.get_docstring(ast.parse(package.read_text(encoding="utf-8"))) or "")
+    assert there - {*drawn} == set()
+
+
 def test_the_configurations_of_the_readme_are_right():
     found = re.findall(
         r"^```toml\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL

@@ -19,7 +19,7 @@ from attrs import evolve
 
 from ccrouter.demo.script import Piece, Refusal, Script
 from ccrouter.demo.words import Fail
-from ccrouter.wire import events
+from ccrouter.wire import envelope, events
 
 #: Name -> (HTTP status, message); the message of ``overflow`` takes the tokens of the request.
 REFUSALS = {
@@ -38,17 +38,6 @@ STREAMS = {
 WAITS = {"slow": 20.0, "hang": math.inf}
 
 WINDOW = 200_000
-
-_KINDS = {
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
 
 
 def known(wish: Fail) -> bool:
@@ -97,6 +86,5 @@ def _status(what: str) -> int | None:
 
 
 def _refusal(status: int, message: str) -> Refusal:
-    kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
     headers = (("retry-after", "1"),) if status == 429 else ()
-    return Refusal(status=status, kind=kind, message=message, headers=headers)
+    return Refusal(status=status, kind=envelope.kind_of(status), message=message, headers=headers)

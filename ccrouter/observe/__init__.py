@@ -1,5 +1,6 @@
 """What the router tells of its work.
 
 ``log``      one line for each request, for a person; no header and no credential is ever in it
+``trail``    what happened to each of the last requests, and why; in memory only
 ``mistake``  a mistake of ccrouter's own, by its kind and place
 """

@@ -7,6 +7,7 @@
 ``listings``   what the backends' lists of models say; ``questions`` what else they are asked of their models, and
                what the answers mean
 ``known``      what all sources together know of a model: configuration, backend, a dated table, its name
+``address``    where an endpoint of a provider is
 ``secret``     where a secret comes from, as a value
 
 A provider's name is never tested anywhere else: what sets it apart is a field of its preset.

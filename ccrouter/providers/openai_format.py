@@ -13,6 +13,9 @@ from ccrouter.providers.quirks import Quirks
 #: OpenAI's base URL ends in a version; those that copied it expect users to give theirs so.
 CHAT = "/chat/completions"
 
+#: The release of Codex whose requests ours are like (2026-11); the list of models hides what is newer.
+CODEX_RELEASE = "0.169.0"
+
 #: A verdict of Anthropic's own on the safety of a tool call. Nobody else can give it, and to leave the field out
 #: would make the client wait for one; told that the field is unknown, it asks in ordinary requests instead.
 VERDICTS = ("safeguards",)
@@ -120,7 +123,7 @@ OPENAI_FORMAT = (
         wire="responses",
         messages_path=None,
         responses_path="/responses",
-        models_path="/models?client_version=0.169.0",
+        models_path=f"/models?client_version={CODEX_RELEASE}",
         listing="codex",
         refuse_fields=VERDICTS,
         quirks=Quirks(
@@ -143,7 +146,7 @@ OPENAI_FORMAT = (
             web_search=True,
             search_refuses=("minimal",),
         ),
-        noted="2026-11, codex 0.169.0: refuses limits, sampling, cache marks; an old client_version hides models",
+        noted="2026-11: refuses limits, sampling, cache marks; an old client_version hides models",
     ),
     _vendor(
         name="mistral",

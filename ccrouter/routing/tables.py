@@ -261,7 +261,8 @@ class ExplainTable:
 
     keep: Count | None = field(default=None, metadata=_for("How many requests are remembered, in memory only."))
     prompts: bool | None = field(
-        default=None, metadata=_for("Whether the beginning of the last prompt is remembered too.")
+        default=None,
+        metadata=_for("Whether the last 400 characters of each one's prompt are remembered too."),
     )
 
 

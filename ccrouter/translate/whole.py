@@ -95,7 +95,7 @@ def unroll_response(body: bytes) -> bytes:
     if isinstance(reply.get("output"), list) and (status is None or isinstance(status, str)):
         if (kind := _ENDS.get(status)) is not None:
             return _frame({"type": kind, "response": reply})
-    elif _is_error(reply):
+    elif envelope.is_error(reply):
         return _frame({**reply, "type": "error"})
     raise _no_reply(body)
 
@@ -132,11 +132,6 @@ def _deltas(message: object) -> list[dict[str, Any]]:
         else:
             found.append({name: value})
     return found
-
-
-def _is_error(reply: Mapping[str, Any]) -> bool:
-    """As the readers of streams know one."""
-    return bool(reply.get("error") or reply.get("detail")) or "error" in (reply.get("object"), reply.get("type"))
 
 
 def _is_stream(body: bytes) -> bool:

@@ -10,6 +10,8 @@
 ``demo``          the Dial that answers by itself: the built-in demo model, no network
 ``secrets``       follows a secret's recipe (variable, file, command) at request time
 ``subscription``  the Claude login of this machine, read anew for each request
+``codex``         the ChatGPT login of the Codex command line, refreshed when it grows old
+``codex_file``    what stands in its ``auth.json``, and how the file is replaced
 ``credentials``   which credential headers a call gets, and which host may see which of them
 ``redaction``     takes credentials out of what a backend says of its failure
 ``inquiry``       a question to a backend about itself

@@ -33,6 +33,7 @@ from attrs import frozen
 import ccrouter
 from ccrouter.errors import UpstreamError
 from ccrouter.file_lock import locked
+from ccrouter.providers.openai_format import CODEX_RELEASE
 from ccrouter.providers.provider import Timeouts
 from ccrouter.routing.credentials import is_guarded
 from ccrouter.translate.overflow import codes
@@ -40,9 +41,6 @@ from ccrouter.upstream.codex_file import Login, NoLogin, Replacement, is_token, 
 from ccrouter.upstream.dial import Call, Dial
 from ccrouter.upstream.secrets import SingleFlight, expand_home, read_small
 from ccrouter.wire.headers import Headers
-
-#: The release of Codex whose requests ours are like (2026-11); the list of models hides what is newer.
-VERSION = "0.169.0"
 
 ORIGINATOR = "codex_cli_rs"
 
@@ -293,7 +291,7 @@ def headers_of(login: Login) -> Headers:
 def user_agent() -> str:
     """As Codex writes it, but in the place of the terminal's name stands ours."""
     system = f"{platform.system()} {platform.release()}; {platform.machine()}"
-    told = f"{ORIGINATOR}/{VERSION} ({system}) ccrouter/{ccrouter.__version__}"
+    told = f"{ORIGINATOR}/{CODEX_RELEASE} ({system}) ccrouter/{ccrouter.__version__}"
     return "".join(char if " " <= char <= "~" else "_" for char in told)
 
 

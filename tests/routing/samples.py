@@ -132,7 +132,8 @@ CONDITIONS = st.fixed_dictionaries(
 )
 CALLERS = st.builds(
     Caller,
-    kind=st.sampled_from(["main", "subagent", "compaction"]),
+    kind=st.sampled_from(["main", "subagent", "compaction", "auxiliary"]),
+    task=st.sampled_from([None, "title", "classifier"]),
     agent=st.sampled_from([None, "Explore"]),
     project=st.sampled_from([None, "/home/me/x", "/srv"]),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from attrs import fields
+from attrs import evolve, fields
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,19 +59,6 @@ def test_without_rules_none_fits():
     assert Rulebook().ask(traits()) == Answer((), None)
 
 
-def test_what_was_said_of_one_caller_is_not_said_of_another():
-    book = Rulebook((rule("x", classes=("subagent",), model=("claude-*",), project=("/src",)),))
-    callers = [
-        (Caller(kind="subagent", project="/src"), "claude-x", None),
-        (Caller(kind="main", project="/src"), "claude-x", "the class is main, not subagent"),
-        (Caller(kind="subagent", project="/src"), "other", "the model is other, not claude-*"),
-        (Caller(kind="subagent", project="/home"), "claude-x", "the project is /home, not /src"),
-    ]
-    for who, model, expected in callers * 2:
-        ((_, objection),) = book.ask(traits(model=model, of=who)).considered
-        assert objection == expected
-
-
 @pytest.fixture
 def asked(monkeypatch):
     """Which rule was asked at which stage."""
@@ -114,17 +101,36 @@ DIFFER: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("when", "fitting", "other"), DIFFER)
-def test_what_differs_within_a_conversation_is_looked_at_each_time(when, fitting, other):
+#: The same for conditions on whole conversations: the other one differs in nothing else.
+_CHECK = Caller(kind="auxiliary", task="classifier")
+LASTING: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ({"classes": ("subagent",)}, {"of": Caller(kind="subagent")}, {"of": Caller(kind="main")}),
+    ({"classes": ("title",)}, {"of": evolve(_CHECK, task="title")}, {"of": _CHECK}),
+    ({"classes": ("classifier",)}, {"of": _CHECK}, {"of": evolve(_CHECK, task=None)}),
+    ({"agent": ("Explore",)}, {"of": Caller(agent="Explore")}, {"of": Caller(agent="Plan")}),
+    ({"profile": ("local",)}, {"moment": Moment(profile="local")}, {"moment": Moment(profile="work")}),
+    ({"model": ("a*",)}, {"model": "ab"}, {"model": "ba"}),
+    ({"project": ("/src",)}, {"of": Caller(project="/src")}, {"of": Caller(project="/tmp")}),
+    (
+        {"project": ("~",)},
+        {"of": Caller(project="/home/me"), "moment": Moment(home="/home/me")},
+        {"of": Caller(project="/home/me"), "moment": Moment(home="/home/you")},
+    ),
+]
+
+
+@pytest.mark.parametrize(("when", "fitting", "other"), [*DIFFER, *LASTING])
+def test_what_a_rule_said_of_one_request_is_not_said_of_one_that_differs_in_what_it_looks_at(when, fitting, other):
     book = Rulebook((rule("a", **when), rule("b", model=("never",))))
     for parts, expected in ((other, None), (fitting, "a"), (other, None), (fitting, "a")):
         found = book.ask(traits(**parts)).rule
         assert (None if found is None else found.name) == expected
 
 
-def test_each_condition_on_a_single_request_is_among_those():
-    lasting = {"classes", "agent", "profile", "model", "project"}
-    assert {each.name for each in fields(When)} - lasting == {key for when, _, _ in DIFFER for key in when}
+def test_each_condition_is_among_those():
+    single, lasting = ({key for when, _, _ in each for key in when} for each in (DIFFER, LASTING))
+    assert {each.name for each in fields(When)} == single | lasting
+    assert single & lasting == set()
 
 
 def test_how_long_a_prompt_is_is_asked_each_time_of_those_that_are_left(asked):

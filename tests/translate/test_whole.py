@@ -362,6 +362,24 @@ def test_a_response_that_failed_is_told_with_its_code(status: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ({"error": {"message": "no such model"}}, "no such model"),
+        ({"detail": "Unsupported"}, "Unsupported"),
+        ({"type": "error", "message": "it broke"}, "it broke"),
+        ({"base_resp": {"status_code": 1004, "status_msg": "login fail"}}, "login fail"),
+    ],
+)
+@pytest.mark.parametrize("unroll", UNROLLS)
+def test_an_error_in_whatever_envelope_is_told_in_its_words(unroll: Any, error: Any, words: str) -> None:
+    (event,) = events_of(
+        unroll(json.dumps(error).encode()), chat() if unroll is unroll_completion else responses()
+    )
+    assert event["type"] == "error"
+    assert words in event["error"]["message"]
+
+
+@pytest.mark.parametrize(
     ("body", "words"),
     [
         (b"", "(empty)"),

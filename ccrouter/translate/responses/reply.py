@@ -115,7 +115,7 @@ class ResponsesReply:
 
     def _fail(self, event: Mapping[str, Any]) -> list[Event]:
         self._ended = True
-        words = (held.get(name) for held in facts(event) for name in ("message", "detail", "error"))
+        words = (held.get(name) for held in facts(event) for name in ("message", "detail", "error", "status_msg"))
         said = next((each.strip() for each in words if isinstance(each, str) and each.strip()), "")
         named = codes(event)
         # Of a request's pictures there are a dozen codes, such as ``invalid_image_format``; all are its fault.
