@@ -314,6 +314,7 @@ async def test_a_mistake_of_ours_ends_one_request_and_is_told_without_what_it_wa
     assert envelope.is_envelope(body)
     assert b"a mistake in ccrouter itself: TypeError at " in body
     assert client.headers["x-should-retry"] == "false"
+    assert client.headers["connection"] == "close"  # nobody knows what was left behind on it
     assert any(line.startswith("a mistake in ccrouter itself: TypeError") for line in it.lines)
     assert "sk-secret" not in f"{body!r}{it.lines}"
     async with talk(it) as client:

@@ -135,9 +135,10 @@ def test_a_record_never_follows_a_link(environ: dict[str, str], tmp_path: Path) 
         assert victim.read_text() == "precious"
 
 
-def test_a_folder_that_others_can_open_is_refused(environ: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
+def test_a_folder_that_others_can_open_is_refused(mode: int, environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "ccrouter").mkdir()
-    (tmp_path / "ccrouter").chmod(0o755)
+    (tmp_path / "ccrouter").chmod(mode)
     with pytest.raises(CcrouterError, match="only you can open"):
         runtime.folder(environ)
 

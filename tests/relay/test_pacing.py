@@ -104,6 +104,15 @@ async def test_the_whole_request_has_a_deadline(autojump_clock: MockClock) -> No
 SLOW = Config(server=Server(ping=1.0, commit_after=3.0))
 
 
+async def test_nothing_is_said_behind_the_end_while_a_backend_leaves_its_connection_open(
+    autojump_clock: MockClock,
+) -> None:
+    it = rig(Script(body=[*message(), Sleep(1000)]), config=Config(server=Server(ping=0.1)))
+    async with talk(it) as client:
+        await client.send(request())
+        assert await client.reply() == b"".join(message())
+
+
 async def test_pacing_follows_the_configuration(autojump_clock: MockClock) -> None:
     it = rig(Script(before=[Sleep(5)], body=message()), config=SLOW)
     async with talk(it) as client:

@@ -12,6 +12,7 @@ import trio
 from attrs import define, field
 
 from ccrouter.errors import ApiError, StartError
+from ccrouter.server import listen
 from ccrouter.server.connection import Client, Limits, Request
 from ccrouter.server.listen import LAST_WORDS, bind, serve
 from ccrouter.server.stop import Stop
@@ -141,6 +142,21 @@ async def test_beyond_the_cap_a_client_hears_529_and_the_others_go_on() -> None:
         again = await it.connect()
         await get(again, "/")
         assert b"200" in await again.receive_some()
+
+
+async def test_only_so_many_are_told_that_they_are_beyond_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listen, "_MOST_TURNED_AWAY", 2)
+    async with port(most=1) as it:
+        kept = await it.connect()
+        await get(kept, "/")
+        await kept.receive_some()
+        told = [await it.connect() for _ in range(2)]
+        await trio.sleep(0.1)  # nobody says when a connection was accepted
+        with trio.fail_after(5):
+            assert await everything(await it.connect()) == b"", "closed without a word, and at once"
+        for stream in told:
+            await get(stream, "/")
+            assert (await everything(stream)).startswith(b"HTTP/1.1 529")
 
 
 async def test_draining_closes_the_listener_and_idle_connections_at_once() -> None:

@@ -95,6 +95,14 @@ def error(status, headers, body, target=None, **more):
     return found
 
 
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 429])
+def test_words_about_length_do_not_outweigh_a_status_that_says_something_else(status):
+    words = "This model's maximum context length is 8192 tokens; your messages resulted in 9000 tokens"
+    found = error(status, JSON, json.dumps({"error": {"message": words}}).encode())
+    assert "prompt is too long" not in found.message
+    assert words in found.message
+
+
 def test_an_overflow_in_anthropics_envelope_is_told_in_the_clients_words():
     body = enveloped(
         "BadRequestError",

@@ -324,6 +324,11 @@ async def test_https_goes_through_a_tunnel(scheme, login, serve, receive_request
         ),
         (
             None,
+            b"HTTP/1.1 302 Found\r\nlocation: http://portal.example\r\ncontent-length: 0\r\n\r\n",
+            "the proxy {} answered 302 Found (it is set by HTTPS_PROXY)",
+        ),
+        (
+            None,
             b"HTTP/1.1 503\r\n\r\n",
             "the proxy {} answered 503 (it is set by HTTPS_PROXY)",
         ),

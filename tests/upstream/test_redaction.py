@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ccrouter.errors import ApiError
 from ccrouter.upstream.redaction import Discreet, redact, redact_bytes
+from ccrouter.wire import envelope
 
 KEY = 'sk-pa/s"s\\wé😀<&>rd-1'
 
@@ -150,6 +151,14 @@ def test_the_error_of_a_stream_tells_no_credential_and_its_answer_stays() -> Non
     assert told is not None
     assert (told.message, told.headers) == ("no [redacted]", (("retry-after", "1"),))
     assert (stream.first, stream.ended, stream.close()) == ("message_start", True, b"the rest")
+
+
+def test_a_long_error_is_cut_where_the_client_hears_it() -> None:
+    words = "x" * (envelope.MAX_MESSAGE + 1)
+    stream = Discreet(Told(ApiError(500, "api_error", words)), [(b"x-api-key", b"sk-12345678")])
+    answer, _, error = stream.feed(b"data: 1\n\n" + ERROR % words.encode()).partition(b"event: error\ndata: ")
+    assert answer == b"data: 1\n\n"
+    assert json.loads(error)["error"] == {"type": "api_error", "message": words[:-1]}
 
 
 def test_an_error_that_nobody_read_is_searched_where_the_stream_begins_with_it() -> None:

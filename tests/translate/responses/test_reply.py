@@ -803,6 +803,12 @@ def test_a_search_that_failed_says_so():
     assert results(out) == [{"type": "web_search_tool_result_error", "error_code": "unavailable"}]
 
 
+def test_a_cited_page_is_told_once_by_the_search_that_found_it():
+    pages = [search("a", "ws_1", ["https://a"]), search("b", "ws_2", ["https://b"])]
+    out = folded(whole(*pages, citing("Both.", ("https://a", "A"), ("https://b", "B"))))
+    assert results(out) == [[("https://a", "A")], [("https://b", "B")]]
+
+
 def test_a_citation_told_twice_is_one_page():
     item = citing("The moon.", ("https://b", "B"))
     events = told(item, 1)
