@@ -6,8 +6,8 @@ h11 knows the protocol, the trio stream carries the bytes, and `serve_connection
 for a request, let ``answer`` deal with it through a `Client`, then go on with the next request or close.
 
 Waits and who ends them: the wait for a next request has the idle deadline and ends at once when the server
-drains; the head of a request has a deadline from its first byte; each read of a body has one; a reply is
-written for as long as ``answer`` takes, which keeps its own deadlines.
+drains; the head of a request has a deadline from its first byte; each read of a body has one, and each write. A
+reply takes as long as ``answer`` does, which keeps its own deadlines.
 
 While a reply is on its way, `Client.hang_up` reads ahead so that a client that goes away is noticed at once.
 What it reads is the next request, and belongs to h11.
@@ -42,6 +42,9 @@ class Limits:
     idle_seconds: float = 120.0
     """Longer than clients keep idle connections, so that it is the client that closes first."""
     body_seconds: float = 60.0
+    write_seconds: float = 3600.0
+    """How long a client may leave unread what is written to it at one time. One that is suspended at a terminal
+    reads nothing, and may come back; one that never does must not keep its connection for ever."""
     linger_seconds: float = 2.0
     ahead_bytes: int = 64 * 1024
     """How much of pipelined requests is read while a reply is on its way."""
@@ -249,10 +252,14 @@ class Client:
     async def _write(self, data: bytes | None) -> None:
         if not data:
             return
+        seconds = self._limits.write_seconds
         try:
-            await self._stream.send_all(data)
+            with trio.move_on_after(seconds) as deadline:
+                await self._stream.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise ClientGone("the client hung up") from None
+        if deadline.cancelled_caught:
+            raise ClientGone(f"the client has read nothing for {seconds:g} s")
 
 
 def _too_large(limit: int) -> ApiError:

@@ -306,6 +306,25 @@ async def test_a_body_that_pauses_too_long_is_refused(autojump_clock: MockClock)
         assert trio.current_time() == pytest.approx(LIMITS.body_seconds)
 
 
+async def test_a_client_that_never_reads_again_does_not_keep_its_connection(autojump_clock: MockClock) -> None:
+    read_at: list[float] = []
+
+    async def answer(request: Request, client: Client) -> None:
+        await client.body()
+        await client.start(200, [], b"first")
+        read_at.append(trio.current_time())
+        await client.send(b"second")
+
+    # A lockstep stream takes no byte that the other side doesn't read.
+    async with served(answer, pair=lockstep_stream_pair) as it:
+        await it.peer.send(post(b"hello"))
+        await trio.sleep(LIMITS.write_seconds - 1)
+        assert (await it.peer.stream.receive_some()).startswith(b"HTTP/1.1 200")
+        await it.ended.wait()
+        assert read_at == [LIMITS.write_seconds - 1]
+        assert trio.current_time() == pytest.approx(2 * LIMITS.write_seconds - 1)
+
+
 async def test_a_hang_up_is_noticed_while_the_answer_is_made() -> None:
     noticed = trio.Event()
 
