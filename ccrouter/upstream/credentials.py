@@ -22,7 +22,8 @@ from ccrouter.upstream.codex import CodexLogin, headers_of
 from ccrouter.upstream.codex_file import Login as ChatGPTLogin
 from ccrouter.upstream.codex_file import NoLogin as NoChatGPTLogin
 from ccrouter.upstream.dial import Dial
-from ccrouter.upstream.secrets import Secrets, SingleFlight
+from ccrouter.upstream.secrets import Secrets
+from ccrouter.upstream.single_flight import SingleFlight
 from ccrouter.upstream.subscription import Login, NoLogin, read_login
 from ccrouter.wire.headers import Headers
 
@@ -59,8 +60,8 @@ class Credentials:
         self._environ = environ
         self._platform = platform
         self._now = now
-        # Claude Code can ask for twenty counts at once; on macOS each would ask the Keychain.
         self._codex = CodexLogin(environ, dial, now=now)
+        # Claude Code can ask for twenty counts at once; on macOS each would ask the Keychain.
         self._reading: SingleFlight[None, Login | NoLogin] = SingleFlight()
 
     async def grant(self, provider: Provider, client: ClientCredentials) -> Grant:

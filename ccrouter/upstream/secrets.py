@@ -7,22 +7,15 @@ wrong is a SecretError that names the source; neither a value nor a program's ou
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-import signal
-import stat
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Generic, TypeVar
+from collections.abc import Callable, Mapping
 
 import trio
-from attrs import field, frozen
 
 from ccrouter.errors import SecretError
 from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal, Secret, source
+from ccrouter.upstream.machine import expand_home, read_small, run_program
+from ccrouter.upstream.single_flight import SingleFlight
 
 #: The longest secret in bytes. Keys have a hundred; a signed token with many claims has a few thousand.
 LIMIT = 64 * 1024
@@ -36,9 +29,6 @@ DOUBT_AGAIN = 60.0
 #: Control characters would end the header that a value goes into and begin another; lone surrogates stand for
 #: bytes of the environment that are no text.
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-
-K = TypeVar("K")
-T = TypeVar("T")
 
 
 class Secrets:
@@ -146,124 +136,3 @@ def _fit(value: str, secret: Secret) -> str:
             " it must be one line and nothing else"
         )
     return value
-
-
-def expand_home(path: str, environ: Mapping[str, str]) -> Path:
-    """``path`` with a leading ``~`` replaced by the user's home directory."""
-    if path != "~" and not path.startswith(("~/", "~\\")):
-        return Path(path)
-    home = environ.get("USERPROFILE" if sys.platform == "win32" else "HOME")
-    return Path(home or os.path.expanduser("~"), path[2:])  # noqa: PTH111  Path.home() raises where there is none
-
-
-def read_small(path: Path, limit: int) -> bytes:
-    """The content of a regular file of at most ``limit`` bytes.
-
-    It is read at once, on the event loop: what could block there (a pipe, a terminal) is refused. Raises
-    OSError; its ``strerror`` is fit for a message.
-    """
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise OSError(errno.EINVAL, "Not a regular file")
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
-    except ValueError:  # a NUL in the path
-        raise OSError(errno.EINVAL, "Not a file name") from None
-    if len(content) > limit:
-        raise OSError(errno.EFBIG, f"Larger than {limit // 1024} KiB")
-    return content
-
-
-@frozen
-class Finished:
-    """How a program ended. ``code`` is negative for a signal."""
-
-    code: int
-    output: bytes = field(repr=False)
-
-
-async def run_program(argv: Sequence[str], environ: Mapping[str, str], limit: int) -> Finished:
-    """Runs a program without a shell, with nothing to read, and gives what it printed.
-
-    One byte more than ``limit`` ends it; the excess byte is in the output. Its error stream is thrown away:
-    the terminal belongs to somebody else. If cancelled, it and what it started are killed before this
-    returns. Raises OSError if it cannot be started.
-    """
-    try:
-        process = await trio.lowlevel.open_process(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=dict(environ),
-            # A group of its own: it can be killed with what it started, and a Ctrl-C meant for the client
-            # spares it. It stays in the terminal's session, by which some helpers know their user.
-            process_group=0,
-        )
-    except ValueError:  # a NUL in an argument
-        raise OSError(errno.EINVAL, "Not a program name") from None
-    output = bytearray()
-    try:
-        assert process.stdout is not None  # noqa: S101  it is a pipe
-        async with process.stdout:
-            while len(output) <= limit and (chunk := await process.stdout.receive_some(limit + 1 - len(output))):
-                output += chunk
-            if len(output) > limit:
-                _kill(process)
-            return Finished(await process.wait(), bytes(output))
-    finally:
-        if process.returncode is None:
-            _kill(process)
-            with trio.CancelScope(shield=True):  # no deadline: nothing outlives SIGKILL
-                await process.wait()
-
-
-def _kill(process: trio.Process) -> None:
-    if sys.platform == "win32":
-        process.kill()
-    else:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except OSError:  # macOS refuses for a group in which somebody just ended
-            process.kill()
-
-
-class _Flight(Generic[T]):
-    """One run that others wait for. With neither a value nor a failure it was given up."""
-
-    def __init__(self) -> None:
-        self.landed = trio.Event()
-        self.value: tuple[T] | None = None
-        self.failure: str | None = None
-
-
-class SingleFlight(Generic[K, T]):
-    """At most one run for each key at a time; who comes while it runs gets its result.
-
-    The run belongs to the task that came first. If that one is cancelled, the next in line runs anew;
-    cancelling any other changes nothing for the rest. A SecretError reaches all who waited; nothing is kept.
-    """
-
-    def __init__(self) -> None:
-        self._flights: dict[K, _Flight[T]] = {}
-
-    async def join(self, key: K, run: Callable[[], Awaitable[T]]) -> T:
-        """What ``run()`` gives, or gave to the task that it runs for already."""
-        while (flight := self._flights.get(key)) is not None:
-            await flight.landed.wait()
-            if flight.failure is not None:
-                raise SecretError(flight.failure)
-            if flight.value is not None:
-                return flight.value[0]
-        flight = self._flights[key] = _Flight()
-        try:
-            value = await run()
-        except SecretError as error:
-            flight.failure = str(error)
-            raise
-        else:
-            flight.value = (value,)
-            return value
-        finally:
-            del self._flights[key]
-            flight.landed.set()
