@@ -7,7 +7,6 @@ probably misspelt. `warnings` has them all, each with the key that it is about.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from urllib.parse import urlsplit
@@ -18,11 +17,10 @@ from ccrouter.routing.config import Config, Profile
 from ccrouter.routing.names import SEPARATORS, is_claude
 from ccrouter.routing.rules import Rule
 from ccrouter.routing.spelling import KeyPath, shown, spell_path
+from ccrouter.wire.headers import is_credential
 
 #: How alike a provider's name and what was probably meant are: `olama` and `ollama`, not `gemma3` and `gemini`.
 _CLOSE = 0.88
-
-_SENSITIVE = re.compile(r"auth|key|token|secret|password|cookie|credential")
 
 
 def warnings(config: Config, presets: Mapping[str, Preset]) -> list[str]:
@@ -149,7 +147,7 @@ def literal_secrets(config: Config) -> list[str]:
     for name, provider in config.providers.items():
         found["providers", name, "api_key"] = provider.api_key
         for header, secret in provider.headers:
-            if _SENSITIVE.search(header):
+            if is_credential(header):
                 found["providers", name, "headers", header] = secret
     return [spell_path(path) for path, secret in found.items() if isinstance(secret, Literal)]
 
@@ -157,7 +155,7 @@ def literal_secrets(config: Config) -> list[str]:
 def _has_credential(provider: Provider) -> bool:
     if provider.api_key is not None or provider.preset.key_required:
         return True
-    return any(_SENSITIVE.search(name) or not isinstance(value, Literal) for name, value in provider.headers)
+    return any(is_credential(name) or not isinstance(value, Literal) for name, value in provider.headers)
 
 
 def _is_in_the_clear(base_url: str) -> bool:
