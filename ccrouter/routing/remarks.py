@@ -32,33 +32,45 @@ _VARIABLE = re.compile(r"\$\{?\w+\}?|%\w+%")
 def warnings(config: Config, presets: Mapping[str, Preset]) -> list[str]:
     """What is allowed and still deserves a word: credentials that travel in the clear, checks by other models."""
     checks = [words for _, words in checks_told(config, presets)]
-    lines = [*_in_the_clear(config), *_taken_literally(config), *checks, *_uncounted(config)]
-    return lines + [f"{spell_path(path)}: `{shown(name)}` {words}" for path, name, words in _odd(config, presets)]
+    return [
+        *_in_the_clear(config),
+        *_taken_literally(config),
+        *checks,
+        *_uncounted(config),
+        *_odd(config, presets),
+    ]
 
 
-def _odd(config: Config, presets: Mapping[str, Preset]) -> Iterator[tuple[KeyPath, str, str]]:
-    """Names that nearly say a provider, and would go to the default as they are, prompt and all."""
-    known = {each.casefold(): each for each in (*presets, *config.providers)}
-    aliases = {*config.aliases, *(alias for each in config.profiles.values() for alias in each.aliases)}
-    listed = {model.id for provider in config.providers.values() for model in provider.models}
+def _odd(config: Config, presets: Mapping[str, Preset]) -> Iterator[str]:
+    """Names that nearly say a provider, and lead elsewhere as they are, prompt and all."""
+    known = {model.id for provider in config.providers.values() for model in provider.models}
+    known.update(config.aliases, *(each.aliases for each in config.profiles.values()))
     for path, name in _names(config):
-        first, separator, rest = separated(name)
-        if name in aliases or name in listed:
-            continue
-        preset = None if first in config.providers else presets.get(first)
-        if not separator:
-            if (provider := known.get(name.casefold())) is not None:
-                words = "names a provider and no model, so it goes to the default as a model of that name"
-                yield path, name, f"{words}; did you mean `{provider}:MODEL`?"
-        elif separator == "/":  # to gateways it stands in the models' own names
-            if preset is not None and preset.base_url is None:
-                words = f"goes to whoever lists such a model, else to the default: there is no [providers.{first}]"
-                yield path, name, f"{words}; to say whose model it is, write `PROVIDER:{shown(name)}`"
-        elif not any(name.startswith(f"{each}{separator}") for each in known.values()) and (
-            close := get_close_matches(first.casefold(), known, n=1, cutoff=_CLOSE)
-        ):
-            words = "names no provider, so it goes to the default as a model of that name"
-            yield path, name, f"{words}; did you mean `{shown(known[close[0]] + separator + rest)}`?"
+        if name not in known and (words := _oddity(name, config.providers, presets)) is not None:
+            yield f"{spell_path(path)}: `{shown(name)}` {words}"
+
+
+def _oddity(name: str, providers: Mapping[str, Provider], presets: Mapping[str, Preset]) -> str | None:
+    first, separator, rest = separated(name)
+    folded = {each.casefold(): each for each in (*presets, *providers)}
+    whither = "goes to whoever lists such a model, else to the default"
+    if not separator:
+        meant = folded.get(first.casefold())
+        words = f"names a provider and no model, so it {whither}; did you mean `{meant}:MODEL`?"
+        return None if meant is None else words
+    if first in providers:
+        return None
+    if separator == "/":  # to gateways it stands in the models' own names
+        preset = presets.get(first)
+        words = (
+            f"{whither}: there is no [providers.{first}]; to say whose model it is, write `PROVIDER:{shown(name)}`"
+        )
+        return words if preset is not None and preset.base_url is None else None
+    close = get_close_matches(first.casefold(), folded, n=1, cutoff=_CLOSE)
+    if first in presets or not close:
+        return None
+    meant = shown(folded[close[0]] + separator + rest)
+    return f"names no provider, so it {whither}; did you mean `{meant}`?"
 
 
 def _names(config: Config) -> Iterator[tuple[KeyPath, str]]:

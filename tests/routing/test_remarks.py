@@ -147,7 +147,7 @@ def test_a_name_that_begins_nearly_as_a_provider_does_deserves_a_word(text, path
 def test_a_provider_without_a_model_deserves_a_word(text, path, meant):
     (told,) = warnings(load(text), presets.PRESETS)
     assert told.startswith(f"{path}: `")
-    assert "no model, so it goes to the default" in told
+    assert "no model, so it goes to whoever lists such a model, else to the default" in told
     assert told.endswith(f"did you mean `{meant}`?")
 
 
@@ -201,6 +201,11 @@ def test_a_model_that_a_provider_lists_deserves_none_whatever_its_name():
     for name in ("olama:x", "mistral"):
         text = f"subagent = '{name}'\n[providers.openrouter]\nmodels = ['{name}']"
         assert warnings(load(text), presets.PRESETS) == []
+
+
+def test_a_provider_that_is_called_nearly_as_a_preset_takes_nothing_from_it():
+    text = "[providers.Ollama]\npreset = 'ollama'\n[[routes]]\nuse = ['ollama:x', 'Ollama:x']"
+    assert warnings(load(text), presets.PRESETS) == []
 
 
 def test_an_alias_deserves_none_whatever_its_name_and_whichever_profile_has_it():
