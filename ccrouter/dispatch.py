@@ -19,7 +19,7 @@ from attrs import evolve, frozen
 from ccrouter.attempt.backends import Backends, Inbound
 from ccrouter.attempt.checks import LONG
 from ccrouter.errors import ApiError
-from ccrouter.observe.log import Log, printable, silent
+from ccrouter.observe.log import Log, printable, silent, words
 from ccrouter.observe.trail import LONGEST, MOST, Candidate, Trail, Trails, brief, tried
 from ccrouter.providers.provider import Target
 from ccrouter.remembered.choice import ChoiceFile
@@ -30,7 +30,7 @@ from ccrouter.routing.caller import Caller, caller, texts_of
 from ccrouter.routing.config import Config
 from ccrouter.routing.health import Health
 from ccrouter.routing.names import Directory
-from ccrouter.routing.plan import Outcome, Patience, Plan
+from ccrouter.routing.plan import Outcome, Patience, Plan, ended_in
 from ccrouter.routing.profiles import Choice, InForce, Project, in_force
 from ccrouter.routing.route import Route, route
 from ccrouter.routing.rules import counts_tokens
@@ -283,7 +283,7 @@ class Dispatcher:
                 passed=tuple((str(each.target)[:LONGEST], each.why[:LONGEST]) for each in plan.passed),
                 tries=tuple(tried(each) for each in plan.tries),
                 result=outcome.result,
-                failure=None if plan.tries or outcome.failure is None else str(outcome.failure)[:LONGEST],
+                failure=_told(outcome, plan),
                 changes=brief((*made.changes, *outcome.changes)),
                 notes=brief(outcome.notes),
                 usage=outcome.usage,
@@ -301,6 +301,14 @@ class Dispatcher:
 def placed(inbound: Inbound, chosen: Chosen) -> Inbound:
     """The request as it is sent on: without a marker, and with whose turn it is."""
     return evolve(inbound, request=chosen.route.request, session=chosen.caller.session or inbound.request_id)
+
+
+def _told(outcome: Outcome, plan: Plan) -> str | None:
+    """What the client was told of a failure, where the last try doesn't say it."""
+    failure = outcome.failure
+    if failure is None or (plan.tries and ended_in(failure, plan.tries) is plan.tries[-1]):
+        return None
+    return words(failure)[:LONGEST]
 
 
 def _cut(who: Caller) -> Caller:

@@ -25,6 +25,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qs
 
 import trio
+from attrs import evolve
 
 import ccrouter
 from ccrouter import menu
@@ -39,7 +40,7 @@ from ccrouter.providers.provider import Target
 from ccrouter.relay import Pacing, relay
 from ccrouter.routing.credentials import of_client
 from ccrouter.routing.names import Directory
-from ccrouter.routing.plan import Outcome
+from ccrouter.routing.plan import Outcome, ended_in
 from ccrouter.server.connection import Client, Request
 from ccrouter.server.gate import Gate
 from ccrouter.translate.dialect import Endpoint
@@ -176,10 +177,11 @@ class Endpoints:
             outcome = Outcome(result="failed", failure=error)
             if chosen is None:
                 router.dispatch.refused(inbound, error)
+            elif (told := ended_in(error, chosen.plan.tries)) is not None:
+                target, outcome = told.target, evolve(told.outcome, failure=error)
             raise
         finally:
             if chosen is not None:
-                target = target or next((each.target for each in chosen.plan.tries), None)
                 router.dispatch.settle(inbound, chosen, target, outcome)
             router.log(
                 Done(

@@ -32,7 +32,7 @@ from ccrouter.observe.mistake import own
 from ccrouter.providers.provider import Target
 from ccrouter.routing.config import Server
 from ccrouter.routing.failure import Refusal
-from ccrouter.routing.plan import Outcome, Plan, Wait, api_error
+from ccrouter.routing.plan import Outcome, Plan, Wait, api_error, ended_in
 from ccrouter.server.connection import Client
 from ccrouter.translate import tokens
 from ccrouter.translate.messages import lane
@@ -65,7 +65,7 @@ class Pacing:
 async def relay(
     inbound: Inbound, client: Client, plan: Plan, backends: Backends, pacing: Pacing, ending: trio.Event
 ) -> tuple[Target | None, Outcome]:
-    """Answer ``client`` by the first of the plan's targets that can. Returns the last one tried.
+    """Answer ``client`` by the first of the plan's targets that can. Returns the target whose words it got.
 
     Raises ApiError only while nothing was sent: the caller tells the client.
     """
@@ -87,7 +87,8 @@ async def relay(
         if isinstance(verdict, ApiError):
             raise verdict
         await client.respond(verdict.status, identified(verdict.headers, inbound), verdict.body)
-        outcome = evolve(outcome, failure=verdict)
+        if (told := ended_in(verdict, plan.tries)) is not None:
+            return told.target, told.outcome
     return target, outcome
 
 

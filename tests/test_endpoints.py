@@ -11,7 +11,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from ccrouter.errors import ConnectFailed
+from ccrouter.errors import ApiError, ConnectFailed, UpstreamTimeout
 from ccrouter.providers.provider import Model
 from ccrouter.routing.config import Config, Explain
 from ccrouter.routing.rules import Rule, When
@@ -480,6 +480,44 @@ async def test_each_try_is_told_with_what_it_was_passed_over_for(autojump_clock:
     assert (second["target"], second["result"], second["began"]) == ("ollama:q", "done", 2.0)
     assert told["usage"] == {"input_tokens": 3, "output_tokens": 5}
     assert told["changes"]
+
+
+BUSY = Script(
+    status=529, headers=JSON, body=[envelope.write(ApiError(529, "overloaded_error", "Overloaded"), "up")]
+)
+NO_HOST = Script(before=[ConnectFailed("refused")])
+SILENT = Script(before=[UpstreamTimeout("silent", "first_byte")])
+OWN = Script(status=503, headers=JSON, body=[b'{"error":"try later"}'])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "blamed", "said"),
+    [
+        (BUSY, NO_HOST, "anthropic:claude-x", "529 Overloaded"),
+        (NO_HOST, BUSY, "vllm:q", "529 Overloaded"),
+        (OWN, NO_HOST, "anthropic:claude-x", '502 {"error":"try later"}'),
+        (SILENT, NO_HOST, "anthropic:claude-x", "anthropic: silent"),
+        (NO_HOST, SILENT, "vllm:q", "vllm: silent"),
+        (NO_HOST, NO_HOST, "anthropic:claude-x", "anthropic: refused"),
+    ],
+)
+async def test_of_several_failures_the_log_and_explain_name_the_one_that_was_told_and_whose_it_is(
+    first: Script, second: Script, blamed: str, said: str, autojump_clock: MockClock
+) -> None:
+    it = rig(
+        evolve(first, where="anthropic.com"),
+        evolve(second, where=":8000"),
+        providers=[provider("anthropic"), provider("vllm")],
+        aliases={"big": ("anthropic:claude-x", "vllm:q")},
+    )
+    async with talk(it) as client:
+        await client.send(request(model="big"))
+        await client.reply()
+        await trio.testing.wait_all_tasks_blocked()
+        (told,) = await explained(client)
+    assert f" big -> {blamed} failed [{said}] " in it.lines[-1]
+    assert all(each["failure"] for each in told["tries"])
+    assert told["failure"] == (None if blamed == told["tries"][-1]["target"] else said.lstrip("0123456789 "))
 
 
 async def test_a_request_that_is_explained_is_sent_nowhere_and_not_remembered() -> None:

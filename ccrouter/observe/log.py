@@ -10,8 +10,10 @@ from collections.abc import Callable
 from attrs import frozen
 
 from ccrouter.providers.provider import Target
-from ccrouter.routing.failure import Refusal
+from ccrouter.routing.failure import Failure, Refusal
 from ccrouter.routing.plan import Outcome
+from ccrouter.translate.refusal import scrub
+from ccrouter.wire import envelope
 
 #: Takes one line without its end.
 Log = Callable[[str], None]
@@ -49,10 +51,20 @@ def _why(outcome: Outcome) -> str:
     match outcome.failure:
         case None:
             return ""
-        case Refusal(status, original=said):
+        case Refusal(status) as refusal:
+            said = words(refusal)
             return f" [{status} {printable(said)}]" if said else f" [{status}]"
         case failure:
-            return f" [{printable(str(failure))}]"
+            return f" [{printable(words(failure))}]"
+
+
+def words(failure: Failure) -> str:
+    """What a failure says, without credentials and of any length: of a refusal, what the backend said itself."""
+    if not isinstance(failure, Refusal):
+        return str(failure)
+    if failure.original or not envelope.is_envelope(failure.body):
+        return failure.original
+    return scrub(envelope.message_in(failure.body))
 
 
 def printable(text: str, most: int = 200) -> str:

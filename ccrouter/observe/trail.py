@@ -13,9 +13,9 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from ccrouter.observe.log import printable
+from ccrouter.observe.log import printable, words
 from ccrouter.routing.caller import Caller
-from ccrouter.routing.failure import Kind, Refusal, kind_of
+from ccrouter.routing.failure import Kind, kind_of
 from ccrouter.routing.health import Down
 from ccrouter.routing.plan import Try
 from ccrouter.routing.rules import Considered
@@ -51,9 +51,8 @@ def tried(one: Try) -> Tried:
     )
     if failure is None:
         return made
-    words = failure.original if isinstance(failure, Refusal) else str(failure)
     status = getattr(failure, "status", None)
-    return evolve(made, kind=kind_of(failure), status=status, failure=words[:LONGEST] or None)
+    return evolve(made, kind=kind_of(failure), status=status, failure=words(failure)[:LONGEST] or None)
 
 
 @frozen(kw_only=True)
@@ -76,14 +75,16 @@ class Candidate:
         }
 
 
-def brief(words: Iterable[str]) -> tuple[str, ...]:
+def brief(texts: Iterable[str]) -> tuple[str, ...]:
     """Some of many, each cut: names and words come from outside, and may be long."""
-    return tuple(each[:LONGEST] for each in islice(words, MOST))
+    return tuple(each[:LONGEST] for each in islice(texts, MOST))
 
 
 @frozen(kw_only=True)
 class Trail:
     """One request. ``at`` is when it was over, in seconds since 1970; ``seconds`` how long it took.
+
+    ``failure`` is what the client was told, where that is not how the last of ``tries`` ended.
 
     Whoever makes one keeps its texts short (`brief`): it stays in memory.
     """
@@ -167,8 +168,8 @@ class Trails:
         return len(self._kept)
 
 
-def _printable(words: Iterable[str]) -> list[str]:
-    return [printable(each) for each in words]
+def _printable(texts: Iterable[str]) -> list[str]:
+    return [printable(each) for each in texts]
 
 
 def _try(one: Tried) -> dict[str, Any]:

@@ -4,7 +4,8 @@ The configuration:
 
 ``config``        the configuration as values; ``profiles`` what of it holds for one request
 ``load``          from TOML text to those values, or to ``mistakes`` with file, line and key; ``builder`` what
-                  only the whole file shows; ``remarks`` what is right and still deserves a word
+                  only the whole file shows; ``remarks`` what is right and still deserves a word; ``mentions``
+                  the names of models in it
 ``tables``        the tables of the file; ``values`` what a single value may be; ``schema`` the same facts for
                   cattrs and for editors; ``spelling`` where in the text a key stands, and which key was probably
                   meant

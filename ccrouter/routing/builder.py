@@ -12,6 +12,7 @@ from attrs import evolve
 from ccrouter.providers.provider import Budget, Model, Preset, Provider, Timeouts, Wire
 from ccrouter.routing.config import Config, Demo, Explain, Profile, Server, Slots
 from ccrouter.routing.credentials import may_forward
+from ccrouter.routing.mentions import mentions, separated
 from ccrouter.routing.mistakes import Mistake
 from ccrouter.routing.names import alias_of
 from ccrouter.routing.rules import Rule, When
@@ -40,6 +41,7 @@ class Builder:
         server["timeouts"] = timeouts = evolve(Timeouts(), **said(self._file.server.timeouts))
         self._check_names((), self._file.aliases, self._file.aliases, self._file.default)
         self._check_providers_named()
+        self._check_models_named((), self._file)
         built = [self._provider(name, table, timeouts) for name, table in self._file.providers.items()]
         return Config(
             default=self._file.default,
@@ -147,6 +149,7 @@ class Builder:
                 words = "can't be switched on here: what is set up is on by itself; leave it out"
                 self._refuse((*place, "providers", each), words)
         self._check_names(place, table.aliases, self._file.aliases | table.aliases, table.default)
+        self._check_models_named(place, table)
         default = _SEPARATORS.split(table.default or self._file.default or "", maxsplit=1)[0]
         if table.providers.get(ProviderName(default)) is False:
             words = f"is where the default leads; give this profile another `default`, beside `{default} = false`"
@@ -175,6 +178,20 @@ class Builder:
                 for pattern in route.when.profile or ():
                     if "*" not in pattern and pattern not in self._file.profiles:
                         self._refuse((*path, "profile"), f"there is no [profiles.{shown(pattern)}]")
+
+    def _check_models_named(self, place: KeyPath, table: FileTable | ProfileTable) -> None:
+        """Who answers to such a name is somebody else, or nobody."""
+        known: set[str] = {model.id for each in self._file.providers.values() for model in each.models}
+        known.update(self._file.aliases, *(each.aliases for each in self._file.profiles.values()))
+        for path, name in mentions(table, place):
+            provider, separator, model = separated(name)
+            if name in known or not separator:
+                continue
+            if not model and (provider in self._file.providers or provider in self._presets):
+                self._refuse(path, f"`{shown(name)}` names a provider but no model; write `{provider}:MODEL`")
+            # A slash may stand in the name of a gateway's model.
+            elif separator != "/" and (homeless := self._homeless(name)) is not None:
+                self._refuse(path, f"`{shown(name)}`: {homeless}")
 
     def _check_named(self, path: KeyPath, name: str) -> None:
         if name in self._file.providers or name in self._presets:

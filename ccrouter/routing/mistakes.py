@@ -24,6 +24,10 @@ _NO_SECRETS = "a project may name models, but not say where they are, by which k
 #: the square of that number: 40 s for 64 KiB (Python 3.11, 2026-11), and a repository may hold such a file.
 _DEEP = re.compile(r"""(?<![\w"'-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){32}""")
 
+#: How text begins that TOML wants in quotes; and what goes on behind a number and makes text of it.
+_TEXT = re.compile(r"[^\W\d]|[$%~/*.]")
+_UNIT = re.compile(r"[^\W\d]|[.:]")
+
 T = TypeVar("T", FileTable, ProjectTable)
 
 
@@ -69,12 +73,24 @@ def placed(wrong: Iterable[Mistake], text: str) -> tuple[Mistake, ...]:
 def syntax(error: ValueError, text: str) -> Mistake:
     words = str(error)
     if (place := re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", words, re.DOTALL)) is not None:
-        return Mistake(shown(place[1]), line=int(place[2]), column=int(place[3]))
+        line, column = int(place[2]), int(place[3])
+        return Mistake(shown(place[1]) + _without_quotes(text, line, column), line=line, column=column)
     if (end := re.fullmatch(r"(.*) \(at end of document\)", words, re.DOTALL)) is not None:
         return Mistake(f"{shown(end[1])}, at the end of the file", line=text.count("\n") + 1)
     if isinstance(error, tomllib.TOMLDecodeError):
         return Mistake(shown(words))
     return Mistake("holds a number that is too long to be read")
+
+
+def _without_quotes(text: str, line: int, column: int) -> str:
+    """The cure, where TOML stumbled over text: at its first character, or behind what could be a number."""
+    row = text.split("\n")[line - 1]
+    before, rest = row[: column - 1], row[column - 1 :]
+    if before.rstrip().endswith(("=", "[", ",")) and _TEXT.match(rest):
+        return '; text stands in quotes, as in default = "anthropic"'
+    if before[-1:].isdigit() and _UNIT.match(rest):
+        return '; text stands in quotes, as in drain = "10s"'
+    return ""
 
 
 def _leaves(error: Exception, path: KeyPath) -> Iterator[tuple[KeyPath, Exception]]:

@@ -274,8 +274,15 @@ def _is_final(failure: Failure) -> bool:
 
 
 def api_error(failure: UpstreamError | None, target: Target) -> ApiError:
-    """A backend's failure in the words of the envelope, naming the provider."""
+    """A backend's failure in the words of the envelope, naming the provider; `ended_in` knows it again."""
     words = f"{target.provider.name}: {failure}"
-    if isinstance(failure, UpstreamTimeout):
-        return ApiError(504, "timeout_error", words)
-    return ApiError(502, "api_error", words)
+    timeout = isinstance(failure, UpstreamTimeout)
+    error = ApiError(504, "timeout_error", words) if timeout else ApiError(502, "api_error", words)
+    error.__cause__ = failure
+    return error
+
+
+def ended_in(failure: Failure, tries: list[Try]) -> Try | None:
+    """The try that ended in a failure, as it was or as `api_error` words it; None where that is no try's."""
+    same = [each for each in (failure, getattr(failure, "__cause__", None)) if each is not None]
+    return next((each for each in tries if any(each.outcome.failure is one for one in same)), None)

@@ -1,7 +1,8 @@
 """What is allowed in a configuration and still deserves a word. Pure.
 
-Credentials that travel in the clear, safety checks by other models, use that no budget sees, names that are
-probably misspelt. `warnings` has them all, each with the key that it is about.
+Credentials that travel in the clear or are a variable's name, safety checks by other models, use that no budget
+sees, names that probably mean something else than they do. `warnings` has them all, each with the key that it is
+about.
 """
 
 from __future__ import annotations
@@ -15,58 +16,68 @@ from urllib.parse import urlsplit
 from ccrouter.providers.provider import Preset, Provider
 from ccrouter.providers.secret import Literal, Secret
 from ccrouter.routing.config import Config, Profile
-from ccrouter.routing.names import SEPARATORS, is_claude
+from ccrouter.routing.mentions import mentions, separated
+from ccrouter.routing.names import is_claude
 from ccrouter.routing.rules import Rule
 from ccrouter.routing.spelling import KeyPath, shown, spell_path
+from ccrouter.wire.headers import is_credential
 
 #: How alike a provider's name and what was probably meant are: `olama` and `ollama`, not `gemma3` and `gemini`.
 _CLOSE = 0.88
 
-_SENSITIVE = re.compile(r"auth|key|token|secret|password|cookie|credential")
+#: How shells write the value of a variable; here it is the text itself.
+_VARIABLE = re.compile(r"\$\{?\w+\}?|%\w+%")
 
 
 def warnings(config: Config, presets: Mapping[str, Preset]) -> list[str]:
     """What is allowed and still deserves a word: credentials that travel in the clear, checks by other models."""
     checks = [words for _, words in checks_told(config, presets)]
-    return [*_in_the_clear(config), *checks, *_uncounted(config), *_misspelt(config, presets)]
+    return [
+        *_in_the_clear(config),
+        *_taken_literally(config),
+        *checks,
+        *_uncounted(config),
+        *_odd(config, presets),
+    ]
 
 
-def _misspelt(config: Config, presets: Mapping[str, Preset]) -> list[str]:
-    """Names that begin nearly as a provider's does, and would go to the default, prompt and all."""
-    known = {*config.providers, *presets}
-    listed = {model.id for provider in config.providers.values() for model in provider.models}
-    found = []
+def _odd(config: Config, presets: Mapping[str, Preset]) -> Iterator[str]:
+    """Names that nearly say a provider, and lead elsewhere as they are, prompt and all."""
+    known = {model.id for provider in config.providers.values() for model in provider.models}
+    known.update(config.aliases, *(each.aliases for each in config.profiles.values()))
     for path, name in _names(config):
-        first, separator, rest = _separated(name)
-        # Of a slash it can't be told: to gateways it stands in the models' own names.
-        if separator in ("", "/") or name in config.aliases or name in listed:
-            continue
-        if any(name.startswith(f"{each}{separator}") for each in known):
-            continue
-        if close := get_close_matches(first, known, n=1, cutoff=_CLOSE):
-            found.append(
-                f"{spell_path(path)}: `{shown(name)}` names no provider, so it goes to the default as a model of"
-                f" that name; did you mean `{shown(close[0] + separator + rest)}`?"
-            )
-    return found
+        if name not in known and (words := _oddity(name, config.providers, presets)) is not None:
+            yield f"{spell_path(path)}: `{shown(name)}` {words}"
 
 
-def _separated(name: str) -> tuple[str, str, str]:
-    place = next((place for place, each in enumerate(name) if each in SEPARATORS), len(name))
-    return name[:place], name[place : place + 1], name[place + 1 :]
+def _oddity(name: str, providers: Mapping[str, Provider], presets: Mapping[str, Preset]) -> str | None:
+    first, separator, rest = separated(name)
+    folded = {each.casefold(): each for each in (*presets, *providers)}
+    whither = "goes to whoever lists such a model, else to the default"
+    if not separator:
+        meant = folded.get(first.casefold())
+        words = f"names a provider and no model, so it {whither}; did you mean `{meant}:MODEL`?"
+        return None if meant is None else words
+    if first in providers:
+        return None
+    if separator == "/":  # to gateways it stands in the models' own names
+        preset = presets.get(first)
+        words = (
+            f"{whither}: there is no [providers.{first}]; to say whose model it is, write `PROVIDER:{shown(name)}`"
+        )
+        return words if preset is not None and preset.base_url is None else None
+    close = get_close_matches(first.casefold(), folded, n=1, cutoff=_CLOSE)
+    if first in presets or not close:
+        return None
+    meant = shown(folded[close[0]] + separator + rest)
+    return f"names no provider, so it {whither}; did you mean `{meant}`?"
 
 
 def _names(config: Config) -> Iterator[tuple[KeyPath, str]]:
     """All names of models in the file, with their places."""
-    tables: list[tuple[KeyPath, Config | Profile]] = [((), config)]
-    tables += [(("profiles", name), each) for name, each in config.profiles.items()]
-    for place, table in tables:
-        for key in ("subagent", "classifier"):
-            yield from (((*place, key), name) for name in getattr(table, key))
-        for alias, names in table.aliases.items():
-            yield from (((*place, "aliases", alias), name) for name in names)
-        for number, rule in enumerate(table.routes):
-            yield from (((*place, "routes", number, "use"), name) for name in rule.use)
+    yield from mentions(config)
+    for name, profile in config.profiles.items():
+        yield from mentions(profile, ("profiles", name))
 
 
 def _uncounted(config: Config) -> list[str]:
@@ -145,19 +156,34 @@ def _in_the_clear(config: Config) -> list[str]:
 
 def literal_secrets(config: Config) -> list[str]:
     """The keys whose secrets are written in the file itself."""
-    found: dict[KeyPath, Secret | None] = {("server", "token"): config.server.token}
+    return [
+        spell_path(path) for path, _ in _literals(config) if path[-2] != "headers" or is_credential(str(path[-1]))
+    ]
+
+
+def _taken_literally(config: Config) -> list[str]:
+    """What was meant as the value of a variable; it may be a secret all the same, and is not repeated."""
+    return [
+        f"{spell_path(path)}: is taken as it stands there; to mean the value of an environment variable, write"
+        ' { env = "NAME" }'
+        for path, secret in _literals(config)
+        if _VARIABLE.fullmatch(secret.value)
+    ]
+
+
+def _literals(config: Config) -> Iterator[tuple[KeyPath, Literal]]:
+    """Where a secret may stand and text does."""
+    found: list[tuple[KeyPath, Secret | None]] = [(("server", "token"), config.server.token)]
     for name, provider in config.providers.items():
-        found["providers", name, "api_key"] = provider.api_key
-        for header, secret in provider.headers:
-            if _SENSITIVE.search(header):
-                found["providers", name, "headers", header] = secret
-    return [spell_path(path) for path, secret in found.items() if isinstance(secret, Literal)]
+        found.append((("providers", name, "api_key"), provider.api_key))
+        found += [(("providers", name, "headers", header), secret) for header, secret in provider.headers]
+    yield from ((path, secret) for path, secret in found if isinstance(secret, Literal))
 
 
 def _has_credential(provider: Provider) -> bool:
     if provider.api_key is not None or provider.preset.key_required:
         return True
-    return any(_SENSITIVE.search(name) or not isinstance(value, Literal) for name, value in provider.headers)
+    return any(is_credential(name) or not isinstance(value, Literal) for name, value in provider.headers)
 
 
 def _is_in_the_clear(base_url: str) -> bool:

@@ -24,6 +24,7 @@ from ccrouter.routing import values
 from ccrouter.routing.config import Config, Demo, Explain, Server
 from ccrouter.routing.spelling import spell_duration
 from ccrouter.routing.tables import (
+    BudgetTable,
     Classes,
     Command,
     Days,
@@ -35,12 +36,27 @@ from ccrouter.routing.tables import (
     Parts,
     Patterns,
     PriceTable,
+    ProfileTable,
     ProjectTable,
+    ProviderTable,
+    RouteTable,
     SecretTable,
     ServerTable,
     TimeoutsTable,
+    WhenTable,
 )
-from ccrouter.routing.values import Argument, ClassName, DayName, Kind, Name, Part
+from ccrouter.routing.values import (
+    Argument,
+    ClassName,
+    DayName,
+    HeaderName,
+    HintName,
+    Kind,
+    Name,
+    Part,
+    Percent,
+    ProviderName,
+)
 
 T = TypeVar("T", FileTable, ProjectTable)
 
@@ -65,6 +81,26 @@ def structure(table: Mapping[str, object], shape: type[T]) -> T:
     """The tables of what ``tomllib`` gave; raises cattrs' ClassValidationError, a group of every mistake."""
     return _CONVERTER.structure(table, shape)
 
+
+#: How a table is written, for who wrote something else.
+EXAMPLES: Mapping[Any, str] = {
+    ServerTable: '{ port = 11436, drain = "10s" }',
+    TimeoutsTable: '{ connect = "10s", idle = "5m" }',
+    ProviderTable: '{ base_url = "http://192.168.1.50:11434" }',
+    BudgetTable: "{ dollars_per_month = 20 }",
+    RouteTable: '{ use = "ollama:qwen3:8b" }',
+    WhenTable: '{ class = "subagent" }',
+    ProfileTable: '{ default = "ollama:qwen3:8b" }',
+    ExplainTable: "{ keep = 200 }",
+    DemoTable: '{ pace = "20ms" }',
+    dict[ProviderName, ProviderTable]: '{ ollama = { base_url = "http://192.168.1.50:11434" } }',
+    dict[Name, ProfileTable]: '{ local = { default = "ollama:qwen3:8b" } }',
+    dict[Name, Fallbacks]: '{ big = "ollama:qwen3:8b" }',
+    dict[HeaderName, Secret]: '{ x-team = "core" }',
+    dict[HintName, Name]: '{ x-team = "core*" }',
+    dict[ProviderName, Percent]: "{ anthropic = 80 }",
+    dict[ProviderName, bool]: "{ anthropic = false }",
+}
 
 # ------------------------------------------------------------------- values that are spelled in several ways
 
@@ -176,11 +212,13 @@ _Hook = Callable[[Any, Any], Any]
 def _make_converter() -> Converter:
     converter = Converter(forbid_extra_keys=True, detailed_validation=True)
 
-    def only(kind: type, words: str, make: Callable[[Any, Converter], _Hook]) -> Callable[[Any], _Hook]:
+    def only(
+        kind: type, tell: Callable[[Any], str], make: Callable[[Any, Converter], _Hook]
+    ) -> Callable[[Any], _Hook]:
         """Cattrs takes anything iterable for a list; a configuration must mean one."""
 
         def factory(cls: Any) -> _Hook:
-            inner = make(cls, converter)
+            inner, words = make(cls, converter), tell(cls)
 
             def hook(value: object, _: Any) -> Any:
                 if isinstance(value, kind):
@@ -206,9 +244,14 @@ def _make_converter() -> Converter:
         return lambda value, _: kind.read(value)
 
     register = converter.register_structure_hook_factory
-    register(is_tuple, only(list, "must be a list, in [ ]", homogenous_tuple_structure_factory))
-    register(is_mapping, only(dict, "must be a table", mapping_structure_factory))
-    register(has, only(dict, "must be a table", make_table))
+
+    def no_table(cls: Any) -> str:
+        example = EXAMPLES.get(cls)
+        return "must be a table" if example is None else f"must be a table such as {example}"
+
+    register(is_tuple, only(list, lambda _: "must be a list, in [ ]", homogenous_tuple_structure_factory))
+    register(is_mapping, only(dict, no_table, mapping_structure_factory))
+    register(has, only(dict, no_table, make_table))
     for cls, kind in _KINDS.items():
         converter.register_structure_hook_func(is_of(cls), reads(kind))
     # Cattrs has a rule of its own for what is nothing but a bool, which anything can be.

@@ -62,7 +62,7 @@ SLOTS = ("none", "conservative", "aggressive")
 _OWN_HEADERS = {"host", "content-length", "x-ccrouter-token"} | {name.decode() for name in HOP_BY_HOP}
 
 #: Headers that carry credentials: no rule looks at them, nor tells of them.
-_GUARDED_HEADERS = {each.decode() for each in CREDENTIALS} | {"cookie"}
+_GUARDED_HEADERS = {each.decode() for each in CREDENTIALS}
 
 _ONE_LINE = r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?"
 #: What a header's value can carry, so also what a credential can be.

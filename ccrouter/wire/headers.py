@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 
 Headers = list[tuple[bytes, bytes]]
@@ -34,9 +35,19 @@ CREDENTIALS = frozenset(
     }
 )
 
+#: How the names of all other credentials give them away: gateways call theirs as they like (``x-litellm-api-key``,
+#: ``cf-access-client-secret``). Rather one too many: what stays behind is told, what got out can't be called back.
+_SECRET = re.compile("auth|key|token|secret|passw|cookie|credential|jwt|assertion")
+_SCHEME = re.compile(r"(?:bearer|basic)\s", re.IGNORECASE)
+
 
 #: What is said to the router and to nobody else, beside credentials: the directory of a client that we started.
 PROJECT = b"x-ccrouter-project"
+
+
+def is_credential(name: str, value: str = "") -> bool:
+    """Whether a header (its name in lower case) opens a door, by its name or by the scheme before its value."""
+    return _SECRET.search(name) is not None or _SCHEME.match(value) is not None
 
 
 def get(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:

@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrouter.errors import ApiError, UpstreamTimeout
-from ccrouter.observe.log import Done, printable
+from ccrouter.observe.log import Done, printable, words
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.providers.secret import Literal
 from ccrouter.routing.failure import Refusal
 from ccrouter.routing.plan import Outcome
+from ccrouter.wire import envelope
 
 ANTHROPIC = Provider(
     name="anthropic",
@@ -18,6 +19,9 @@ ANTHROPIC = Provider(
     base_url="https://api.anthropic.com",
     api_key=Literal("sk-secret"),
 )
+
+
+OVERLOADED = envelope.write(ApiError(529, "overloaded_error", "Over\nloaded"), "req_up")
 
 
 def line(outcome, *, model="opus", target=Target(ANTHROPIC, "claude-opus-5-5")):  # noqa: B008  # frozen
@@ -38,6 +42,8 @@ def line(outcome, *, model="opus", target=Target(ANTHROPIC, "claude-opus-5-5")):
         (Outcome(result="done"), "done 1.24 s"),
         (Outcome(result="hung_up"), "hung_up 1.24 s"),
         (Outcome(result="failed", failure=Refusal(429, [(b"x", b"secret")], b"secret")), "failed [429] 1.24 s"),
+        (Outcome(result="failed", failure=Refusal(529, [], OVERLOADED)), "failed [529 Over?loaded] 1.24 s"),
+        (Outcome(result="failed", failure=Refusal(529, [], OVERLOADED, "its own")), "failed [529 its own] 1.24 s"),
         (
             Outcome(result="failed", failure=ApiError(404, "not_found_error", "no such\nmodel")),
             "failed [no such?model] 1.24 s",
@@ -73,6 +79,11 @@ def test_whatever_comes_from_outside_stays_on_one_line_and_moves_no_cursor(text)
     assert said.isprintable()
     assert len(said) < 800
     said.encode()
+
+
+def test_a_credential_in_a_backends_own_words_is_not_repeated():
+    said = envelope.write(ApiError(401, "authentication_error", "bad key sk-ant-0123456789abcdef"), "req_up")
+    assert words(Refusal(401, [], said)) == "bad key [redacted]"
 
 
 def test_what_can_be_printed_is_printed():

@@ -46,6 +46,10 @@ def attempt(failure: Failure | None = None, result: str = "failed") -> Try:
         (UpstreamTimeout("silent", "idle"), {"kind": "timeout", "failure": "silent"}),
         (ApiError(402, "billing_error", "no money"), {"kind": "quota", "status": 402, "failure": "no money"}),
         (Refusal(529, [(b"x", b"secret")], b"secret"), {"kind": "overloaded", "status": 529, "failure": None}),
+        (
+            Refusal(529, [], b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'),
+            {"kind": "overloaded", "status": 529, "failure": "Overloaded"},
+        ),
         (Refusal(400, [], b"{}", "their\x1b[31m words"), {"kind": "request", "failure": "their?[31m words"}),
     ],
 )

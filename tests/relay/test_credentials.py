@@ -45,6 +45,7 @@ async def test_the_clients_login_reaches_anthropic_and_no_other_provider(name: s
         (b"authorization", BEARER),
         (b"x-api-key", b"sk-ant-own-key"),
         (b"cookie", b"a=b"),
+        (b"x-litellm-api-key", b"sk-of-an-earlier-gateway"),
         (b"anthropic-beta", b"oauth-2025-04-20,x"),
     ]
     async with talk(it) as client:
@@ -54,6 +55,7 @@ async def test_the_clients_login_reaches_anthropic_and_no_other_provider(name: s
     sent = b"\n".join(name + b": " + value for name, value in call.headers)
     assert (BEARER in sent) is (name == "anthropic")
     assert (b"sk-ant-own-key" in sent) is (name == "anthropic")
+    assert (b"sk-of-an-earlier-gateway" in sent) is (name == "anthropic")
     assert (b"oauth-2025-04-20" in sent) is (name == "anthropic")
     assert it.token.encode() not in sent
     assert b"a=b" not in sent

@@ -236,6 +236,28 @@ WORK = "[providers.work]\npreset = 'messages'\nbase_url = 'https://x.example'\n"
             ),
         ),
         (
+            "[[routes]]\nuse = ['x', 'litellm:internal']",
+            (
+                "f:2: routes[0].use: `litellm:internal`: the preset `litellm` does not know where it is;"
+                ' add [providers.litellm] with base_url = "https://…"'
+            ),
+        ),
+        (
+            "[profiles.a]\n[profiles.a.aliases]\ncorp = 'azure,gpt-5.1'",
+            (
+                "f:3: profiles.a.aliases.corp: `azure,gpt-5.1`: the preset `azure` does not know where it is;"
+                ' add [providers.azure] with base_url = "https://…"'
+            ),
+        ),
+        (
+            "subagent = 'ollama:'",
+            "f:1: subagent: `ollama:` names a provider but no model; write `ollama:MODEL`",
+        ),
+        (
+            f"{WORK}[profiles.a]\nclassifier = ['work:x', 'work/']",
+            "f:5: profiles.a.classifier: `work/` names a provider but no model; write `work:MODEL`",
+        ),
+        (
             f"{WORK}budget = {{ dollars_per_day = 5 }}",
             (
                 "f:4: providers.work.budget.dollars_per_day: needs what its models cost:"
@@ -274,6 +296,10 @@ def test_a_name_that_is_like_no_provider_is_told_with_those_that_there_are():
         f"{WORK}models = [{{ id = 'a', price = {{ input = 0, output = 0 }} }}]\nbudget.dollars_per_day = 5",
         f"{WORK}budget.tokens_per_day = 5",
         f"{WORK}[profiles.a]\nproviders = {{ work = true }}",
+        "subagent = 'litellm:x'\n[providers.litellm]\nbase_url = 'https://x.example'",
+        f"subagent = 'litellm:x'\n{WORK}models = ['litellm:x']",
+        "subagent = 'litellm:x'\n[profiles.a.aliases]\n'litellm:x' = 'ollama:x'",
+        "subagent = ['azure/gpt-5.1', 'unheard-of:', '{model}']",
     ],
 )
 def test_what_is_right_is_not_told(text):

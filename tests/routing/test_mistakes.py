@@ -59,6 +59,27 @@ def test_what_is_no_toml_is_told_with_its_place(shape, text, line, column, words
     assert (mistake.line, mistake.column, mistake.words) == (line, column, words)
 
 
+WORD = '; text stands in quotes, as in default = "anthropic"'
+NUMBER = '; text stands in quotes, as in drain = "10s"'
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "cure"),
+    [
+        ("anthropic", 5, WORD), ("sk-1", 5, WORD), ("$KEY", 5, WORD), ("~/key", 5, WORD), ("/etc/key", 5, WORD),
+        ("[ollama, x]", 6, WORD), ("['x', ollama]", 11, WORD), ("{ b = ollama }", 11, WORD), ("möglich", 5, WORD),
+        ("10s", 7, NUMBER), ("1.5m", 8, NUMBER), ("127.0.0.1", 10, NUMBER), ("{ b = 5m }", 12, NUMBER), ("[5m]", 7, NUMBER),
+        ("'x' y", 9, ""), ("true x", 10, ""), ("01", 6, ""), ("]", 5, ""), ("[1,,]", 8, ""), ("= 1", 5, ""),
+    ],
+)  # fmt: skip
+def test_text_without_quotes_is_told_how_to_mend_and_is_not_repeated(value, column, cure):
+    (mistake,) = wrong(f"\r\na = {value}\nb = 1")
+    assert (mistake.line, mistake.column) == (2, column)
+    found, _, rest = mistake.words.partition(";")
+    assert ";" + rest == cure if cure else not rest
+    assert value not in found
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -66,8 +87,11 @@ def test_what_is_no_toml_is_told_with_its_place(shape, text, line, column, words
         ("port = 1", "port: unknown key `port` here; it belongs into [server]"),
         ("patience = 1", "patience: unknown key `patience` here; it belongs into [server]"),
         ("routes = 3", "routes: must be a list, in [ ]"),
-        ("routes = ['x']", "routes[0]: must be a table"),
-        ("profiles = []", "profiles: must be a table"),
+        ("routes = ['x']", 'routes[0]: must be a table such as { use = "ollama:qwen3:8b" }'),
+        ("profiles = []", 'profiles: must be a table such as { local = { default = "ollama:qwen3:8b" } }'),
+        ("server.timeouts = '10m'", 'server.timeouts: must be a table such as { connect = "10s", idle = "5m" }'),
+        ("[[routes]]\nuse = 'x'\nwhen.quota_over = 80", "routes[0].when.quota_over: must be a table such as { anthropic = 80 }"),
+        ("providers.ollama = 'http://x'", "providers.ollama: must be a table such as { base_url = "),
         ("[[routes]]\nuse = []", "routes[0].use: must be a model such as"),
         ("[[routes]]\nuse = 'x'\nwhen.clas = 'x'", "routes[0].when.clas: unknown key `clas`; did you mean `class`?"),
         ("[[routes]]\nuse = 'x'\nwhen.class_ = 'main'", "routes[0].when.class_: unknown key `class_`; did you mean `class`?"),

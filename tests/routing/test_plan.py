@@ -10,7 +10,7 @@ from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.routing.failure import NEVER, TREATMENTS, Refusal, kind_of, rest_of
 from ccrouter.routing.health import Health
-from ccrouter.routing.plan import SHORT, Outcome, Patience, Plan, Wait, api_error
+from ccrouter.routing.plan import SHORT, Outcome, Patience, Plan, Wait, api_error, ended_in
 from tests.routing.samples import FAILURES, TOO_LONG, both, refused, target, told
 
 A, A_TOO, B, C = target("a", of="one"), target("a2", of="one"), target("b", of="two"), target("c", of="three")
@@ -397,6 +397,24 @@ def test_a_connection_that_failed_is_told_with_the_provider_that_it_was_to():
 def test_a_failed_connection_is_told_in_the_words_of_the_envelope(failure, status, kind):
     said = api_error(failure, A)
     assert (said.status, said.kind, said.message) == (status, kind, f"one:a: {failure}".replace(":a", ""))
+
+
+@pytest.mark.parametrize("first", [each for kind in FAILURES.values() for each in kind])
+@pytest.mark.parametrize("second", [CONNECT, TIMEOUT, refused(529), told(401)])
+def test_it_is_known_whose_failure_the_client_is_told(first, second):
+    plan = Plan((A, B), patience=Patience(tries=2))
+    followed(plan, failed(first), failed(second))
+    verdict = plan.verdict()
+    one = ended_in(verdict, plan.tries)
+    assert one is not None
+    assert verdict is one.outcome.failure or str(verdict) == f"{one.target.provider.name}: {one.outcome.failure}"
+
+
+def test_what_no_try_ended_in_is_no_trys_failure():
+    plan = Plan((A, B))
+    followed(plan, failed(CONNECT), Outcome(result="done"))
+    assert ended_in(told(429), plan.tries) is None
+    assert ended_in(refused(429), plan.tries) is None
 
 
 # Whatever happens

@@ -124,12 +124,68 @@ def test_safety_checks_by_claude_deserve_none(text):
         ("[profiles.a]\nclassifier = 'antropic:claude-x'", "profiles.a.classifier", "anthropic:claude-x"),
         ("[[profiles.a.routes]]\nuse = 'antropic:{model}'", "profiles.a.routes[0].use", "anthropic:{model}"),
         ("[providers.workshop]\npreset = 'ollama'\n[[routes]]\nuse = 'workshp,x'", "routes[0].use", "workshop,x"),
+        ("subagent = 'Ollama:qwen3:8b'", "subagent", "ollama:qwen3:8b"),
+        ("[aliases]\nglm = 'OpenRouter:z-ai/glm-5'", "aliases.glm", "openrouter:z-ai/glm-5"),
+        ("[aliases]\nd = ['deepseek:x', 'DeepSeek,v3']", "aliases.d", "deepseek,v3"),
+        ("[providers.Work]\npreset = 'ollama'\n[[routes]]\nuse = 'work:x'", "routes[0].use", "Work:x"),
     ],
 )
 def test_a_name_that_begins_nearly_as_a_provider_does_deserves_a_word(text, path, meant):
     (told,) = warnings(load(text), presets.PRESETS)
     assert told.startswith(f"{path}: `")
     assert told.endswith(f"did you mean `{meant}`?")
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "meant"),
+    [
+        ("[[routes]]\nuse = 'ollama'", "routes[0].use", "ollama:MODEL"),
+        ("subagent = 'Ollama'", "subagent", "ollama:MODEL"),
+        ("[providers.work]\npreset = 'ollama'\n[profiles.a.aliases]\nbig = ['x', 'work']", "profiles.a.aliases.big", "work:MODEL"),
+    ],
+)  # fmt: skip
+def test_a_provider_without_a_model_deserves_a_word(text, path, meant):
+    (told,) = warnings(load(text), presets.PRESETS)
+    assert told.startswith(f"{path}: `")
+    assert "no model, so it goes to whoever lists such a model, else to the default" in told
+    assert told.endswith(f"did you mean `{meant}`?")
+
+
+HOMELESS = sorted(name for name, preset in presets.PRESETS.items() if preset.base_url is None)
+
+
+@pytest.mark.parametrize("preset", HOMELESS)
+def test_a_slash_behind_a_preset_that_is_not_set_up_may_be_a_gateways_and_deserves_a_word(preset):
+    text = f"subagent = '{preset}/m'"
+    (told,) = warnings(load(text), presets.PRESETS)
+    assert told.startswith(f"subagent: `{preset}/m` goes to whoever lists such a model, else to the default")
+    assert told.endswith(f"write `PROVIDER:{preset}/m`")
+    for there in (
+        f"[providers.vllm]\nmodels = ['{preset}/m']",
+        f"[providers.{preset}]\nbase_url = 'https://x.example'\napi_key.env = 'K'",
+    ):
+        assert warnings(load(f"{text}\n{there}"), presets.PRESETS) == []
+
+
+@pytest.mark.parametrize("value", ["$OPENROUTER_API_KEY", "${KEY}", "%KEY%"])
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("[providers.openrouter]\napi_key = '@'", "providers.openrouter.api_key"),
+        ("[providers.openrouter.headers]\nx-team = '@'", "providers.openrouter.headers.x-team"),
+        ("[server]\ntoken = '@'", "server.token"),
+    ],
+)
+def test_a_secret_that_looks_like_a_variable_deserves_a_word_and_is_not_repeated(text, path, value):
+    (told,) = warnings(load(text.replace("@", value)), presets.PRESETS)
+    assert told.startswith(f"{path}: is taken as it stands there")
+    assert told.endswith('write { env = "NAME" }')
+    assert value.strip("${}%") not in told
+
+
+@pytest.mark.parametrize("value", ["sk-1", "$5 a day", "a$b", "$", "%", "100%"])
+def test_any_other_secret_deserves_none(value):
+    assert warnings(load(f"[providers.openrouter]\napi_key = '{value}'"), presets.PRESETS) == []
 
 
 @pytest.mark.parametrize(
@@ -142,5 +198,16 @@ def test_models_that_have_such_names_deserve_none(name):
 
 
 def test_a_model_that_a_provider_lists_deserves_none_whatever_its_name():
-    text = "subagent = 'olama:x'\n[providers.openrouter]\nmodels = ['olama:x']"
+    for name in ("olama:x", "mistral"):
+        text = f"subagent = '{name}'\n[providers.openrouter]\nmodels = ['{name}']"
+        assert warnings(load(text), presets.PRESETS) == []
+
+
+def test_a_provider_that_is_called_nearly_as_a_preset_takes_nothing_from_it():
+    text = "[providers.Ollama]\npreset = 'ollama'\n[[routes]]\nuse = ['ollama:x', 'Ollama:x']"
+    assert warnings(load(text), presets.PRESETS) == []
+
+
+def test_an_alias_deserves_none_whatever_its_name_and_whichever_profile_has_it():
+    text = "subagent = 'openai'\n[profiles.a.aliases]\nopenai = 'openai:gpt-5.1'"
     assert warnings(load(text), presets.PRESETS) == []

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from ccrouter.errors import ConfigError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.routing.load import parse
+from ccrouter.routing.mistakes import tables
 from ccrouter.routing.schema import json_schema
+from ccrouter.routing.spelling import spell_path
+from ccrouter.routing.tables import FileTable
 
 SCHEMA = json_schema(PRESETS)
 
@@ -336,6 +339,42 @@ def test_the_schema_tells_editors_presets_defaults_and_meanings():
     for table in [SCHEMA, *SCHEMA["definitions"].values()]:
         assert table["additionalProperties"] is False
         assert all(each["description"] for each in table["properties"].values())
+
+
+def places_of_tables(schema, path=()):
+    """Where in a file tables stand; ``ollama`` is what is called as its user likes, and 0 the first of a list."""
+    for each in schema.get("allOf", ()):
+        yield from places_of_tables(SCHEMA["definitions"][each["$ref"].removeprefix("#/definitions/")], path)
+    if schema.get("type") == "array":
+        yield from places_of_tables(schema["items"], (*path, 0))
+    if schema.get("type") == "object":
+        yield path
+        for key, inner in schema.get("properties", {}).items():
+            yield from places_of_tables(inner, (*path, key))
+        if isinstance(inner := schema["additionalProperties"], dict):
+            yield from places_of_tables(inner, (*path, "ollama"))
+
+
+PLACES = sorted({each for each in places_of_tables(SCHEMA) if each}, key=spell_path)
+
+
+def shape(path, value):
+    for key in reversed(path):
+        value = [value] if key == 0 else {key: value}
+    return tables("\n".join(f"{inline(key)} = {inline(each)}" for key, each in value.items()), FileTable)
+
+
+@pytest.mark.parametrize("path", PLACES, ids=spell_path)
+def test_who_wrote_something_else_than_a_table_is_shown_one_that_may_stand_there(path):
+    (mistake,) = shape(path, 3)
+    cause, separator, example = mistake.words.partition(" such as ")
+    assert (mistake.path, cause) == (path, "must be a table")
+    assert separator
+    assert isinstance(shape(path, tomllib.loads(f"x = {example}")["x"]), FileTable)
+
+
+def test_there_are_tables_of_all_kinds():
+    assert {("server",), ("routes", 0, "when", "quota_over"), ("profiles", "ollama", "routes", 0)} <= set(PLACES)
 
 
 def test_the_schema_is_json():

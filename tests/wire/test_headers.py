@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ccrouter.wire import headers as http
-from ccrouter.wire.headers import HOP_BY_HOP, Headers
+from ccrouter.wire.headers import CREDENTIALS, HOP_BY_HOP, Headers
 
 
 def test_the_first_of_several_values_is_found():
@@ -23,6 +23,36 @@ def test_any_bytes_can_be_read_as_text():
 def test_without_keeps_the_order_and_repeats_of_the_others():
     headers: Headers = [(b"b", b"1"), (b"a", b"2"), (b"c", b"3"), (b"b", b"4")]
     assert http.without(headers, {b"a", b"c"}) == [(b"b", b"1"), (b"b", b"4")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((each.decode(), "x") for each in sorted(CREDENTIALS)),
+        ("x-litellm-api-key", "sk-1"),
+        ("cf-access-client-secret", "s"),
+        ("cf-access-jwt-assertion", "s"),
+        ("ocp-apim-subscription-key", "s"),
+        ("x-goog-api-key", "s"),
+        ("x-amz-security-token", "s"),
+        ("apikey", "s"),
+        ("gateway-auth", "s"),
+        ("x-gateway", "Bearer s"),
+        ("x-gateway", "basic czpz"),
+    ],
+)
+def test_a_credential_is_known_by_its_name_or_by_the_scheme_of_its_value(name, value):
+    assert http.is_credential(name, value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["anthropic-version", "anthropic-beta", "x-app", "user-agent", "accept", "content-type", "x-team",
+     "x-claude-code-session-id", "x-claude-code-agent-id", "x-claude-code-request-class",
+     "x-claude-code-prev-tool-durations", "x-stainless-retry-count", "x-stainless-runtime-version"],
+)  # fmt: skip
+def test_what_claude_code_sends_is_none(name):
+    assert not http.is_credential(name, "bearer")
 
 
 @pytest.mark.parametrize("name", sorted(HOP_BY_HOP))

@@ -12,8 +12,9 @@ The body goes on as the bytes that came. What is changed, and why:
 * the wish for thinking and for effort, where the model is known not to think.
 
 Of the headers, those of the connection, of the router and every credential stay behind; the target's own
-credential is added by the caller. ``accept-encoding`` becomes ``identity``, since the router must be able to look
-into a reply and to add a ping or an error to a stream.
+credential is added by the caller. A header in which the key to some gateway may stand goes where the client's
+login goes, and nowhere else. ``accept-encoding`` becomes ``identity``, since the router must be able to look into
+a reply and to add a ping or an error to a stream.
 
 A reply of Anthropic's own is passed on frame by frame, in its own bytes. `StreamWatch` holds an unfinished frame
 back, so that whatever the router has to add stands between frames, and knows whether the stream came to its end.
@@ -45,6 +46,9 @@ OAUTH_BETA = "oauth-2025-04-20"
 _KEPT_BACK = (
     frozenset({b"host", b"content-length", b"expect", b"accept-encoding", http.PROJECT}) | http.CREDENTIALS
 )
+
+#: Why a header of the client's stays behind, for the log.
+_NOT_YOURS = "left out, it may be a key of another's; if it is for this one, set it in `headers` of [providers.{}]"
 
 #: The smallest budget for thinking that Anthropic's format has (*Create a Message*, 2026-11).
 _LEAST_BUDGET = 1_024
@@ -105,12 +109,13 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
             changes += [f"thinking: budget_tokens -> {each.text}" for each in budget]
     edits += spans.remove(list(request.items), doomed)
     text = spans.apply(request.text, edits) if edits else request.text
+    kept, told = _headers(headers, target.provider)
     path = preset.messages_path if endpoint == "messages" else preset.count_path
     return Outbound(
         url=url(target.provider, path or "", query),
-        headers=_headers(headers, target.provider),
+        headers=kept,
         body=text.encode(),
-        changes=tuple(dict.fromkeys(changes)),
+        changes=tuple(dict.fromkeys([*changes, *told])),
     )
 
 
@@ -174,13 +179,21 @@ def _is_attributed(system: object) -> bool:
     return isinstance(text, str) and text.startswith(ATTRIBUTION)
 
 
-def _headers(headers: Headers, provider: Provider) -> Headers:
+def _headers(headers: Headers, provider: Provider) -> tuple[Headers, list[str]]:
+    """What of the client's headers goes on, and in words what was expected to and does not."""
     dropped = {name.encode() for name in provider.preset.drop_headers}
     # The client's login doesn't go where the user gave another credential for the provider.
     keeps_login = provider.preset.auth == "client" and not provider.has_own_key
+    own = {name.lower() for name, _ in provider.headers}
     kept: Headers = []
+    changes: list[str] = []
     for name, value in http.end_to_end(headers):
         if name in _KEPT_BACK or name in dropped:
+            continue
+        spelled = name.decode("latin-1")
+        if not keeps_login and http.is_credential(spelled, value.decode("latin-1")):
+            if spelled not in own:
+                changes.append(f"header {spelled[:64]}: {_NOT_YOURS.format(provider.name)}")
             continue
         if name == b"anthropic-beta" and not keeps_login:
             remaining = _without_beta(value, OAUTH_BETA)
@@ -190,7 +203,7 @@ def _headers(headers: Headers, provider: Provider) -> Headers:
         else:
             kept.append((name, value))
     kept.append((b"accept-encoding", b"identity"))
-    return kept
+    return kept, changes
 
 
 def _without_beta(value: bytes, beta: str) -> bytes:

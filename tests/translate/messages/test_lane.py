@@ -263,6 +263,26 @@ def test_no_credential_and_nothing_of_the_connection_is_copied(headers, preset):
     assert [(name, value) for name, value in sent if name in {b"anthropic-version", b"x-app"}] == kept
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"x-gateway-key", b"x-gateway", b"x-team"]), st.sampled_from([b"Bearer s", b"t"])
+        )
+    ),
+    st.sampled_from(sorted(PRESETS)),
+    st.sampled_from([{}, {"api_key": Literal("k")}, {"headers": (("x-gateway-key", Literal("k")),)}]),
+)
+def test_a_key_to_some_gateway_goes_where_the_login_goes_and_is_told_where_it_stays_behind(headers, preset, more):
+    to = target(preset, **more)
+    outbound = render(b'{"model":"m"}', to, headers)
+    goes = preset == "anthropic" and "api_key" not in more
+    keys = [(name, value) for name, value in headers if name == b"x-gateway-key" or value == b"Bearer s"]
+    assert outbound.headers[:-1] == [each for each in headers if goes or each not in keys]
+    told = {each.split(":")[0] for each in outbound.changes if each.startswith("header ")}
+    missed = set() if goes else {name.decode() for name, _ in keys} - {name for name, _ in to.provider.headers}
+    assert told == {f"header {name}" for name in missed}
+
+
 def test_headers_that_a_preset_refuses_stay_behind():
     preset = evolve(PRESETS["ollama"], drop_headers=("x-app",))
     to = Target(Provider(name="p", preset=preset, base_url="http://127.0.0.1:1"), "m")
