@@ -71,7 +71,7 @@ class StopCutter:
         if ends:
             end, self.found = min(ends, key=lambda each: each[0])
             return text[: end - len(self.found)]
-        certain = len(text) - max(_begun(text, stop) for stop in self._stops)
+        certain = len(text) - max(begun(text, stop) for stop in self._stops)
         self._held = text[certain:]
         return text[:certain]
 
@@ -92,6 +92,6 @@ def _word(finish: str) -> str:
     return finish.lower().partition(":")[0].strip()
 
 
-def _begun(text: str, stop: str) -> int:
+def begun(text: str, stop: str) -> int:
     """How many characters at the end of ``text`` may be the beginning of ``stop``."""
     return next((size for size in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:size])), 0)

@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from ccrouter.translate.stops import begun
+
 Piece: TypeAlias = tuple[Literal["thinking", "text"], str]
 
 _TAGS = {"<think>": "</think>", "<thought>": "</thought>"}
@@ -90,7 +92,7 @@ class ThinkTags:
             self._after_tag = not self._held
         text, tag, rest = self._held.partition(self._closing)
         if not tag:
-            held = _begun(text, self._closing)
+            held = begun(text, self._closing)
             text, rest = text[: len(text) - held], text[len(text) - held :]
         if text:
             found.append(("thinking", text))
@@ -99,8 +101,3 @@ class ThinkTags:
             self._closing = ""
             self._after_tag = True
         return bool(tag)
-
-
-def _begun(text: str, tag: str) -> int:
-    """How many characters at the end of ``text`` may be the beginning of ``tag``."""
-    return next((size for size in range(min(len(text), len(tag) - 1), 0, -1) if text.endswith(tag[:size])), 0)

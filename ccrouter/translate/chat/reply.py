@@ -45,8 +45,6 @@ from ccrouter.wire.sse import Frame
 #: Where vLLM and SGLang name the stop sequence that ended the text.
 _STOPPED_BY = ("stop_reason", "matched_stop")
 
-#: Servers that write the logarithm of nothing do not mean to break the stream.
-
 _DONE = b"[DONE]"
 
 _TOO_DEEP = "the backend sent a chunk that is nested too deep"

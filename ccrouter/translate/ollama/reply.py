@@ -42,8 +42,6 @@ from ccrouter.wire.messages import MessagesRequest
 #: Words as the same server's Messages wire has them: a model may change wires in mid-conversation.
 _PAYLOAD = {"f": "messages"}
 
-#: Servers that write the logarithm of nothing do not mean to break the stream.
-
 _TOO_DEEP = "the backend sent a line that is nested too deep"
 
 _LONE_TAG = "the answer has a </think> that nothing opened: does the model's template know its thinking?"
