@@ -36,7 +36,7 @@ from ccrouter.routing.plan import Outcome, Plan, Wait, api_error
 from ccrouter.server.connection import Client
 from ccrouter.translate import tokens
 from ccrouter.translate.messages import lane
-from ccrouter.translate.refusal import is_refusal, original, reword
+from ccrouter.translate.rewording import is_refusal, original, reword
 from ccrouter.upstream.facts import WITHIN
 from ccrouter.wire import envelope, events
 from ccrouter.wire import headers as http

@@ -30,7 +30,8 @@ from ccrouter.translate.dialect import Kept
 from ccrouter.translate.messages.block import Written
 from ccrouter.translate.messages.blocks import MessagesBlocks
 from ccrouter.translate.messages.end import End, message
-from ccrouter.translate.refusal import own_failure, reword_event
+from ccrouter.translate.refusal import own_failure
+from ccrouter.translate.rewording import reword_event
 from ccrouter.wire import envelope, events
 from ccrouter.wire.events import Event
 from ccrouter.wire.grammar import KNOWN
