@@ -274,7 +274,14 @@ class _Attempt:
     def _refusal(self, whole: Whole) -> Refusal:
         provider = self.target.provider
         request = self._inbound.request
-        error = reword(self.target, whole.status, whole.headers, whole.body, count=lambda: tokens.of(request))
+        error = reword(
+            self.target,
+            whole.status,
+            whole.headers,
+            whole.body,
+            request=request,
+            count=lambda: tokens.of(request),
+        )
         if error is None:
             headers = lane.reply_headers(whole.headers, provider.preset, decoded=False)
             return Refusal(whole.status, headers, whole.body)

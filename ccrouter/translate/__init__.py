@@ -20,7 +20,8 @@ What they share, most of it tables:
 ``foreign``        what requests have in common; ``told`` blocks in words; ``shown`` texts, images, files, cache
                    marks; ``tools`` names, ids; ``calls`` tool calls from fragments; ``schema``, ``thinking``,
                    ``think_tags``, ``usage``, ``stops``
-``rewording``      refusals as the client gets them; ``refusal`` which is which, with ``overflow`` and ``retry``
+``rewording``      refusals as the client gets them; ``refusal`` which is which, with ``overflow``,
+                   ``retry`` and ``healing``, what the client can go on without
 ``abilities``      refuses what a model is known not to be able to do; ``limits`` how long an answer may be;
                    ``window`` what can't fit into it
 ``tokens``         how many tokens a request has, when no backend says; ``most_tokens`` how many it has at most

@@ -4,7 +4,8 @@
 status and type, with the provider's name in front of the backend's own words. What becomes of a whole reply is
 `ccrouter.translate.rewording`'s affair.
 
-A prompt that is too long is told in exactly the client's words, so that it compacts; see `overflow`.
+A prompt that is too long is told in exactly the client's words, so that it compacts (see `overflow`), and what it
+can go on without in words at which it does (`healing`).
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from typing import Any
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.providers.secret import source
+from ccrouter.translate import healing
 from ccrouter.translate.overflow import codes, facts, input_overflow, output_overflow
 from ccrouter.translate.retry import retry_after
 from ccrouter.wire import envelope
 from ccrouter.wire.headers import Headers
+from ccrouter.wire.messages import MessagesRequest
 
 #: Headers of a refusal that the client acts on and that stay when the body is reworded.
 _ADVICE = (b"x-should-retry", b"request-id")
@@ -78,13 +81,15 @@ def classify(
     body: Any,
     *,
     headers: Headers | None = None,
+    request: MessagesRequest | None = None,
     count: Callable[[], int] | None = None,
 ) -> ApiError:
     """What the client is told of a refusal.
 
     ``status`` is 200 for one inside a stream: then a status in the body decides, or the code alone. ``message`` is
     what the backend says, ``body`` its envelope or event, decoded. It is cut by whoever takes out the credential
-    that was sent, which must come first.
+    that was sent, which must come first. ``request`` is the client's: without it nothing can be told to be left
+    out. ``count`` estimates the tokens of its prompt, and is asked only where an overflow needs it.
     """
     headers = headers or []
     named = codes(body)
@@ -94,10 +99,14 @@ def classify(
     if words is not None:
         return ApiError(400, "invalid_request_error", words, advice(headers))
     message = message or f"HTTP status {status} without a word"
+    name = target.provider.name
+    words = None if request is None else healing.told(request, status, named, message, name)
+    if words is not None:
+        return ApiError(400, "invalid_request_error", scrub(words), advice(headers))
     used_up = status == 402 or bool(named & _USED_UP) or bool(_NO_BALANCE.search(message))
     status = _true_status(status, message, named)
     seconds = retry_after(headers, body, message) if status >= 429 or used_up else None
-    said = f"{target.provider.name}: {message}"
+    said = f"{name}: {message}"
     again: bool | None = None
     if used_up:
         status, again = 429, False

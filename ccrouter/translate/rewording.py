@@ -19,6 +19,7 @@ from ccrouter.translate.refusal import advice, classify, scrub
 from ccrouter.wire import envelope
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
+from ccrouter.wire.messages import MessagesRequest
 
 #: How much of a web page is told, in characters.
 _PAGE_WORDS = 300
@@ -33,11 +34,17 @@ def is_refusal(status: int, headers: Headers, body: bytes = b"") -> bool:
 
 
 def reword(
-    target: Target, status: int, headers: Headers, body: bytes, *, count: Callable[[], int] | None = None
+    target: Target,
+    status: int,
+    headers: Headers,
+    body: bytes,
+    *,
+    request: MessagesRequest | None = None,
+    count: Callable[[], int] | None = None,
 ) -> ApiError | None:
     """A refusal in the client's envelope; None when it may pass as it is.
 
-    ``count`` estimates the tokens of the prompt, and is asked only where an overflow needs it.
+    ``request`` and ``count`` as `classify` takes them.
     """
     enveloped = (status >= 400 or 200 <= status < 300) and envelope.is_envelope(body)
     if enveloped and target.provider.preset.native:
@@ -59,18 +66,22 @@ def reword(
         return ApiError(502, "api_error", said, advice(headers))
     if _is_page(headers):
         words = words[:_PAGE_WORDS]
-    told = classify(target, status, words, _decoded(body), headers=headers, count=count)
+    told = classify(target, status, words, _decoded(body), headers=headers, request=request, count=count)
     if enveloped and _understood(told, status, headers, body):
         return None
     return ApiError(told.status, told.kind, _cut(told.message), told.headers)
 
 
 def reword_event(
-    target: Target, payload: bytes, *, count: Callable[[], int] | None = None
+    target: Target,
+    payload: bytes,
+    *,
+    request: MessagesRequest | None = None,
+    count: Callable[[], int] | None = None,
 ) -> tuple[ApiError, bool]:
     """What an error inside a stream in the client's own format tells, and whether it may pass as it is."""
     value = _decoded(payload)
-    told = classify(target, 200, scrub(envelope.message_in(payload)), value, count=count)
+    told = classify(target, 200, scrub(envelope.message_in(payload)), value, request=request, count=count)
     if not envelope.is_envelope(payload):
         return told, False
     # The type is the client's own where it leads to the status that it tells.
