@@ -7,6 +7,7 @@ inside a stream of status 200: as its first word or after something was said.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Literal, get_args
 
 import pytest
@@ -323,6 +324,24 @@ async def test_numbers_that_the_backend_does_not_give_are_the_routers(wire: Wire
     prompt, rest = known.message.removeprefix("prompt is too long: ").split(" ", 1)
     assert int(prompt) > 1
     assert rest == "tokens > 1 maximum"
+
+
+@pytest.mark.parametrize("status", [413, 429])
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_prompt_that_no_minute_has_room_for_is_too_long(wire: Wire, status: int) -> None:
+    body = {
+        "error": {
+            "message": "Request too large for gpt-5.4 in organization org-x on tokens per min (TPM): Limit 2, Requested "
+            "30. The input or output tokens must be reduced in order to run successfully.",
+            "type": "tokens",
+            "param": None,
+            "code": "rate_limit_exceeded",
+        }
+    }
+    for script in (whole(status, body), inside(wire, "first", body)):
+        heard = await hear(router(wire, script))
+        assert (heard.status, heard.kind) == (400, "invalid_request_error")
+        assert re.fullmatch(r"prompt is too long: \d+ tokens > 2 maximum", heard.message)
 
 
 # An output that is too long

@@ -18,7 +18,7 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.providers.secret import source
 from ccrouter.translate import healing
-from ccrouter.translate.overflow import codes, facts, input_overflow, output_overflow
+from ccrouter.translate.overflow import codes, facts, input_overflow, is_beyond_rate, output_overflow
 from ccrouter.translate.retry import retry_after
 from ccrouter.wire import envelope
 from ccrouter.wire.headers import Headers
@@ -136,7 +136,7 @@ def overflow(
     sure: bool = False,
 ) -> str | None:
     """The client's words, where this is an overflow of the input or of the output. ``sure``: it is one."""
-    if status in _NEVER_OVERFLOW:
+    if status in _NEVER_OVERFLOW and not (status == 429 and is_beyond_rate(message)):
         return None
     found = body if isinstance(body, Mapping) else next(iter(facts(body)), {})
     if input_overflow(message, found, sure=sure) is None and output_overflow(message, found) is None:
