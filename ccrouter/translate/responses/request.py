@@ -248,7 +248,9 @@ def _format(fields: Mapping[str, Any], target: Target, changes: list[str]) -> di
         return {}
     if target.provider.preset.quirks.response_format != "json_schema":
         raise foreign.refused(
-            f"capability_rejected: structured_outputs_unsupported: {target.provider.name} answers in no given form"
+            # Behind the class, a colon would be a part of its name to the client.
+            "capability_rejected: structured_outputs_unsupported "
+            f"({target.provider.name} answers in no given form)"
         )
     noted = Changes()
     form = schema.checked(form, "output_config.format", noted.note)
