@@ -13,6 +13,7 @@ from attrs import evolve
 
 from tests.e2e.bridge_stage import Asked, bridged, messages, on, tapped
 from tests.e2e.claude_code import NEW, OLD
+from tests.e2e.documents import pdf
 from tests.e2e.images import png
 from tests.e2e.openai_wires import CODEX, DEEPSEEK, OPENAI, OPENROUTER, Wire
 from tests.e2e.replies import Reply, Text, Thinking, Use
@@ -126,19 +127,26 @@ async def test_a_conversation_whose_reasoning_is_refused_goes_on_without_it(
 
 
 @on((OLD, OPENAI), (NEW, OPENROUTER))
-async def test_a_conversation_whose_pictures_are_refused_goes_on_without_them(
-    client: Client, sandbox: Sandbox, wire: Wire
+@pytest.mark.parametrize(
+    ("name", "content", "status", "words"),
+    [
+        ("dot.png", png(8, 8, (200, 30, 30)), 404, "No endpoints found that support image input"),
+        ("report.pdf", pdf(), 400, "The document has no pages."),
+    ],
+)
+async def test_a_conversation_whose_pictures_or_files_are_refused_goes_on_without_them(
+    client: Client, sandbox: Sandbox, wire: Wire, name: str, content: bytes, status: int, words: str
 ) -> None:
-    (sandbox.folder / "dot.png").write_bytes(png(8, 8, (200, 30, 30)))
+    (sandbox.folder / name).write_bytes(content)
 
     def script(asked: Asked) -> Reply:
         if wire.attached(asked.body):
-            return wire.refuse(404, "No endpoints found that support image input")
+            return wire.refuse(status, words)
         if not asked.results:
-            return asked.say(Use("call_0", "Read", {"file_path": str(sandbox.folder / "dot.png")}))
+            return asked.say(Use("call_0", "Read", {"file_path": str(sandbox.folder / name)}))
         return asked.say(Text("I can't see it."))
 
     async with bridged(client, sandbox, wire, script) as bridge:
-        ran = await bridge.ask("what colour is dot.png")
+        ran = await bridge.ask(f"what is in {name}")
     assert ran.answer == "I can't see it."
     assert [bool(wire.attached(asked.body)) for asked in bridge.asked] == [False, True, False]
