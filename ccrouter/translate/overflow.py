@@ -117,9 +117,11 @@ def _wordings() -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(spelled(wording)) for wording in _WORDINGS)
 
 
-def is_beyond_rate(message: str) -> bool:
-    """Whether a rate limit is refused to a request that is more than the limit itself."""
-    return _beyond_rate(_text(message)) is not None
+def beyond_rate(message: str) -> tuple[int, int] | None:
+    """A rate limit and the tokens of a request, input and output, where it is refused as more than the limit."""
+    found = _BEYOND_RATE.search(_text(message))
+    limit, asked = (0, 0) if found is None else (int(each.replace(",", "")) for each in found.groups())
+    return (limit, asked) if asked > limit else None
 
 
 _TOLD = re.compile(r"prompt is too long: (\d+) tokens > \d+ maximum")
@@ -208,19 +210,12 @@ def _text(message: str) -> str:
     return " ".join(message[:_SEARCHED].lower().split())
 
 
-def _beyond_rate(text: str) -> tuple[int, int] | None:
-    """The limit and what was asked for, where that is more."""
-    found = _BEYOND_RATE.search(text)
-    numbers = None if found is None else (_integer(found[1]) or 0, _integer(found[2]) or 0)
-    return numbers if numbers is not None and numbers[1] > numbers[0] else None
-
-
 def _find(message: str, body: Mapping[str, Any], count: int | None, *, sure: bool = False) -> _Found | None:
-    named = codes(body)
-    text = _text(message)
-    if (rate := _beyond_rate(text)) is not None:
+    if (rate := beyond_rate(message)) is not None:
         limit, asked = rate
         return _Found(asked if count is None else count, limit, None if count is None else max(asked - count, 1))
+    named = codes(body)
+    text = _text(message)
     sure = sure or bool(named & _CODES)
     if not sure and (named & _OTHER_CODES or _OTHER.search(text)):
         return None

@@ -18,7 +18,7 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.providers.secret import source
 from ccrouter.translate import healing
-from ccrouter.translate.overflow import codes, facts, input_overflow, is_beyond_rate, output_overflow
+from ccrouter.translate.overflow import beyond_rate, codes, facts, input_overflow, output_overflow
 from ccrouter.translate.retry import retry_after
 from ccrouter.wire import envelope
 from ccrouter.wire.headers import Headers
@@ -95,7 +95,7 @@ def classify(
     named = codes(body)
     own = _own_status(target, named, message)
     status = own or _told_status(status, named, body)
-    words = overflow(target, status, message, body, count, sure=own == 413)
+    words = overflow(target, status, message, body, count, request, sure=own == 413)
     if words is not None:
         return ApiError(400, "invalid_request_error", words, advice(headers))
     message = message or f"HTTP status {status} without a word"
@@ -132,17 +132,23 @@ def overflow(
     message: str,
     body: Any,
     count: Callable[[], int] | None = None,
+    request: MessagesRequest | None = None,
     *,
     sure: bool = False,
 ) -> str | None:
     """The client's words, where this is an overflow of the input or of the output. ``sure``: it is one."""
-    if status in _NEVER_OVERFLOW and not (status == 429 and is_beyond_rate(message)):
+    beyond = beyond_rate(message)
+    if status in _NEVER_OVERFLOW and not (status == 429 and beyond):
         return None
     found = body if isinstance(body, Mapping) else next(iter(facts(body)), {})
     if input_overflow(message, found, sure=sure) is None and output_overflow(message, found) is None:
         return None
     window = target.known.room
     tokens = None if count is None else count()
+    most = None if request is None else request.fields.get("max_tokens")
+    if beyond and tokens is not None and isinstance(most, int):
+        # Some count input and output together: then their own count is what to go by.
+        tokens = max(tokens, beyond[1] - most)
     told = input_overflow(message, found, count=tokens, window=window, sure=sure)
     # With the numbers of the caller one may have become the other.
     return told or output_overflow(message, found, count=tokens, window=window)

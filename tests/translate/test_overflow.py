@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.translate.overflow import codes, facts, input_overflow, is_beyond_rate, output_overflow, tokens_told
+from ccrouter.translate.overflow import beyond_rate, codes, facts, input_overflow, output_overflow, tokens_told
 from tests.strategies import json_values
 
 
@@ -285,7 +285,7 @@ def test_a_prompt_that_fits_without_its_output_is_told_in_the_clients_words(mess
 def test_what_only_resembles_an_overflow_is_none(message, body) -> None:
     assert input_overflow(message, body, count=10, window=5) is None
     assert output_overflow(message, body, count=10, window=5) is None
-    assert not is_beyond_rate(message)
+    assert beyond_rate(message) is None
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_output_that_is_more_than_the_window_is_told_with_the_estimate_or_the_le
 )
 def test_more_than_a_limit_for_a_time_is_an_overflow_of_what_the_estimate_says(said) -> None:
     body = {"error": {"type": "tokens", "code": "rate_limit_exceeded"}}
-    assert is_beyond_rate(said)
+    assert beyond_rate(said) == (30000, 49012)
     assert input_overflow(said, body) == too_long(49012, 30000)
     for count in (30000, 40000, 60000):
         assert input_overflow(said, body, count=count, window=400_000) == too_long(count, 30000)

@@ -9,6 +9,7 @@ from ccrouter.providers.secret import FromFile
 from ccrouter.translate.refusal import classify, scrub
 from ccrouter.translate.rewording import original
 from ccrouter.wire import envelope
+from ccrouter.wire.messages import read_request
 from tests.translate.refused import JSON, enveloped, error, to
 
 KNOWN = to(models=(Model("m-1", window=200), Model("m-2")))
@@ -42,6 +43,23 @@ def test_an_overflow_of_the_output_is_told_as_that():
     assert (
         error(400, JSON, body, KNOWN, count=lambda: 250).message == "prompt is too long: 250 tokens > 200 maximum"
     )
+
+
+@pytest.mark.parametrize(
+    ("most", "told"),
+    [
+        # 41000 + 8012 by their count; 12000 by ours, which is what they have where they count the larger of both
+        (8012, "prompt is too long: 41000 tokens > 30000 maximum"),
+        (32000, "input length and `max_tokens` exceed context limit: 17012 + 32000 > 30000, "),
+        (49012, "input length and `max_tokens` exceed context limit: 12000 + 37012 > 30000, "),
+    ],
+)
+def test_a_request_beyond_a_rate_limit_has_the_larger_of_two_counts(most, told):
+    words = "Request too large for m on tokens per min (TPM): Limit 30000, Requested 49012."
+    asked = read_request(json.dumps({"model": "m", "max_tokens": most, "messages": []}).encode())
+    found = error(429, JSON, json.dumps({"error": words}).encode(), request=asked, count=lambda: 12_000)
+    assert (found.status, found.headers) == (400, ())
+    assert found.message.startswith(told)
 
 
 def test_the_prompt_is_counted_only_for_an_overflow():
