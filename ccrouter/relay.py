@@ -36,7 +36,7 @@ from ccrouter.routing.plan import Outcome, Plan, Wait, api_error, ended_in
 from ccrouter.server.connection import Client
 from ccrouter.translate import tokens
 from ccrouter.translate.messages import lane
-from ccrouter.translate.refusal import is_refusal, original, reword
+from ccrouter.translate.rewording import is_refusal, original, reword
 from ccrouter.upstream.facts import WITHIN
 from ccrouter.wire import envelope, events
 from ccrouter.wire import headers as http
@@ -275,7 +275,14 @@ class _Attempt:
     def _refusal(self, whole: Whole) -> Refusal:
         provider = self.target.provider
         request = self._inbound.request
-        error = reword(self.target, whole.status, whole.headers, whole.body, count=lambda: tokens.of(request))
+        error = reword(
+            self.target,
+            whole.status,
+            whole.headers,
+            whole.body,
+            request=request,
+            count=lambda: tokens.of(request),
+        )
         if error is None:
             headers = lane.reply_headers(whole.headers, provider.preset, decoded=False)
             return Refusal(whole.status, headers, whole.body)

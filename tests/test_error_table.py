@@ -7,6 +7,7 @@ inside a stream of status 200: as its first word or after something was said.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Literal, get_args
 
 import pytest
@@ -22,6 +23,7 @@ from ccrouter.providers.secret import Literal as Key
 from ccrouter.wire.envelope import is_error
 from ccrouter.wire.headers import Headers
 from tests.rig import JSON, NDJSON, SSE, Rig, Script, Sleep, message, provider, request, rig, talk
+from tests.translate import dialogues
 from tests.upstream.test_redaction import SPELLINGS
 
 WIRES: tuple[Wire, ...] = get_args(Wire)
@@ -55,9 +57,9 @@ def router(wire: Wire, script: Script, preset: str = "", *models: Model) -> Rig:
     return rig(script, providers=[provider("p", preset or wire, **changes)])
 
 
-async def hear(it: Rig, *, stream: bool = True) -> Heard:
+async def hear(it: Rig, *, stream: bool = True, **fields: Any) -> Heard:
     async with talk(it) as client:
-        await client.send(request(model="p:m", stream=stream))
+        await client.send(request(model="p:m", stream=stream, **fields))
         body = await client.reply()
     assert it.dial.opened == it.dial.closed
     headers = client.headers
@@ -324,6 +326,24 @@ async def test_numbers_that_the_backend_does_not_give_are_the_routers(wire: Wire
     assert rest == "tokens > 1 maximum"
 
 
+@pytest.mark.parametrize("status", [413, 429])
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_prompt_that_no_minute_has_room_for_is_too_long(wire: Wire, status: int) -> None:
+    body = {
+        "error": {
+            "message": "Request too large for gpt-5.4 in organization org-x on tokens per min (TPM): Limit 2, Requested "
+            "30. The input or output tokens must be reduced in order to run successfully.",
+            "type": "tokens",
+            "param": None,
+            "code": "rate_limit_exceeded",
+        }
+    }
+    for script in (whole(status, body), inside(wire, "first", body)):
+        heard = await hear(router(wire, script))
+        assert (heard.status, heard.kind) == (400, "invalid_request_error")
+        assert re.fullmatch(r"prompt is too long: \d+ tokens > 2 maximum", heard.message)
+
+
 # An output that is too long
 
 TOO_MUCH: dict[str, Any] = {
@@ -371,6 +391,71 @@ async def test_an_output_beyond_the_window_is_told_with_what_is_known(wire: Wire
     assert heard.status == 400
     assert heard.message.startswith("input length and `max_tokens` exceed context limit: ")
     assert " + 40000 > 32768, " in heard.message
+
+
+# What the client can go on without
+
+SIGNATURE, PICTURE, FILE = (
+    "Invalid `signature` in `thinking` block",
+    "Could not process image",
+    "Could not process PDF",
+)
+
+HELD: list[Any] = [
+    {"role": "user", "content": [{"type": "text", "text": "hi"}, dialogues.IMAGE, dialogues.PDF]},
+    {
+        "role": "assistant",
+        "content": [{"type": "thinking", "thinking": "", "signature": "s"}, {"type": "text", "text": "hello"}],
+    },
+    {"role": "user", "content": "and now?"},
+]
+
+#: what is refused -> status and envelope
+PARTS: dict[str, tuple[int, Any]] = {
+    SIGNATURE: (
+        400,
+        {
+            "error": {
+                "message": "The encrypted content gAAA...dQ== could not be verified. Reason: Encrypted content "
+                "organization_id did not match the target organization.",
+                "type": "invalid_request_error",
+                "param": None,
+                "code": "invalid_encrypted_content",
+            }
+        },
+    ),
+    PICTURE: (
+        500,
+        {
+            "error": {
+                "code": 500,
+                "message": "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj",
+                "type": "server_error",
+            }
+        },
+    ),
+    FILE: (
+        400,
+        [{"error": {"code": 400, "message": "The document has no pages.", "status": "INVALID_ARGUMENT"}}],
+    ),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_part_of_the_conversation_that_is_refused_is_told_so_that_the_client_leaves_it_out(
+    wire: Wire, part: str
+) -> None:
+    status, body = PARTS[part]
+    said = (body[0] if isinstance(body, list) else body)["error"]["message"]
+    told = (400, FORM, f"{part} (p: {said})")
+    for stream in (True, False):
+        heard = await hear(router(wire, whole(status, body)), stream=stream, messages=HELD)
+        assert (heard.status, heard.kind, heard.message) == told
+    heard = await hear(router(wire, inside(wire, "first", body)), messages=HELD)
+    assert (heard.status, heard.kind, heard.message) == told
+    without = await hear(router(wire, whole(status, body)))
+    assert without.message == f"p: {said}"
 
 
 # Everything else

@@ -23,7 +23,7 @@ from ccrouter.attempt.whole import (
 from ccrouter.providers.provider import Target
 from ccrouter.translate.dialect import Dialect, Outbound
 from ccrouter.translate.messages import lane
-from ccrouter.translate.refusal import is_refusal
+from ccrouter.translate.rewording import is_refusal
 from ccrouter.upstream.credentials import Grant
 from ccrouter.upstream.dial import Answer, Call
 from ccrouter.upstream.redaction import Discreet

@@ -12,7 +12,7 @@ from attrs import evolve
 from ccrouter.attempt.parts import Piece, Whole
 from ccrouter.errors import ApiError, UpstreamBroken, UpstreamError, WireError
 from ccrouter.translate.dialect import Stream
-from ccrouter.translate.refusal import is_refusal
+from ccrouter.translate.rewording import is_refusal
 from ccrouter.upstream.credentials import Grant
 from ccrouter.upstream.dial import Answer
 from ccrouter.upstream.redaction import redact_bytes

@@ -7,6 +7,9 @@ hears that input and `max_tokens` together exceed the limit; both times it reads
 Where it does not, the caller's are taken: ``count``, an estimate of the prompt's tokens, and ``window``, how many
 the model can hold. Where the numbers still are not all known, or contradict each other, there are none: the
 client compacts at the words alone, and from false numbers it would compute how much to cut.
+
+A request of more tokens than a limit has for a whole minute is an overflow, too: no patience helps, and a shorter
+one does. Such refusals name input and output together, so it goes by the caller's count which of them it is.
 """
 
 from __future__ import annotations
@@ -39,6 +42,10 @@ _OTHER = re.compile(
 
 _NUMBER = r"(?<!\d)(?:\d{1,3}(?:,\d{3})+|\d{1,12})"
 
+#: Of OpenAI and Groq: one request asks for more or less than there is for a time, whatever is used of that.
+_BEYOND_RATE = re.compile(
+    rf"\btokens per .{{0,40}}?limit:? ({_NUMBER})(?:, used:? {_NUMBER})?, requested:? ({_NUMBER})"
+)
 
 #: Of vLLM, OpenAI and whoever copied their words.
 _LENGTH_IS = "maximum context length is <m> tokens.{0,40}"
@@ -110,6 +117,13 @@ def _wordings() -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(spelled(wording)) for wording in _WORDINGS)
 
 
+def beyond_rate(message: str) -> tuple[int, int] | None:
+    """A rate limit and the tokens of a request, input and output, where it is refused as more than the limit."""
+    found = _BEYOND_RATE.search(_text(message))
+    limit, asked = (0, 0) if found is None else (int(each.replace(",", "")) for each in found.groups())
+    return (limit, asked) if asked > limit else None
+
+
 _TOLD = re.compile(r"prompt is too long: (\d+) tokens > \d+ maximum")
 
 
@@ -142,7 +156,7 @@ def input_overflow(
     ``message`` is what the backend says, ``body`` its envelope or the event that carries it, decoded. ``sure``:
     that it is one is known already, from a code of the vendor's own.
     """
-    found = _find(message, body, sure=sure)
+    found = _find(message, body, count, sure=sure)
     if found is None or _is_of_output(found, count, window):
         return None
     prompt, limit = _prompt(found, count), found.window or window
@@ -156,7 +170,7 @@ def output_overflow(
     message: str, body: Mapping[str, Any], *, count: int | None = None, window: int | None = None
 ) -> str | None:
     """The client's words for a prompt that fits, but not with the output that was asked for; else None."""
-    found = _find(message, body)
+    found = _find(message, body, count)
     if found is None or not _is_of_output(found, count, window):
         return None
     # Without any number for the prompt, one token: the next refusal then names it, as output alone fits.
@@ -192,9 +206,16 @@ def codes(body: Any) -> frozenset[str]:
     return frozenset(str(each).lower() for each in named if isinstance(each, str | int))
 
 
-def _find(message: str, body: Mapping[str, Any], *, sure: bool = False) -> _Found | None:
+def _text(message: str) -> str:
+    return " ".join(message[:_SEARCHED].lower().split())
+
+
+def _find(message: str, body: Mapping[str, Any], count: int | None, *, sure: bool = False) -> _Found | None:
+    if (rate := beyond_rate(message)) is not None:
+        limit, asked = rate
+        return _Found(asked if count is None else count, limit, None if count is None else max(asked - count, 1))
     named = codes(body)
-    text = " ".join(message[:_SEARCHED].lower().split())
+    text = _text(message)
     sure = sure or bool(named & _CODES)
     if not sure and (named & _OTHER_CODES or _OTHER.search(text)):
         return None

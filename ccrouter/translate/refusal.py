@@ -1,29 +1,28 @@
-"""What a backend says when it doesn't answer, as the client must hear it.
+"""Which refusal of a backend's is which, and what the client must hear of it.
 
-From Anthropic itself every envelope passes as it is: the client's recovery matches its words. From other servers
-of Anthropic's format those pass whose words and status the client understands. Everything else (another
-envelope, a page of some proxy, a redirect) becomes Anthropic's envelope around the backend's own words, with the
-provider's name in front; `classify` is the table of which refusal is which.
+`classify` is the table: it goes by status, code and words, in whatever envelope they came, and gives Anthropic's
+status and type, with the provider's name in front of the backend's own words. What becomes of a whole reply is
+`ccrouter.translate.rewording`'s affair.
 
-A prompt that is too long is told in exactly the client's words, so that it compacts; see `overflow`.
+A prompt that is too long is told in exactly the client's words, so that it compacts (see `overflow`), and what it
+can go on without in words at which it does (`healing`).
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.providers.secret import source
-from ccrouter.translate.overflow import codes, facts, input_overflow, output_overflow
+from ccrouter.translate import healing
+from ccrouter.translate.overflow import beyond_rate, codes, facts, input_overflow, output_overflow
 from ccrouter.translate.retry import retry_after
 from ccrouter.wire import envelope
-from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
+from ccrouter.wire.messages import MessagesRequest
 
 #: Headers of a refusal that the client acts on and that stay when the body is reworded.
 _ADVICE = (b"x-should-retry", b"request-id")
@@ -71,65 +70,8 @@ _CREDENTIAL = re.compile(
 #: How many models of a provider are named to a client that asked for none of them.
 _NAMED_MODELS = 8
 
-#: How much of a web page is told, in characters.
-_PAGE_WORDS = 300
-
 #: A vendor's own code where it stands only in the words: ``usage limit exceeded (2056)``, ``[1308][Usage …``.
 _CODE_IN_WORDS = re.compile(r"^\[(\d{3,6})\]|\((\d{3,6})\)\s*$")
-
-#: What a whole reply has that is an answer, or a count, whatever else it says.
-_REPLY_FIELDS = frozenset({"content", "choices", "output", "input_tokens", "data"})
-
-
-def is_refusal(status: int, headers: Headers, body: bytes = b"") -> bool:
-    """Whether a whole reply is not what was asked for: no success, a web page, or a success that is an error."""
-    return not 200 <= status < 300 or _is_page(headers) or _is_error(body)
-
-
-def reword(
-    target: Target, status: int, headers: Headers, body: bytes, *, count: Callable[[], int] | None = None
-) -> ApiError | None:
-    """A refusal in the client's envelope; None when it may pass as it is.
-
-    ``count`` estimates the tokens of the prompt, and is asked only where an overflow needs it.
-    """
-    enveloped = (status >= 400 or 200 <= status < 300) and envelope.is_envelope(body)
-    if enveloped and target.provider.preset.native:
-        return None
-    name = target.provider.name
-    if 300 <= status < 400:
-        place = _host(http.get_text(headers, b"location") or "")
-        whither = f" to {place}" if place else ""
-        return ApiError(
-            502,
-            "api_error",
-            f"{name}: the backend redirects{whither}, which is not followed; "
-            "set the provider's base_url to where it should go",
-            _advice(headers),
-        )
-    words = scrub(envelope.message_in(body))
-    if status < 400 and _is_page(headers):
-        said = f"{name}: the backend answered with a web page: {words[:_PAGE_WORDS] or '(empty)'}"
-        return ApiError(502, "api_error", said, _advice(headers))
-    if _is_page(headers):
-        words = words[:_PAGE_WORDS]
-    told = classify(target, status, words, _decoded(body), headers=headers, count=count)
-    if enveloped and _understood(told, status, headers, body):
-        return None
-    return ApiError(told.status, told.kind, _cut(told.message), told.headers)
-
-
-def reword_event(
-    target: Target, payload: bytes, *, count: Callable[[], int] | None = None
-) -> tuple[ApiError, bool]:
-    """What an error inside a stream in the client's own format tells, and whether it may pass as it is."""
-    value = _decoded(payload)
-    told = classify(target, 200, scrub(envelope.message_in(payload)), value, count=count)
-    if not envelope.is_envelope(payload):
-        return told, False
-    # The type is the client's own where it leads to the status that it tells.
-    same = told.status == envelope.status_of(value["error"]["type"]) or told.status >= 500
-    return told, same and _repeats(told, payload)
 
 
 def classify(
@@ -139,26 +81,32 @@ def classify(
     body: Any,
     *,
     headers: Headers | None = None,
+    request: MessagesRequest | None = None,
     count: Callable[[], int] | None = None,
 ) -> ApiError:
     """What the client is told of a refusal.
 
     ``status`` is 200 for one inside a stream: then a status in the body decides, or the code alone. ``message`` is
     what the backend says, ``body`` its envelope or event, decoded. It is cut by whoever takes out the credential
-    that was sent, which must come first.
+    that was sent, which must come first. ``request`` is the client's: without it nothing can be told to be left
+    out. ``count`` estimates the tokens of its prompt, and is asked only where an overflow needs it.
     """
     headers = headers or []
     named = codes(body)
     own = _own_status(target, named, message)
     status = own or _told_status(status, named, body)
-    words = overflow(target, status, message, body, count, sure=own == 413)
+    words = overflow(target, status, message, body, count, request, sure=own == 413)
     if words is not None:
-        return ApiError(400, "invalid_request_error", words, _advice(headers))
+        return ApiError(400, "invalid_request_error", words, advice(headers))
     message = message or f"HTTP status {status} without a word"
+    name = target.provider.name
+    words = None if request is None else healing.told(request, status, named, message, name)
+    if words is not None:
+        return ApiError(400, "invalid_request_error", scrub(words), advice(headers))
     used_up = status == 402 or bool(named & _USED_UP) or bool(_NO_BALANCE.search(message))
     status = _true_status(status, message, named)
     seconds = retry_after(headers, body, message) if status >= 429 or used_up else None
-    said = f"{target.provider.name}: {message}"
+    said = f"{name}: {message}"
     again: bool | None = None
     if used_up:
         status, again = 429, False
@@ -169,8 +117,8 @@ def classify(
         said += f" ({_credential_of(target.provider)})"
     elif status == 404 and target.provider.models and _NO_MODEL.search(message):
         said += f" ({_models_of(target.provider)})"
-    advice = _advice(headers, again=again, seconds=seconds)
-    return ApiError(status, envelope.kind_of(status), scrub(said), advice)
+    given = advice(headers, again=again, seconds=seconds)
+    return ApiError(status, envelope.kind_of(status), scrub(said), given)
 
 
 def own_failure(target: Target, kind: str, words: str) -> ApiError:
@@ -184,17 +132,23 @@ def overflow(
     message: str,
     body: Any,
     count: Callable[[], int] | None = None,
+    request: MessagesRequest | None = None,
     *,
     sure: bool = False,
 ) -> str | None:
     """The client's words, where this is an overflow of the input or of the output. ``sure``: it is one."""
-    if status in _NEVER_OVERFLOW:
+    beyond = beyond_rate(message)
+    if status in _NEVER_OVERFLOW and not (status == 429 and beyond):
         return None
     found = body if isinstance(body, Mapping) else next(iter(facts(body)), {})
     if input_overflow(message, found, sure=sure) is None and output_overflow(message, found) is None:
         return None
     window = target.known.room
     tokens = None if count is None else count()
+    most = None if request is None else request.fields.get("max_tokens")
+    if beyond and tokens is not None and isinstance(most, int):
+        # Some count input and output together: then their own count is what to go by.
+        tokens = max(tokens, beyond[1] - most)
     told = input_overflow(message, found, count=tokens, window=window, sure=sure)
     # With the numbers of the caller one may have become the other.
     return told or output_overflow(message, found, count=tokens, window=window)
@@ -203,15 +157,6 @@ def overflow(
 def scrub(text: str) -> str:
     """``text`` without what looks like a credential."""
     return _CREDENTIAL.sub("[redacted]", text)
-
-
-def original(body: bytes) -> str:
-    """A refusal as it came, for the log: without credentials, cut."""
-    return _cut(scrub(body[: envelope.MAX_READ].decode("utf-8", "replace")))
-
-
-def _cut(text: str) -> str:
-    return text[: envelope.MAX_MESSAGE]
 
 
 def _own_status(target: Target, named: frozenset[str], message: str) -> int | None:
@@ -295,27 +240,10 @@ def _status_in(body: Any) -> int:
     return next((status for code, status in _STATUSES.items() if code in named), 500)
 
 
-def _understood(told: ApiError, status: int, headers: Headers, body: bytes) -> bool:
-    """Whether the client acts on an envelope of another server's as it would on ours."""
-    if told.status != status and min(told.status, status) < 500:
-        return False
-    ours = dict(told.headers).get("x-should-retry")
-    if ours is not None and http.get_text(headers, b"x-should-retry") != ours:
-        return False
-    return _repeats(told, body)
-
-
-def _repeats(told: ApiError, body: bytes) -> bool:
-    """Whether the client may read the backend's own words: no credential, not too long, no overflow of another."""
-    words = envelope.message_in(body)
-    if scrub(words) != words or len(words) > envelope.MAX_MESSAGE:
-        return False
-    return told.status != 400 or told.message in words or told.message.endswith(words)
-
-
-def _advice(
+def advice(
     headers: Headers, *, again: bool | None = None, seconds: int | None = None
 ) -> tuple[tuple[str, str], ...]:
+    """What the client is to do next, in headers: what the backend says of it, and what is known better."""
     given = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers if name in _ADVICE}
     if again is not None:
         given["x-should-retry"] = str(again).lower()
@@ -355,30 +283,3 @@ def _span(seconds: int) -> str:
         return f"{minutes} min"
     hours = -(-minutes // 60)
     return f"{hours} h" if hours < 48 else f"{-(-hours // 24)} days"
-
-
-def _decoded(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _host(location: str) -> str:
-    """Host and port of an address; not what stands before an ``@``, which can be a password."""
-    try:
-        return urlsplit(location).netloc.rpartition("@")[2]
-    except ValueError:  # such as half an IPv6 address
-        return ""
-
-
-def _is_error(body: bytes) -> bool:
-    """Whether JSON of a success says that it is none. Some gateways have one status for everything."""
-    if len(body) > envelope.MAX_READ:
-        return False
-    value = _decoded(body)
-    return envelope.is_error(value) and not (isinstance(value, dict) and _REPLY_FIELDS & value.keys())
-
-
-def _is_page(headers: Headers) -> bool:
-    return (http.get(headers, b"content-type") or b"").strip().lower().startswith(b"text/html")

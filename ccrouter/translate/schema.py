@@ -1,8 +1,11 @@
-"""What of JSON Schema a vendor takes, and schemas put into those terms.
+r"""What of JSON Schema a vendor takes, and schemas put into those terms.
 
 Ollama reads a tool's schema into types of its own (api/types.go, 2026-11): a member that has another type than it
 expects is an error of the whole request, and one that it doesn't know is forgotten. So references are followed,
 and what can be said in members that it knows is said in those.
+
+OpenAI refuses a whole request for one schema that its validator, which is Python's, doesn't take (2026-11): for a
+pattern that `re` can't compile, such as one with ``\p{L}``, and for an array that says nothing of its items.
 
 Gemini's wire knows a subset of an older OpenAPI schema and refuses the rest by name (2026-11): no references, one
 type each, ``enum`` of strings only, ``anyOf`` alone. What can't be said is left out: it widens what the model may
@@ -12,7 +15,11 @@ send, and the client checks inputs itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import is_
 from typing import Any
+
+from ccrouter.translate.regex import compiles
+from ccrouter.translate.told import Note
 
 _KEPT = ("title", "description", "minimum", "maximum", "minItems", "maxItems", "minLength", "maxLength", "pattern")
 _FORMATS = ("date-time", "enum", "float", "double", "int32", "int64")
@@ -26,6 +33,19 @@ _TYPED = frozenset(
     {"type", "description", "enum", "const", "anyOf", "oneOf", "allOf", "properties", "required", "items"}
 )
 _DEFINED = frozenset({"$defs", "definitions"})
+
+#: Members that are schemas or lists of them, and those that have them by name (JSON Schema 2020-12 and earlier).
+_SCHEMAS = frozenset(
+    {
+        *("items", "prefixItems", "additionalItems", "unevaluatedItems", "contains"),
+        *("additionalProperties", "unevaluatedProperties", "propertyNames"),
+        *("allOf", "anyOf", "oneOf", "not", "if", "then", "else"),
+    }
+)
+_NAMED_SCHEMAS = frozenset(
+    {"properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions"}
+)
+_OTHER_PROPERTIES = frozenset({"additionalProperties", "unevaluatedProperties"})
 
 #: Beyond these a schema that refers to itself is cut off: as deep as Gemini takes, and far larger than any tool's.
 _DEEPEST = 24
@@ -60,6 +80,15 @@ def is_one_form(schema: Mapping[str, Any]) -> bool:
     return not any(key in schema for key in ("$ref", *_NOT_ON_TOP))
 
 
+def checked(schema: Mapping[str, Any], where: str, note: Note) -> Mapping[str, Any]:
+    """``schema`` without what OpenAI's validator refuses, at any depth; each change is noted, as one of ``where``.
+
+    What is left out widens what the model may send, and the client checks inputs itself.
+    """
+    found: Mapping[str, Any] = _Checked(lambda change: note(f"{where}: {change}")).write(schema, 0)
+    return found
+
+
 def gemini(schema: Mapping[str, Any]) -> dict[str, Any]:
     """``schema`` in Gemini's subset."""
     return _Gemini(schema).write(schema, 0)
@@ -72,7 +101,7 @@ def ollama(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_strict(schema: Any, depth: int = 0) -> bool:
-    """Whether OpenAI's strict mode takes a schema: closed objects whose properties are all required."""
+    """Whether OpenAI's strict mode takes a schema: objects closed, all properties required, items told."""
     if depth > _DEEPEST:
         return False
     if isinstance(schema, list):
@@ -88,6 +117,8 @@ def is_strict(schema: Any, depth: int = 0) -> bool:
             return False
         if not all(is_strict(each, depth + 1) for each in properties.values()):
             return False
+    if "array" in _listed(schema.get("type")) and not schema.get("items"):
+        return False
     return all(
         is_strict(schema[key], depth + 1) for key in ("items", "anyOf", "$defs", "definitions") if key in schema
     )
@@ -161,6 +192,65 @@ class _Gemini:
         return found
 
 
+class _Checked:
+    """Walks through schemas and nothing else: a property may be called ``pattern``, and a default be anything."""
+
+    def __init__(self, note: Note) -> None:
+        self._note = note
+
+    def write(self, schema: Any, depth: int) -> Any:
+        """The same object where nothing is changed in it, as in almost all of them: there are thousands."""
+        if not isinstance(schema, dict) or depth > _DEEPEST:
+            return schema
+        changed: dict[str, Any] = {}
+        for key, value in schema.items():
+            if key in _SCHEMAS:
+                written = self._each(value, depth + 1) if isinstance(value, list) else self.write(value, depth + 1)
+            elif key in _NAMED_SCHEMAS and isinstance(value, dict):
+                written = self._each_named(value, depth + 1)
+            else:
+                continue
+            if written is not value:
+                changed[key] = written
+        kind = schema.get("type")
+        if (kind == "array" or (isinstance(kind, list) and "array" in kind)) and "items" not in schema:
+            self._note("items added to an array without")
+            changed["items"] = {}
+        found = {**schema, **changed} if changed else schema
+        return self._readable(found) if "pattern" in found or "patternProperties" in found else found
+
+    def _each(self, schemas: list[Any], depth: int) -> list[Any]:
+        found = [self.write(each, depth) for each in schemas]
+        return schemas if all(map(is_, found, schemas)) else found
+
+    def _each_named(self, schemas: dict[str, Any], depth: int) -> dict[str, Any]:
+        found = {name: self.write(each, depth) for name, each in schemas.items()}
+        return schemas if all(map(is_, found.values(), schemas.values())) else found
+
+    def _readable(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Without the patterns that are refused."""
+        pattern, named = schema.get("pattern"), schema.get("patternProperties")
+        if isinstance(pattern, str) and self._is_refused(pattern):
+            schema = {key: value for key, value in schema.items() if key != "pattern"}
+        if isinstance(named, dict):
+            kept = {name: each for name, each in named.items() if not self._is_refused(name)}
+            if len(kept) < len(named):
+                # What these forbid is all that goes by no pattern, and now there are fewer.
+                schema = {key: value for key, value in schema.items() if key not in _OTHER_PROPERTIES}
+                schema["patternProperties"] = kept
+        return schema
+
+    def _is_refused(self, pattern: str) -> bool:
+        refused = not compiles(pattern)
+        if refused:
+            self._note("a pattern that the backend can't read left out")
+        return refused
+
+
+def _listed(said: Any) -> list[Any]:
+    return said if isinstance(said, list) else [said]
+
+
 class _Ollama:
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
@@ -221,7 +311,7 @@ def _followed(root: Mapping[str, Any], schema: Any) -> Any:
 
 def _types(schema: Mapping[str, Any]) -> tuple[list[str], bool]:
     said = schema.get("type")
-    listed = said if isinstance(said, list) else [said]
+    listed = _listed(said)
     kinds = list(dict.fromkeys(each for each in listed if isinstance(each, str) and each in _TYPES))
     if not kinds:
         kinds = ["object" if "properties" in schema else "array" if "items" in schema else "string"]

@@ -13,8 +13,10 @@ from attrs import evolve
 
 from tests.e2e.bridge_stage import Asked, bridged, messages, on, tapped
 from tests.e2e.claude_code import NEW, OLD
+from tests.e2e.documents import pdf
+from tests.e2e.images import png
 from tests.e2e.openai_wires import CODEX, DEEPSEEK, OPENAI, OPENROUTER, Wire
-from tests.e2e.replies import Reply, Text
+from tests.e2e.replies import Reply, Text, Thinking, Use
 from tests.e2e.sandbox import Sandbox
 from tests.e2e.stage import Client
 from tests.e2e.wiretap import Exchange
@@ -103,3 +105,48 @@ async def test_a_quota_that_is_used_up_is_told_and_not_asked_for_again(
     assert ran.json["is_error"] is True
     assert ("usage limit" if wire is CODEX else "Insufficient Balance") in ran.json["result"]
     assert len(bridge.asked) == 1
+
+
+@on((NEW, OPENAI), (OLD, CODEX))
+async def test_a_conversation_whose_reasoning_is_refused_goes_on_without_it(
+    client: Client, sandbox: Sandbox, wire: Wire
+) -> None:
+    def script(asked: Asked) -> Reply:
+        if wire.reasoning(asked.body):
+            return wire.refuse(
+                400, "The encrypted content gAAA...0A== could not be verified.", code="invalid_encrypted_content"
+            )
+        if not asked.results:
+            return asked.say(Thinking("Let me look.", "gAAAA-0"), Use("call_0", "Bash", {"command": "echo one"}))
+        return asked.say(Text(f"It says {asked.results[0]}."))
+
+    async with bridged(client, sandbox, wire, script) as bridge:
+        ran = await bridge.ask("look")
+    assert ran.answer == "It says one."
+    assert [bool(wire.reasoning(asked.body)) for asked in bridge.asked] == [False, True, False]
+
+
+@on((OLD, OPENAI), (NEW, OPENROUTER))
+@pytest.mark.parametrize(
+    ("name", "content", "status", "words"),
+    [
+        ("dot.png", png(8, 8, (200, 30, 30)), 404, "No endpoints found that support image input"),
+        ("report.pdf", pdf(), 400, "The document has no pages."),
+    ],
+)
+async def test_a_conversation_whose_pictures_or_files_are_refused_goes_on_without_them(
+    client: Client, sandbox: Sandbox, wire: Wire, name: str, content: bytes, status: int, words: str
+) -> None:
+    (sandbox.folder / name).write_bytes(content)
+
+    def script(asked: Asked) -> Reply:
+        if wire.attached(asked.body):
+            return wire.refuse(status, words)
+        if not asked.results:
+            return asked.say(Use("call_0", "Read", {"file_path": str(sandbox.folder / name)}))
+        return asked.say(Text("I can't see it."))
+
+    async with bridged(client, sandbox, wire, script) as bridge:
+        ran = await bridge.ask(f"what is in {name}")
+    assert ran.answer == "I can't see it."
+    assert [bool(wire.attached(asked.body)) for asked in bridge.asked] == [False, True, False]

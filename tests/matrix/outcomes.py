@@ -48,7 +48,7 @@ LEGEND: Mapping[str, tuple[str, str]] = {
     IN_WORDS: ("w", "words stand in its place, and `changes` says so"),
     LEFT_OUT: ("-", "left out, and `changes` says so"),
     UNSAID: (".", "left out without a word; only where no answer depends on it"),
-    CAPABILITY: ("C", "refused, 400 `capability_rejected: CLASS: …`"),
+    CAPABILITY: ("C", "refused, 400 `capability_rejected: CLASS …`"),
     FIELD: ("F", "refused, 400 `FIELD: Extra inputs are not permitted`"),
     BARE: ("~", "told in the client's words, but without their numbers"),
     ANOTHERS: (">", "passes as it is, though another provider made it; its maker alone can use it"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.translate.overflow import codes, facts, input_overflow, output_overflow, tokens_told
+from ccrouter.translate.overflow import beyond_rate, codes, facts, input_overflow, output_overflow, tokens_told
 from tests.strategies import json_values
 
 
@@ -241,9 +241,14 @@ NEITHER = [
         {"error": {"code": "string_above_max_length"}},
     ),
     ("maximum context length of a string exceeded", {"error": {"code": "string_above_max_length"}}),
-    (
-        "Request too large for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000, Requested 40000.",
-        {"error": {"type": "tokens", "code": "rate_limit_exceeded"}},
+    *(
+        (f"Rate limit reached for gpt-5.4 on {words}. Please try again in 1.574s.", {"error": {"type": "tokens"}})
+        for words in (
+            "tokens per min (TPM): Limit 30000, Used 29000, Requested 4000",
+            "tokens per min (TPM): Limit 30000, Used 60000, Requested 30000",
+            "requests per min (RPM): Limit 3, Used 3, Requested 4",
+            "input-images per min: Limit 250, Requested 300",
+        )
     ),
     ("Too many tokens, please wait before trying again.", {}),
     ("Too many tokens per day, please wait before trying again.", {}),
@@ -280,6 +285,7 @@ def test_a_prompt_that_fits_without_its_output_is_told_in_the_clients_words(mess
 def test_what_only_resembles_an_overflow_is_none(message, body) -> None:
     assert input_overflow(message, body, count=10, window=5) is None
     assert output_overflow(message, body, count=10, window=5) is None
+    assert beyond_rate(message) is None
 
 
 @pytest.mark.parametrize(
@@ -331,6 +337,34 @@ def test_output_that_is_more_than_the_window_is_told_with_the_estimate_or_the_le
     assert output_overflow(said, {}, count=5000) == too_much(5000, 40000, 32768)
     assert input_overflow(said, {}, count=33000) == too_long(33000, 32768)
     assert output_overflow(said, {}, count=33000) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        (
+            "Request too large for gpt-5.4 in organization org-x on tokens per min (TPM): Limit 30000, Requested 49012. "
+            "The input or output tokens must be reduced in order to run successfully."
+        ),
+        (
+            "Request too large for model `llama` in organization `org_x` service tier `on_demand` on tokens per minute "
+            "(TPM): Limit 30,000, Requested 49,012, please reduce your message size and try again."
+        ),
+        (
+            "Rate limit reached for model `m` on tokens per day (TPD): Limit 30000, Used 900, Requested 49012. "
+            "Please try again in 9.9s."
+        ),
+    ],
+)
+def test_more_than_a_limit_for_a_time_is_an_overflow_of_what_the_estimate_says(said) -> None:
+    body = {"error": {"type": "tokens", "code": "rate_limit_exceeded"}}
+    assert beyond_rate(said) == (30000, 49012)
+    assert input_overflow(said, body) == too_long(49012, 30000)
+    for count in (30000, 40000, 60000):
+        assert input_overflow(said, body, count=count, window=400_000) == too_long(count, 30000)
+        assert output_overflow(said, body, count=count, window=400_000) is None
+    assert output_overflow(said, body, count=17012, window=400_000) == too_much(17012, 32000, 30000)
+    assert input_overflow(said, body, count=17012, window=400_000) is None
 
 
 def test_facts_are_the_innermost_first_and_codes_are_all_there_are() -> None:

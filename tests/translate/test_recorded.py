@@ -11,7 +11,7 @@ import pytest
 from ccrouter.errors import WireError
 from ccrouter.translate.dialect import Stream
 from ccrouter.translate.dialects import DIALECTS
-from ccrouter.translate.refusal import is_refusal, reword
+from ccrouter.translate.rewording import is_refusal, reword
 from ccrouter.translate.tokens import estimate
 from ccrouter.wire import events
 from ccrouter.wire.fold import fold

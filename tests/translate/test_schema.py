@@ -4,8 +4,9 @@ import json
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from ccrouter.translate.schema import gemini, is_strict, of_object, ollama
+from ccrouter.translate.schema import checked, gemini, is_strict, of_object, ollama
 from tests.translate.dialogues import anything
 from tests.translate.ollama.go_types import check
 
@@ -99,6 +100,105 @@ def test_what_openais_strict_mode_takes():
     assert not is_strict({**closed, "required": []})
     assert not is_strict({**closed, "additionalProperties": True})
     assert not is_strict({**closed, "properties": {"a": {"type": "array", "items": {"type": "object"}}}})
+    assert is_strict({**closed, "properties": {"a": {"type": "array", "items": {"type": "string"}}}})
+    for array in ({"type": ["array", "null"]}, {"type": "array", "items": {}}):
+        assert not is_strict({**closed, "properties": {"a": array}})
+
+
+NO_REGEX = r"^\p{L}+$"
+NOTED = ("here: a pattern that the backend can't read left out", "here: items added to an array without")
+
+#: What looks like a schema and is none: values, and names of properties.
+LOOKS = {"type": "array", "pattern": NO_REGEX}
+
+
+@pytest.mark.parametrize(
+    ("schema", "said", "noted"),
+    [
+        ({"type": "string", "pattern": NO_REGEX, "minLength": 1}, {"type": "string", "minLength": 1}, NOTED[:1]),
+        ({"type": "string", "pattern": "^[a-z]+$"}, {"type": "string", "pattern": "^[a-z]+$"}, ()),
+        ({"type": "array", "minItems": 1}, {"type": "array", "minItems": 1, "items": {}}, NOTED[1:]),
+        ({"type": ["array", "null"]}, {"type": ["array", "null"], "items": {}}, NOTED[1:]),
+        ({"type": "array", "items": True}, {"type": "array", "items": True}, ()),
+        (
+            {"patternProperties": {NO_REGEX: {}, "^a": LOOKS}, "additionalProperties": False},
+            {"patternProperties": {"^a": {"type": "array", "items": {}}}},
+            (NOTED[0], NOTED[1], NOTED[0]),
+        ),
+        (
+            {"patternProperties": {"^a": {}}, "additionalProperties": False},
+            {"patternProperties": {"^a": {}}, "additionalProperties": False},
+            (),
+        ),
+        ({"properties": {"pattern": {"type": "string"}, "items": {}}, "default": LOOKS, "enum": [LOOKS]},) * 2
+        + ((),),
+    ],
+)
+def test_a_schema_without_what_openais_validator_refuses(schema, said, noted):
+    notes: list[str] = []
+    assert checked(schema, "here", notes.append) == said
+    assert sorted(notes) == sorted(noted)
+
+
+def refused(schema):
+    """What OpenAI would refuse in a schema, by the places of JSON Schema."""
+    if not isinstance(schema, dict):
+        return []
+    found = [schema["pattern"]] if schema.get("pattern") == NO_REGEX else []
+    found += [name for name in schema.get("patternProperties", ()) if name == NO_REGEX]
+    if "array" in str(schema.get("type")) and "items" not in schema:
+        found.append("items")
+    for name in ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"):
+        found += [each for held in schema.get(name, {}).values() for each in refused(held)]
+    for name in ("anyOf", "oneOf", "allOf", "prefixItems"):
+        found += [each for held in schema.get(name, ()) for each in refused(held)]
+    for name in ("items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else"):
+        found += refused(schema.get(name))
+    return found
+
+
+_leaves = st.sampled_from(
+    [
+        True,
+        {},
+        LOOKS,
+        {"type": "string", "pattern": NO_REGEX},
+        {"type": "array"},
+        {"pattern": "^a", "enum": [LOOKS]},
+    ]
+)
+schemas = st.recursive(
+    _leaves,
+    lambda inner: st.fixed_dictionaries(
+        {"type": st.sampled_from(["object", "array", ["array", "null"]])},
+        optional={
+            **dict.fromkeys(("items", "additionalProperties", "not", "contains", "if", "then"), inner),
+            **dict.fromkeys(("anyOf", "oneOf", "allOf", "prefixItems"), st.lists(inner, max_size=2)),
+            **dict.fromkeys(
+                ("properties", "$defs", "dependentSchemas", "patternProperties"),
+                st.dictionaries(st.sampled_from(["pattern", "items", "type", NO_REGEX]), inner, max_size=2),
+            ),
+        },
+    ),
+    max_leaves=12,
+)
+
+
+@given(schemas)
+def test_any_schema_is_mended_where_it_would_be_refused_and_nowhere_else(schema):
+    before = json.dumps(schema)
+    notes: list[str] = []
+    found = checked(schema, "here", notes.append)
+    assert refused(found) == []
+    assert len(notes) == len(refused(schema))
+    assert found is schema or notes
+    assert checked(found, "here", notes.append) is found
+    assert json.dumps(schema) == before
+
+
+@given(anything)
+def test_anything_can_be_checked(schema):
+    checked(schema, "here", lambda _: None)
 
 
 def test_a_tools_schema_always_has_a_type_and_properties():

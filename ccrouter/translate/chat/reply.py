@@ -254,7 +254,9 @@ class ChatReply:
     def _fail(self, body: Mapping[str, Any]) -> list[Event]:
         """The error event for what a backend says inside its stream."""
         self._ended = True
-        self.failure = classify(self._target, 200, words_of(body), body, count=lambda: self._counting.prompt)
+        self.failure = classify(
+            self._target, 200, words_of(body), body, request=self._request, count=lambda: self._counting.prompt
+        )
         return [events.error(self.failure.kind, self.failure.message)]
 
     def _fail_by(self, kind: str, words: str) -> list[Event]:

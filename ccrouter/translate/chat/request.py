@@ -16,9 +16,11 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
 from ccrouter.translate import abilities, conversation, foreign, limits, schema, thinking
+from ccrouter.translate.changes import Changes
 from ccrouter.translate.chat import messages as chat_messages
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.foreign import compact
+from ccrouter.translate.told import Note
 from ccrouter.translate.tools import Names
 from ccrouter.translate.turns import Tool
 from ccrouter.wire.headers import Headers
@@ -45,7 +47,7 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     changes += [*said.changes, *foreign.server_tools(said, fields, target)]
     changes += foreign.dropped(fields)
     names = Names(said)
-    answer, also = _format(fields, quirks)
+    answer, also = _format(fields, quirks, changes)
     messages, told = chat_messages.render(said, target, names, also=also)
     if not messages:
         raise foreign.refused("messages: at least one message with content is required")
@@ -119,7 +121,9 @@ def _tools(
     if not tools:
         return {}
     changes += names.of_tools(tools)
-    found: dict[str, Any] = {"tools": [_tool(tool, quirks, names) for tool in tools]}
+    noted = Changes()
+    found: dict[str, Any] = {"tools": [_tool(tool, quirks, names, noted.note) for tool in tools]}
+    changes += noted.told()
     if said is not None:
         found["tool_choice"] = said
     if choice.get("disable_parallel_tool_use") is True:
@@ -130,7 +134,7 @@ def _tools(
     return found
 
 
-def _tool(tool: Tool, quirks: Quirks, names: Names) -> dict[str, Any]:
+def _tool(tool: Tool, quirks: Quirks, names: Names, note: Note) -> dict[str, Any]:
     function: dict[str, Any] = {"name": names.there(tool.name)}
     if tool.description:
         function["description"] = tool.description
@@ -139,6 +143,8 @@ def _tool(tool: Tool, quirks: Quirks, names: Names) -> dict[str, Any]:
         parameters = schema.gemini(parameters)
         if not parameters.get("properties"):
             parameters = {}  # Gemini wants none rather than an object of nothing
+    else:
+        parameters = schema.checked(parameters, "tools", note)
     if parameters:
         function["parameters"] = parameters
     if tool.strict and quirks.strict_tools and schema.is_strict(parameters):
@@ -166,17 +172,20 @@ def _limits(request: MessagesRequest, target: Target, changes: list[str]) -> dic
     return found | foreign.sampling(fields, changes, taken=quirks.sampling)
 
 
-def _format(fields: Mapping[str, Any], quirks: Quirks) -> tuple[dict[str, Any], str | None]:
+def _format(fields: Mapping[str, Any], quirks: Quirks, changes: list[str]) -> tuple[dict[str, Any], str | None]:
     """How an answer of a given form is asked for: a member of the request, or words for the system prompt."""
     form = foreign.answer_schema(fields)
     if form is None:
         return {}, None
     if quirks.response_format == "json_schema":
-        named: dict[str, Any] = {"name": "answer", "schema": form}
         if quirks.schema == "gemini":
-            named["schema"] = schema.gemini(form)
-        elif schema.is_strict(form):
-            named["strict"] = True
+            named: dict[str, Any] = {"name": "answer", "schema": schema.gemini(form)}
+        else:
+            noted = Changes()
+            named = {"name": "answer", "schema": schema.checked(form, "output_config.format", noted.note)}
+            changes += noted.told()
+            if schema.is_strict(named["schema"]):
+                named["strict"] = True
         return {"response_format": {"type": "json_schema", "json_schema": named}}, None
     also = "Answer with one JSON object and nothing else. It must fit this JSON schema:\n" + compact(form)
     return ({"response_format": {"type": "json_object"}} if quirks.response_format == "json_object" else {}), also

@@ -30,7 +30,8 @@ from ccrouter.translate.dialect import Kept
 from ccrouter.translate.messages.block import Written
 from ccrouter.translate.messages.blocks import MessagesBlocks
 from ccrouter.translate.messages.end import End, message
-from ccrouter.translate.refusal import own_failure, reword_event
+from ccrouter.translate.refusal import own_failure
+from ccrouter.translate.rewording import reword_event
 from ccrouter.wire import envelope, events
 from ccrouter.wire.events import Event
 from ccrouter.wire.grammar import KNOWN
@@ -173,7 +174,7 @@ class MessagesReply:
 
     def _fail(self, frame: Frame, data: bytes, value: Any) -> list[Written]:
         self._ended = True
-        self.failure, as_it_is = reword_event(self._target, data, count=self._prompt)
+        self.failure, as_it_is = reword_event(self._target, data, request=self._request, count=self._prompt)
         if not as_it_is:
             return [events.error(self.failure.kind, self.failure.message)]
         return [Kept(value, frame.raw) if frame.event == "error" else value]

@@ -190,7 +190,9 @@ class OllamaReply:
         """The error event for what the backend says inside its stream."""
         self._ended = True
         words = envelope.message_in(json.dumps(line).encode()) or "an error without a word"
-        self.failure = classify(self._target, 200, words, line, count=lambda: self._counting.prompt)
+        self.failure = classify(
+            self._target, 200, words, line, request=self._request, count=lambda: self._counting.prompt
+        )
         return [events.error(self.failure.kind, self.failure.message)]
 
     def _fail_by(self, kind: str, words: str) -> list[Event]:

@@ -125,6 +125,7 @@ class ResponsesReply:
             status,
             said or f"the backend failed without a word ({', '.join(sorted(named)) or 'not even a code'})",
             event,
+            request=self._request,
             count=lambda: self._counting.prompt,
         )
         self.failure = told

@@ -231,6 +231,21 @@ def test_a_schema_that_strict_mode_would_refuse_is_not_strict():
     assert "strict" not in body["response_format"]["json_schema"]
 
 
+def test_a_schema_at_which_all_would_be_refused_is_mended_and_said():
+    odd = {"type": "object", "properties": {"a": {"type": "string", "pattern": r"\p{L}"}, "b": {"type": "array"}}}
+    mended = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "array", "items": {}}}}
+    fields = {
+        "tools": [{"name": "Odd", "input_schema": odd}],
+        "output_config": {"format": {"type": "json_schema", "schema": odd}},
+    }
+    body = sent(**fields)
+    assert body["tools"][0]["function"]["parameters"] == mended
+    assert body["response_format"]["json_schema"]["schema"] == mended
+    changes = outbound(fields, target(None), HEADERS).changes
+    for words in ("a pattern that the backend can't read left out", "items added to an array without"):
+        assert {f"tools: {words}", f"output_config.format: {words}"} <= set(changes)
+
+
 # Tools
 
 

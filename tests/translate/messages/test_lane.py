@@ -16,7 +16,7 @@ from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.providers.secret import Literal
 from ccrouter.translate.dialect import Endpoint
 from ccrouter.translate.messages import lane
-from ccrouter.translate.refusal import is_refusal, reword
+from ccrouter.translate.rewording import is_refusal, reword
 from ccrouter.wire import envelope, events, spans
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import CREDENTIALS
