@@ -29,7 +29,7 @@ def ask(
 
 
 def test_the_answer_goes_to_standard_output_and_nothing_else_does(tmp_path: Path) -> None:
-    done = ask(tmp_path, "-m", "demo", "good", "morning")
+    done = ask(tmp_path, "-m", "demo:demo", "good", "morning")
     assert done.returncode == 0
     assert done.stdout.startswith("You said: good morning\n")
     assert done.stdout.endswith("\n")
@@ -37,7 +37,7 @@ def test_the_answer_goes_to_standard_output_and_nothing_else_does(tmp_path: Path
 
 
 def test_what_is_piped_in_is_sent_along(tmp_path: Path) -> None:
-    done = ask(tmp_path, "-m", "demo", "explain", piped="line one\nline two\n")
+    done = ask(tmp_path, "-m", "demo:demo", "explain", piped="line one\nline two\n")
     assert "line two" in done.stdout
 
 
@@ -48,7 +48,7 @@ def test_without_a_question_it_says_how_to_ask(tmp_path: Path) -> None:
 
 
 def test_thinking_is_shown_on_standard_error_when_asked_for(tmp_path: Path) -> None:
-    done = ask(tmp_path, "-m", "demo", "--thinking", "hello")
+    done = ask(tmp_path, "-m", "demo:demo", "--thinking", "hello")
     assert "think" in done.stderr
     assert "think" not in done.stdout
 
@@ -62,7 +62,7 @@ def test_thinking_is_shown_on_standard_error_when_asked_for(tmp_path: Path) -> N
     ],
 )
 def test_a_failure_is_one_line_and_exit_code_1(tmp_path: Path, prompt: str, words: str) -> None:
-    done = ask(tmp_path, "-m", "demo", prompt)
+    done = ask(tmp_path, "-m", "demo:demo", prompt)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("ccrouter: ")
@@ -78,7 +78,7 @@ def test_a_backend_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_broken_configuration_is_told_by_line(tmp_path: Path) -> None:
-    done = ask(tmp_path, "-m", "demo", "hi", config="\n[server]\nprot = 1\n")
+    done = ask(tmp_path, "-m", "demo:demo", "hi", config="\n[server]\nprot = 1\n")
     assert done.returncode in {1, 2}
     assert "config.toml:3" in done.stderr
     assert "Traceback" not in done.stderr
