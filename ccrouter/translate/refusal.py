@@ -107,7 +107,7 @@ def reword(
             "set the provider's base_url to where it should go",
             _advice(headers),
         )
-    words = scrub(envelope.message_in(body))
+    words = scrub(envelope.shown(envelope.message_in(body)))
     if status < 400 and _is_page(headers):
         said = f"{name}: the backend answered with a web page: {words[:_PAGE_WORDS] or '(empty)'}"
         return ApiError(502, "api_error", said, _advice(headers))
@@ -170,7 +170,7 @@ def classify(
     elif status == 404 and target.provider.models and _NO_MODEL.search(message):
         said += f" ({_models_of(target.provider)})"
     advice = _advice(headers, again=again, seconds=seconds)
-    return ApiError(status, envelope.kind_of(status), scrub(said), advice)
+    return ApiError(status, envelope.kind_of(status), scrub(envelope.shown(said)), advice)
 
 
 def own_failure(target: Target, kind: str, words: str) -> ApiError:
@@ -306,9 +306,12 @@ def _understood(told: ApiError, status: int, headers: Headers, body: bytes) -> b
 
 
 def _repeats(told: ApiError, body: bytes) -> bool:
-    """Whether the client may read the backend's own words: no credential, not too long, no overflow of another."""
+    """Whether the client may read the backend's own words: no credential, not too long, no overflow of another.
+
+    And whether it would: there are words for which it shows others.
+    """
     words = envelope.message_in(body)
-    if scrub(words) != words or len(words) > envelope.MAX_MESSAGE:
+    if scrub(words) != words or envelope.shown(words) != words or len(words) > envelope.MAX_MESSAGE:
         return False
     return told.status != 400 or told.message in words or told.message.endswith(words)
 

@@ -10,7 +10,7 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.providers.secret import FromFile
-from ccrouter.translate.refusal import classify, is_refusal, original, reword, scrub
+from ccrouter.translate.refusal import classify, is_refusal, original, reword, reword_event, scrub
 from ccrouter.wire import envelope
 from tests.strategies import json_values, mutated
 
@@ -264,6 +264,27 @@ def test_a_message_is_cut_and_carries_no_credentials():
         assert "bad key [redacted] Bearer [redacted] [redacted] [redacted]" in text
     echoed = enveloped("invalid_request_error", "bad key sk-proj-abcdefghijklmnop")
     assert error(400, JSON, echoed).message == "work: bad key [redacted]"
+
+
+#: What the client shows other words for, in a message; see `envelope.shown`.
+LOGIN_WORDS = st.sampled_from(["x-api-key", "X-API-Key", "X-Api-Key"])
+
+
+@given(
+    st.sampled_from([200, 400, 401, 403, 500]),
+    LOGIN_WORDS,
+    st.sampled_from([[], [(b"x-should-retry", b"false")], PAGE]),
+    st.booleans(),
+)
+def test_no_words_of_another_server_make_the_client_ask_for_a_login(status, word, headers, told_by_event):
+    body = enveloped("authentication_error", f"invalid {word}: no `{word}`")
+    if told_by_event:
+        found, passes = reword_event(to(), body)
+        assert not passes
+    else:
+        found = error(status, headers, body)
+    assert "invalid API key: no `API key`" in found.message
+    assert word in original(body)
 
 
 @pytest.mark.parametrize("place", range(2020, 2050, 3))
