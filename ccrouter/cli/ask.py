@@ -35,6 +35,13 @@ _MAX_TOKENS = 8192
 
 INTERRUPTED = 130
 
+#: Why an answer ended that is none, or not whole, by its stop reason.
+_NOT_WHOLE = {
+    "max_tokens": f"the answer was cut off: it may have {_MAX_TOKENS} tokens at most, thinking included",
+    "model_context_window_exceeded": "the answer was cut off: the model's context window is full",
+    "refusal": "the model refused to answer",
+}
+
 _EXAMPLE = """\
 examples:
   ccrouter ask "why is the sky blue?"
@@ -162,6 +169,8 @@ async def _stream(running: Running, question: Question) -> int:
     except httpx.HTTPError as error:
         printer.problem = f"the answer was cut short: {error}"
     printer.end_line()
+    if printer.problem is None and not printer.answered:
+        printer.problem = "the model gave no answer"
     if printer.problem is None:
         return 0
     print(f"ccrouter: {printable(printer.problem)}", file=sys.stderr)
@@ -174,12 +183,16 @@ class Printer:
     def __init__(self, *, thinking: bool) -> None:
         self._thinking = thinking
         self._line: TextIO | None = None
+        self.answered = False
+        """Whether anything went to standard output."""
         self.problem: str | None = None
+        """Why what was printed is not a whole answer."""
 
     def feed(self, event: dict[str, Any]) -> None:
-        """Show what an event adds; an ``error`` event is kept as ``problem``."""
+        """Show what an event adds; an ``error`` event, or an end that is none, is kept as ``problem``."""
         match event:
-            case {"type": "content_block_delta", "delta": {"type": "text_delta", "text": str(text)}}:
+            case {"type": "content_block_delta", "delta": {"type": "text_delta", "text": str(text)}} if text:
+                self.answered = True
                 with writing() as stdout:
                     self._print(text, stdout)
             case {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": str(text)}}:
@@ -189,6 +202,8 @@ class Printer:
                 self._print(f"[the model asks for the tool {printable(name)}; `ask` has none]", sys.stderr)
             case {"type": "content_block_stop"}:
                 self.end_line()
+            case {"type": "message_delta", "delta": {"stop_reason": str(reason)}}:
+                self.problem = _NOT_WHOLE.get(reason)
             case {"type": "error", "error": {"message": str(message)}}:
                 self.problem = message
             case _:

@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from ccrouter.cli.ask import Printer
+from ccrouter.wire import events
+from ccrouter.wire.events import Event
+from tests.backend import Reply, Seen, backend
 from tests.cli.processes import CCROUTER, PATIENCE, sandbox
 
 
@@ -67,6 +71,55 @@ def test_a_failure_is_one_line_and_exit_code_1(tmp_path: Path, prompt: str, word
     (line,) = done.stderr.splitlines()
     assert line.startswith("ccrouter: ")
     assert words in line
+
+
+def stream(stop_reason: str, *blocks: dict[str, Any]) -> list[Event]:
+    """A message of one delta for each block, given as that delta."""
+    told = [events.message_start("msg_1", "m", {"input_tokens": 3, "output_tokens": 1})]
+    for index, delta in enumerate(blocks):
+        kind = delta["type"].removesuffix("_delta")
+        told += [events.block_start(index, {"type": kind, kind: ""}), events.block_delta(index, delta)]
+        told.append(events.block_stop(index))
+    return [*told, events.message_delta(stop_reason, {"output_tokens": 5}), events.message_stop()]
+
+
+async def ask_of(folder: Path, frames: list[bytes], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What it says of a backend that answers with these frames."""
+
+    async def answer(_: Seen, reply: Reply) -> None:
+        await reply.whole(200, [(b"content-type", b"text/event-stream")], b"".join(frames))
+
+    async with backend(answer) as it:
+        config = f"[providers.w]\npreset = 'messages'\nbase_url = '{it.url}'\nmodels = ['m']\n"
+        return await trio.to_thread.run_sync(lambda: ask(folder, "-m", "w:m", *arguments, "hi", config=config))
+
+
+TEXT = {"type": "text_delta", "text": "It begins"}
+THINKING = {"type": "thinking_delta", "thinking": "Hm"}
+
+
+@pytest.mark.parametrize(
+    ("stop_reason", "blocks", "words"),
+    [
+        ("end_turn", [TEXT], None),
+        ("stop_sequence", [THINKING, TEXT], None),
+        ("max_tokens", [TEXT], "cut off: it may have 8192 tokens"),
+        ("max_tokens", [THINKING], "cut off: it may have 8192 tokens"),
+        ("model_context_window_exceeded", [TEXT], "context window is full"),
+        ("refusal", [], "the model refused to answer"),
+        ("refusal", [TEXT], "the model refused to answer"),
+        ("end_turn", [], "the model gave no answer"),
+        ("end_turn", [THINKING], "the model gave no answer"),
+    ],
+)
+async def test_what_is_no_whole_answer_is_a_failure(
+    tmp_path: Path, stop_reason: str, blocks: list[dict[str, Any]], words: str | None
+) -> None:
+    done = await ask_of(tmp_path, [events.encode(each) for each in stream(stop_reason, *blocks)])
+    assert done.stdout == ("It begins\n" if TEXT in blocks else "")
+    assert done.returncode == (0 if words is None else 1)
+    assert words is None or words in done.stderr
+    assert done.stderr.count("\n") == (0 if words is None else 1)
 
 
 def test_a_backend_that_is_not_there_is_named(tmp_path: Path) -> None:
