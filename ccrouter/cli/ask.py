@@ -13,11 +13,13 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from attrs import frozen
 
+from ccrouter.cli import interrupt
 from ccrouter.cli.terminal import writing
 from ccrouter.errors import CcrouterError, UsageError
 from ccrouter.observe.log import printable
@@ -72,11 +74,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask. Raises UsageError when there is no question, and what `ccrouter.service.serve` raises."""
     prompt = _prompt(args.prompt)
-    # Imported here, since `--help` and the other commands have no use for it and it takes a tenth of a second.
-    import trio
-
     question = Question(prompt=prompt, model=_text(args.model or DEFAULT_MODEL), thinking=args.thinking)
-    code: int | CcrouterError = trio.run(_ask, question, args.config)
+    code: int | CcrouterError = interrupt.run(partial(_ask, question, args.config))
     if isinstance(code, CcrouterError):
         raise code
     return code
@@ -120,6 +119,7 @@ def _text(argument: str) -> str:
 
 async def _ask(question: Question, config: Path | None) -> int | CcrouterError:
     """The exit code. An error is handed back, since raised here it would arrive in a group."""
+    # Imported here, since `--help` and the other commands have no use for it and it takes a tenth of a second.
     import trio
 
     from ccrouter.service import Options, serve

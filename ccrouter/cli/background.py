@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import evolve, frozen
 
+from ccrouter.cli import interrupt
 from ccrouter.cli.terminal import emit, say
 from ccrouter.errors import CcrouterError, UsageError
 from ccrouter.observe.log import printable
@@ -86,9 +87,7 @@ def _run(args: argparse.Namespace, setting: Setting) -> int:
     if wanted is not None and (not wanted.strip() or wanted.startswith("-")):
         raise UsageError(f"{wanted!r} is no model; ccrouter {setting} shows which there are")
     if wanted is None or wanted.isdecimal():
-        import trio  # what serves takes long to import
-
-        listed, config = trio.run(partial(_models, args.config))
+        listed, config = interrupt.run(partial(_models, args.config))
         names = [each.name for each in listed]
         if wanted is None:
             choice = file.current()
@@ -118,7 +117,7 @@ def _run(args: argparse.Namespace, setting: Setting) -> int:
 
 async def _models(file: Path | None) -> tuple[list[Listed], Config]:
     """The models that can be had, and the configuration."""
-    import trio  # see `_run`
+    import trio  # what serves takes long to import
 
     from ccrouter.service import Options, serve
 

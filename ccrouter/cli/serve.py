@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import ccrouter
-from ccrouter.cli import environment, runtime, shells
+from ccrouter.cli import environment, interrupt, runtime, shells
 from ccrouter.cli.terminal import emit, say
 from ccrouter.errors import CcrouterError
 from ccrouter.routing.config import DEFAULT_PORT
@@ -86,11 +86,9 @@ def run(args: argparse.Namespace) -> int:
     if args.exit_on_stdin_close:
         lifelines.append(lifeline.stdin_closed)
 
-    import trio
-
     from ccrouter.service import Options, serve
 
-    return trio.run(
+    return interrupt.run(
         partial(
             serve_until_stopped,
             Options(config=args.config, host=args.host, port=args.port, log=say),
