@@ -7,23 +7,24 @@ without a running router to find or a token to know.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from ccrouter.cli import interrupt
-from ccrouter.cli.terminal import writing
+from ccrouter.cli.terminal import emit
 from ccrouter.errors import CcrouterError, UsageError
 from ccrouter.observe.log import printable
 from ccrouter.wire.envelope import message_in
+
+_Write = Callable[[str], None]
 
 if TYPE_CHECKING:  # see `run` for why not at run time
     import trio
@@ -182,7 +183,8 @@ class Printer:
 
     def __init__(self, *, thinking: bool) -> None:
         self._thinking = thinking
-        self._line: TextIO | None = None
+        self._line: _Write | None = None
+        self._half = ""
         self.answered = False
         """Whether anything went to standard output."""
         self.problem: str | None = None
@@ -193,13 +195,12 @@ class Printer:
         match event:
             case {"type": "content_block_delta", "delta": {"type": "text_delta", "text": str(text)}} if text:
                 self.answered = True
-                with writing() as stdout:
-                    self._print(text, stdout)
+                self._print(text, emit)
             case {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": str(text)}}:
                 if self._thinking:
-                    self._print(text, sys.stderr)
+                    self._print(text, _aside)
             case {"type": "content_block_start", "content_block": {"type": "tool_use", "name": str(name)}}:
-                self._print(f"[the model asks for the tool {printable(name)}; `ask` has none]", sys.stderr)
+                self._print(f"[the model asks for the tool {printable(name)}; `ask` has none]", _aside)
             case {"type": "content_block_stop"}:
                 self.end_line()
             case {"type": "message_delta", "delta": {"stop_reason": str(reason)}}:
@@ -212,10 +213,22 @@ class Printer:
     def end_line(self) -> None:
         """End the line that is being written, if any."""
         if self._line is not None:
-            line, self._line = self._line, None
-            with writing() if line is sys.stdout else contextlib.nullcontext():
-                print(file=line, flush=True)
+            write, self._line = self._line, None
+            write(_whole(self._half) + "\n")
+            self._half = ""
 
-    def _print(self, text: str, stream: TextIO) -> None:
-        print(text, end="", file=stream, flush=True)
-        self._line = stream
+    def _print(self, text: str, write: _Write) -> None:
+        """Some backends cut a character of two UTF-16 halves in the middle: the first half waits for the other."""
+        text = self._half + text
+        self._half = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        write(_whole(text.removesuffix(self._half)))
+        self._line = write
+
+
+def _whole(text: str) -> str:
+    """``text`` with halves put together; one without its other becomes a replacement character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _aside(text: str) -> None:
+    print(text, end="", file=sys.stderr, flush=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,16 @@ import trio
 
 from ccrouter.cli.ask import Printer
 from ccrouter.wire import events
-from ccrouter.wire.events import Event
 from tests.backend import Reply, Seen, backend
 from tests.cli.processes import CCROUTER, PATIENCE, sandbox
 
 
 def ask(
-    folder: Path, *arguments: str, piped: str = "", config: str = "[demo]\npace = 0\n"
+    folder: Path,
+    *arguments: str,
+    piped: str = "",
+    config: str = "[demo]\npace = 0\n",
+    environ: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     file = folder / "config.toml"
     file.write_text(config)
@@ -25,9 +30,9 @@ def ask(
         [*CCROUTER, "ask", "--config", str(file), *arguments],
         input=piped,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=PATIENCE,
-        env=sandbox(folder),
+        env=sandbox(folder) | dict(environ or {}),
         check=False,
     )
 
@@ -73,17 +78,19 @@ def test_a_failure_is_one_line_and_exit_code_1(tmp_path: Path, prompt: str, word
     assert words in line
 
 
-def stream(stop_reason: str, *blocks: dict[str, Any]) -> list[Event]:
-    """A message of one delta for each block, given as that delta."""
+def stream(stop_reason: str, *blocks: list[dict[str, Any]]) -> list[bytes]:
+    """The frames of a message with these blocks, each given as its deltas."""
     told = [events.message_start("msg_1", "m", {"input_tokens": 3, "output_tokens": 1})]
-    for index, delta in enumerate(blocks):
-        kind = delta["type"].removesuffix("_delta")
-        told += [events.block_start(index, {"type": kind, kind: ""}), events.block_delta(index, delta)]
+    for index, deltas in enumerate(blocks):
+        kind = deltas[0]["type"].removesuffix("_delta")
+        told.append(events.block_start(index, {"type": kind, kind: ""}))
+        told += [events.block_delta(index, delta) for delta in deltas]
         told.append(events.block_stop(index))
-    return [*told, events.message_delta(stop_reason, {"output_tokens": 5}), events.message_stop()]
+    told += [events.message_delta(stop_reason, {"output_tokens": 5}), events.message_stop()]
+    return [events.encode(each) for each in told]
 
 
-async def ask_of(folder: Path, frames: list[bytes], *arguments: str) -> subprocess.CompletedProcess[str]:
+async def ask_of(folder: Path, frames: list[bytes], **environ: str) -> subprocess.CompletedProcess[str]:
     """What it says of a backend that answers with these frames."""
 
     async def answer(_: Seen, reply: Reply) -> None:
@@ -91,7 +98,9 @@ async def ask_of(folder: Path, frames: list[bytes], *arguments: str) -> subproce
 
     async with backend(answer) as it:
         config = f"[providers.w]\npreset = 'messages'\nbase_url = '{it.url}'\nmodels = ['m']\n"
-        return await trio.to_thread.run_sync(lambda: ask(folder, "-m", "w:m", *arguments, "hi", config=config))
+        return await trio.to_thread.run_sync(
+            lambda: ask(folder, "-m", "w:m", "--thinking", "hi", config=config, environ=environ)
+        )
 
 
 TEXT = {"type": "text_delta", "text": "It begins"}
@@ -115,11 +124,38 @@ THINKING = {"type": "thinking_delta", "thinking": "Hm"}
 async def test_what_is_no_whole_answer_is_a_failure(
     tmp_path: Path, stop_reason: str, blocks: list[dict[str, Any]], words: str | None
 ) -> None:
-    done = await ask_of(tmp_path, [events.encode(each) for each in stream(stop_reason, *blocks)])
+    done = await ask_of(tmp_path, stream(stop_reason, *([block] for block in blocks)))
     assert done.stdout == ("It begins\n" if TEXT in blocks else "")
     assert done.returncode == (0 if words is None else 1)
     assert words is None or words in done.stderr
-    assert done.stderr.count("\n") == (0 if words is None else 1)
+    assert done.stderr.count("\n") == (THINKING in blocks) + (words is not None)
+
+
+#: The deltas of a block, and what is to be read of them.
+IN_PIECES = [
+    ([r"smile \ud83d", r"\ude00 end"], "smile 😀 end"),
+    ([r"\ud83d", "", r"\ude00"], "😀"),
+    ([r"\ud83d\ude00 \u2192 é"], "😀 → é"),
+    ([r"one \ude00", "two"], "one \ufffdtwo"),
+    ([r"one \ud83d", "two"], "one \ufffdtwo"),
+    ([r"the end \ud83d"], "the end \ufffd"),
+]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+async def test_an_answer_is_utf_8_whatever_the_locale_has_and_however_it_comes(
+    tmp_path: Path, encoding: str
+) -> None:
+    told = [
+        [{"type": f"{kind}_delta", kind: json.loads(f'"{piece}"')} for piece in pieces]
+        for kind in ("thinking", "text")
+        for pieces, _ in IN_PIECES
+    ]
+    done = await ask_of(tmp_path, stream("end_turn", *told), PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    printed = "".join(f"{line}\n" for _, line in IN_PIECES)
+    assert done.stdout == printed
+    assert done.stderr == printed.encode(encoding, "backslashreplace").decode()
 
 
 def test_a_backend_that_is_not_there_is_named(tmp_path: Path) -> None:
