@@ -6,6 +6,8 @@
 
 #if !defined(_WIN32)
 
+#define _POSIX_C_SOURCE 200809L
+
 #include <signal.h>
 #include <stddef.h>
 
