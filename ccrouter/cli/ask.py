@@ -7,6 +7,7 @@ without a running router to find or a token to know.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import signal
@@ -105,12 +106,22 @@ class Question:
 
 def _prompt(words: list[str]) -> str:
     prompt = _text(" ".join(words))
-    if sys.stdin is not None and not sys.stdin.isatty():
-        piped = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
-        prompt = "\n\n".join(part for part in (prompt, piped) if part)
+    prompt = "\n\n".join(part for part in (prompt, _piped()) if part)
     if not prompt.strip():
         raise UsageError('nothing to ask: give a prompt, as in ccrouter ask "why is the sky blue?"')
     return prompt
+
+
+def _piped() -> str:
+    """What stands on standard input, when it is no terminal. ``nohup`` gives one that cannot be read."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8", "replace").strip()
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            return ""
+        raise UsageError(f"standard input: cannot be read: {error.strerror or error}") from None
 
 
 def _text(argument: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 import trio
 
 from ccrouter.cli.ask import Printer
+from ccrouter.cli.main import main
 from ccrouter.wire import events
 from tests.backend import Reply, Seen, backend
 from tests.cli.processes import CCROUTER, PATIENCE, sandbox
@@ -54,6 +58,24 @@ def test_without_a_question_it_says_how_to_ask(tmp_path: Path) -> None:
     done = ask(tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "ccrouter ask" in done.stderr
+
+
+class Broken(io.RawIOBase):
+    """A disk that fails, or a terminal that has gone."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, _: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_what_is_piped_in_and_cannot_be_read_is_not_left_out(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(Broken())))
+    assert main(["ask", "hi"]) == 2
+    assert capfd.readouterr() == ("", f"ccrouter: standard input: cannot be read: {os.strerror(errno.EIO)}\n")
 
 
 def test_thinking_is_shown_on_standard_error_when_asked_for(tmp_path: Path) -> None:

@@ -67,8 +67,9 @@ def test_a_standard_error_that_is_closed_is_not_replaced_by_standard_output(tmp_
     assert "is run from" not in under(tmp_path, 'exec "$@" 2>&-', "upgrade").stdout
 
 
-def test_a_question_needs_no_standard_input(tmp_path: Path) -> None:
-    done = under(tmp_path, 'exec "$@" <&-', *ANSWER)
+@pytest.mark.parametrize("none", ["<&-", "0>/dev/null"], ids=["closed", "only to be written, as by nohup"])
+def test_a_question_needs_no_standard_input(tmp_path: Path, none: str) -> None:
+    done = under(tmp_path, f'exec "$@" {none}', *ANSWER)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("You said: hi\n")
 
