@@ -156,8 +156,15 @@ def _invite(running: Running, stack: contextlib.ExitStack, environ: Mapping[str,
     except (CcrouterError, OSError) as error:
         say(f"ccrouter: `ccrouter env` will not find this router: {error}")
         return
-    other = f" --port {running.port}" if running.port != DEFAULT_PORT else ""
-    say(f'to point Claude Code at it, in another terminal: eval "$(ccrouter env{other})" && claude')
+    port = f" --port {running.port}" if running.port != DEFAULT_PORT else ""
+    say(f"to point Claude Code at it, in another terminal: {joining(port, windows=sys.platform == 'win32')}")
+
+
+def joining(options: str, *, windows: bool) -> str:
+    """The line for a shell that starts Claude Code behind the running router, and not at all without one."""
+    if windows:
+        return f"ccrouter env{options} --format powershell | Invoke-Expression; claude"
+    return f'eval "$(ccrouter env{options})" && claude'
 
 
 class _Stop:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,10 @@ import pytest
 from ccrouter.cli import runtime
 from ccrouter.cli.env import chosen
 from ccrouter.cli.main import main
+from ccrouter.cli.serve import joining
+from ccrouter.cli.shells import FORMATS, Format, failing
 from ccrouter.errors import CcrouterError
+from tests.cli.processes import CCROUTER, PATIENCE, sandbox
 from tests.cli.test_runtime import record
 
 
@@ -34,12 +41,58 @@ def test_it_prints_the_variables_of_the_running_router(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    assert main(["env"]) == 1
-    out, err = capfdbinary.readouterr()
-    assert out == b""
-    assert b"no router of yours is running" in err
     with runtime.announced(record(9), {"XDG_RUNTIME_DIR": str(tmp_path)}):
         assert main(["env", "--format", "json"]) == 0
     line = json.loads(capfdbinary.readouterr().out)
     assert line["port"] == 9
     assert line["env"]["ANTHROPIC_AUTH_TOKEN"] == "ccr-secret"
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_without_a_router_a_shell_is_given_what_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes], fmt: Format
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert main(["env", "--format", fmt]) == 1
+    out, err = capfdbinary.readouterr()
+    assert out == failing(fmt).encode()
+    assert b"no router of yours is running" in err
+    assert bool(out) is (fmt in {"sh", "fish", "powershell"})
+
+
+#: Each shell with a line of the help or of the router's.
+LINES = {shell: joining(" --port 9", windows=False) for shell in ("sh", "dash", "bash", "zsh", "fish")}
+LINES |= {
+    "fish with its own format": "ccrouter env --port 9 --format fish | source && claude",
+    "pwsh": joining(" --port 9", windows=True),
+}
+
+
+@pytest.mark.only_on("linux", "darwin")
+@pytest.mark.parametrize("name", [name for name in LINES if shutil.which(name.split()[0])])
+@pytest.mark.parametrize("runs", [True, False], ids=["a router", "no router"])
+def test_the_line_that_joins_a_router_starts_claude_behind_it_or_not_at_all(
+    tmp_path: Path, name: str, runs: bool
+) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool, does in (
+        ("ccrouter", f'exec {shlex.join(CCROUTER)} "$@"'),
+        ("claude", "echo at $ANTHROPIC_BASE_URL"),
+    ):
+        (tools / tool).write_text(f"#!/bin/sh\n{does}\n")
+        (tools / tool).chmod(0o755)
+    env = sandbox(tmp_path)
+    env["PATH"] = f"{tools}{os.pathsep}{env['PATH']}"
+    announcement = runtime.announced(record(9 if runs else 8), env)
+    with announcement:
+        done = subprocess.run(
+            [name.split(maxsplit=1)[0], "-c", LINES[name]],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert done.stdout == ("at http://127.0.0.1:9\n" if runs else "")
+    assert (done.returncode == 0) is runs
