@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _found(args: argparse.Namespace) -> str:
-    serving = [each for each in runtime.running(os.environ) if each.purpose == "serve"]
+    serving = [each for each in runtime.answering(os.environ) if each.purpose == "serve"]
     found = chosen(serving, args.port)
     return variables(found.url, found.port, found.pid, found.token, args.format, os.environ)
 
