@@ -16,7 +16,8 @@ from ccrouter.providers.provider import Preset, Provider
 from ccrouter.providers.secret import Literal, Secret
 from ccrouter.routing.config import Config, Profile
 from ccrouter.routing.names import SEPARATORS, is_claude
-from ccrouter.routing.rules import Rule
+from ccrouter.routing.patterns import one_fits
+from ccrouter.routing.rules import Rule, When
 from ccrouter.routing.spelling import KeyPath, shown, spell_path
 
 #: How alike a provider's name and what was probably meant are: `olama` and `ollama`, not `gemma3` and `gemini`.
@@ -100,7 +101,7 @@ def checks_told(config: Config, presets: Mapping[str, Preset]) -> list[tuple[Key
             if _is_for_checks(rule):
                 places.append(((*place, "routes", number), rule.use))
     for name, profile in config.profiles.items():
-        ruled = any(_is_for_checks(rule) for rule in (*profile.routes, *config.routes))
+        ruled = any(_takes_all_checks(rule, name) for rule in (*profile.routes, *config.routes))
         said = profile.classifier or config.classifier or ruled
         if not said and _is_without_claude(config, profile, presets):
             default = profile.default or config.default
@@ -125,6 +126,14 @@ def _is_for_checks(rule: Rule) -> bool:
         return not {"auxiliary", "classifier"}.isdisjoint(rule.when.classes)
     by_name = any("*" not in each and is_claude(each) for each in rule.when.model)
     return by_name and not rule.when.agent  # no agent asks for one
+
+
+def _takes_all_checks(rule: Rule, profile: str) -> bool:
+    """Whether no safety check gets past a rule in this profile. With another condition some may."""
+    asked = rule.when
+    if asked != When(classes=asked.classes, profile=asked.profile) or not asked.classes:
+        return False
+    return _is_for_checks(rule) and (not asked.profile or one_fits(asked.profile, profile))
 
 
 def _is_without_claude(config: Config, profile: Profile, presets: Mapping[str, Preset]) -> bool:
