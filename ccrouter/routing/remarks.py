@@ -33,23 +33,28 @@ def warnings(config: Config, presets: Mapping[str, Preset]) -> list[str]:
 
 
 def _misspelt(config: Config, presets: Mapping[str, Preset]) -> list[str]:
-    """Names that begin nearly as a provider's does, and would go to the default, prompt and all."""
+    told = [(path, misspelt(name, config, presets)) for path, name in _names(config)]
+    return [f"{spell_path(path)}: {words}" for path, words in told if words is not None]
+
+
+def misspelt(name: str, config: Config, presets: Mapping[str, Preset]) -> str | None:
+    """A word where a name begins nearly as a provider's does, and would go to the default, prompt and all."""
     known = {*config.providers, *presets}
-    listed = {model.id for provider in config.providers.values() for model in provider.models}
-    found = []
-    for path, name in _names(config):
-        first, separator, rest = _separated(name)
-        # Of a slash it can't be told: to gateways it stands in the models' own names.
-        if separator in ("", "/") or name in config.aliases or name in listed:
-            continue
-        if any(name.startswith(f"{each}{separator}") for each in known):
-            continue
-        if close := get_close_matches(first, known, n=1, cutoff=_CLOSE):
-            found.append(
-                f"{spell_path(path)}: `{shown(name)}` names no provider, so it goes to the default as a model of"
-                f" that name; did you mean `{shown(close[0] + separator + rest)}`?"
-            )
-    return found
+    first, separator, rest = _separated(name)
+    # Of a slash it can't be told: to gateways it stands in the models' own names.
+    if separator in ("", "/") or name in config.aliases:
+        return None
+    if any(name == model.id for provider in config.providers.values() for model in provider.models):
+        return None
+    if any(name.startswith(f"{each}{separator}") for each in known):
+        return None
+    close = get_close_matches(first, known, n=1, cutoff=_CLOSE)
+    if not close:
+        return None
+    return (
+        f"`{shown(name)}` names no provider, so it goes to the default as a model of that name;"
+        f" did you mean `{shown(close[0] + separator + rest)}`?"
+    )
 
 
 def _separated(name: str) -> tuple[str, str, str]:

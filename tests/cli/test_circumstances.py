@@ -42,6 +42,7 @@ def under(folder: Path, shell: str, *arguments: str | bytes, **environ: str) -> 
         ("upgrade",),
         ("--version",),
         ("--help",),
+        ("run", "--help"),
         ANSWER,
     ],
 )
