@@ -135,7 +135,8 @@ def _configuration(file: Path | None) -> Config:
 
 def _doubt(wanted: str, config: Config) -> str | None:
     """Why a name is probably not what was meant. Raises UsageError where it is none."""
-    if wanted == "default" or any(wanted in each.aliases for each in (config, *config.profiles.values())):
+    aliases = [config.aliases, *(profile.aliases for profile in config.profiles.values())]
+    if wanted == "default" or any(wanted in each for each in aliases):
         return None
     if get_close_matches(wanted.lower(), ["default"], cutoff=0.8):
         raise UsageError(f"{wanted!r} is no model; did you mean `default`?")
