@@ -6,13 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 import trio
 
+from ccrouter.__main__ import start
 from ccrouter.cli import interrupt
-from tests.cli.processes import PATIENCE, sandbox
+from tests.cli.processes import PATIENCE, ROOT, sandbox
 
 pytestmark = pytest.mark.only_on("linux", "darwin")
 
@@ -82,3 +85,8 @@ def test_while_tasks_run_it_comes_where_one_waits(before: signal.Handlers) -> No
     finally:
         signal.signal(signal.SIGINT, ours)
     assert reached == ["the next statement"]
+
+
+def test_the_program_that_an_installer_makes_begins_there_too() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+    assert EntryPoint("ccrouter", scripts["ccrouter"], "console_scripts").load() is start
