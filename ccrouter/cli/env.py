@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         emit(_found(args))
     except CcrouterError:
-        with contextlib.suppress(CcrouterError, OSError):  # who can't be told that either
-            if not sys.stdout.isatty():
+        if sys.stdout is not None and not sys.stdout.isatty():
+            with contextlib.suppress(CcrouterError, OSError):  # who can't be told that either
                 emit(shells.failing(args.format))
         raise
     return 0

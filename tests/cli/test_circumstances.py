@@ -62,6 +62,14 @@ def test_a_standard_output_that_is_closed_is_told(tmp_path: Path, arguments: tup
     assert (done.returncode, done.stderr) == (1, "ccrouter: standard output: is closed\n")
 
 
+@pytest.mark.parametrize("output", [">&-", ">/dev/full"])
+def test_a_failure_that_no_shell_can_be_told_is_told_as_what_it_is(tmp_path: Path, output: str) -> None:
+    done = under(tmp_path, f'exec "$@" {output}', "env")
+    assert done.returncode == 1
+    assert done.stderr.startswith("ccrouter: no router of yours is running; ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_standard_error_that_is_closed_is_not_replaced_by_standard_output(tmp_path: Path) -> None:
     done = under(tmp_path, 'exec "$@" 2>&-', "nonsense")
     assert (done.returncode, done.stdout) == (2, "")
