@@ -18,6 +18,7 @@ ask for the router's token. Paths match whatever base path a client was given: `
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -58,6 +59,12 @@ T = TypeVar("T")
 
 _DIGITS = 6
 
+#: How a client comes to the router's token.
+_ANEW = "; start the client with what `ccrouter env` prints, anew after each start of the router"
+
+#: Seconds in which only one of the requests without a token is told of: a client sends the same again and again.
+_STRANGERS_EACH = 60.0
+
 _OPEN = frozenset({"/", "/api/hello", "/health"})
 _JSON: Headers = [(b"content-type", b"application/json")]
 
@@ -94,6 +101,7 @@ class Endpoints:
 
     def __init__(self, router: Router) -> None:
         self._router = router
+        self._stranger_due = -math.inf
         self._routes: dict[tuple[str, str], Callable[[Request, Client, str], Awaitable[None]]] = {
             ("POST", "/v1/messages"): self._messages,
             ("POST", "/v1/messages/count_tokens"): self._count,
@@ -132,11 +140,20 @@ class Endpoints:
         if path not in _OPEN:
             _, shown = of_client(request.headers, self._router.token)
             if not shown:
+                self._tell_of_stranger(request, path)
                 raise _no_token()
         route = self._routes.get((request.method, path))
         if route is None:
             raise self._unknown(request, path)
         await route(request, client, _request_id())
+
+    def _tell_of_stranger(self, request: Request, path: str) -> None:
+        """Say to whoever looks after the router what the client may not show. Only of what would be served."""
+        now = trio.current_time()
+        if now < self._stranger_due or (request.method, path) not in self._routes:
+            return
+        self._stranger_due = now + _STRANGERS_EACH
+        self._router.log(f"refused {request.method} {path}: it does not carry this router's token{_ANEW}")
 
     async def refuse(self, client: Client, error: ApiError) -> None:
         """Tell the client of an ApiError."""
@@ -352,7 +369,6 @@ def _no_token() -> ApiError:
     return ApiError(
         401,
         "authentication_error",
-        "ccrouter: this request does not carry the router's token "
-        "(in x-ccrouter-token, Authorization: Bearer or x-api-key)",
+        f"ccrouter: this request does not carry this router's token{_ANEW}",
         (("x-should-retry", "false"),),
     )

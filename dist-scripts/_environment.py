@@ -41,6 +41,9 @@ LOCKS = ROOT / "build" / "requirements"
 #: Nobody is there to be asked, and nothing may be left out.
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
+#: The exit code after Ctrl-C.
+INTERRUPTED = 130
+
 #: The oldest Node that the pinned Claude Code packages accept.
 OLDEST_NODE = 18
 
@@ -69,6 +72,8 @@ class Environment:
         try:
             self.prepare()
         except SystemExit as why:
+            if why.code == INTERRUPTED:
+                raise
             say(str(why))
             return False
         return True
@@ -143,7 +148,7 @@ class Environment:
         # Not sys.executable: that may be inside of the directory just removed.
         interpreter = getattr(sys, "_base_executable", sys.executable)
         # Nothing of what it prints is of use here; what goes wrong is on stderr.
-        made = subprocess.call(
+        made = _called(
             [interpreter, "-m", "venv", str(self.directory)], env=self.variables(), stdout=subprocess.DEVNULL
         )
         if made != 0:
@@ -166,7 +171,7 @@ class Environment:
         # so) is built by what a lock has put here before.
         command += ["--only-binary=:all:", "--no-build-isolation", "--no-compile"]
         command += ["--quiet", "--no-input", "--disable-pip-version-check"]
-        return subprocess.call(command, env=self.variables()) == 0
+        return _called(command, env=self.variables()) == 0
 
     def _stamped(self, lock: str) -> bool:
         try:
@@ -221,9 +226,32 @@ def _require_venv() -> None:
 def _apt_install(apt: str, package: str) -> None:
     say(f"installing {package}")
     for command in ([apt, "-qq", "update"], [apt, "-qq", "install", "-y", "--no-install-recommends", package]):
-        if subprocess.call(command, stdout=subprocess.DEVNULL) != 0:
+        if _called(command, stdout=subprocess.DEVNULL) != 0:
             stop(" ".join(command) + " failed: see above")
     importlib.invalidate_caches()
+
+
+def _called(command: Sequence[str], *, env: "dict[str, str] | None" = None, stdout: "int | None" = None) -> int:
+    """Run a step of the set-up; its exit code. What ends us ends it, and what it started.
+
+    In a group of its own: Ctrl-C is then sent to us alone, and Python, venv and pip print no traceback each.
+    """
+    with subprocess.Popen(
+        command,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        process_group=None if os.name == "nt" else 0,
+    ) as child:
+        try:
+            return child.wait()
+        except BaseException:
+            if sys.platform == "win32":
+                child.kill()
+            else:
+                os.killpg(child.pid, signal.SIGKILL)
+            raise
 
 
 def _machine_has_node() -> bool:
@@ -241,10 +269,11 @@ def _machine_has_node() -> bool:
 def _one_at_a_time(path: Path) -> Iterator[None]:
     """A second set-up of the same environment waits for the first.
 
-    The system gives the lock back when its holder ends, however it ends; the file may stay.
+    The system gives the lock back when its holder ends, however it ends; the file may stay. Ctrl-C ends the set-up
+    and the wait for another's without a word.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
+    with _ended_by_interrupt(), path.open("ab") as file:
         if sys.platform == "win32":
             import msvcrt
 
@@ -261,9 +290,23 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
         yield
 
 
-def replaced_by(environment: Environment, arguments: Sequence[str]) -> NoReturn:
-    """Become ``python ARGUMENTS``: signals, terminal and exit code are then the program's own."""
+@contextlib.contextmanager
+def _ended_by_interrupt() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+
+
+def replaced_by(environment: Environment, arguments: Sequence[str], *, without_stdin: bool = False) -> NoReturn:
+    """Become ``python ARGUMENTS``: signals, terminal and exit code are then the program's own.
+
+    ``without_stdin``: it finds its standard input at its end, and waits for nobody to close it.
+    """
     command = [str(environment.python), *arguments]
     if os.name == "nt":  # there exec returns to the shell at once, while the program is still running
-        raise SystemExit(subprocess.call(command, env=environment.variables()))
+        stdin = subprocess.DEVNULL if without_stdin else None
+        raise SystemExit(subprocess.call(command, env=environment.variables(), stdin=stdin))
+    if without_stdin:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.execve(command[0], command, environment.variables())

@@ -150,15 +150,20 @@ def notes(root: Path, version: str, releases: str) -> str:
     previous = _git(root, "describe", "--tags", "--abbrev=0", "--match=v[0-9]*", f"--exclude=v{version}", "HEAD")
     reach = f"{previous}..HEAD" if previous else "HEAD"
     subjects = _git(root, "log", "--no-merges", "--reverse", "--format=%s", reach).splitlines()
+    here = f"{releases}/download/v{version}"
     since = f"since {previous.removeprefix('v')}" if previous else "in the first release"
     return "\n".join(
         [
             f"# ccrouter {version}",
             "",
-            "    curl -fsSL " + f"{releases}/download/v{version}/install.sh | sh -s -- --version {version}",
+            f"    curl -fsSL {here}/install.sh | sh -s -- --version {version}",
             "",
-            "On Windows, `install.ps1` does the same. `SHA256SUMS` lists every file. Each archive has a list of",
-            "its parts (`.cdx.json`) and an attestation of where it was built (`gh attestation verify`).",
+            "or, in PowerShell on Windows:",
+            "",
+            f"    & ([scriptblock]::Create((irm {here}/install.ps1))) -Version {version}",
+            "",
+            "`SHA256SUMS` lists every file. Each archive has a list of its parts (`.cdx.json`) and an attestation",
+            "of where it was built (`gh attestation verify`).",
             "",
             f"## What is new {since}",
             "",

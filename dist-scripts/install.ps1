@@ -6,8 +6,8 @@ Installs ccrouter for one user on Windows: finds the archive for this machine, v
     .\install.ps1                        install the newest release, or upgrade to it
     .\install.ps1 -Version 1.2.3         that one
     .\install.ps1 -To C:\tools\ccrouter  there instead of %LOCALAPPDATA%\Programs\ccrouter
-    .\install.ps1 -Uninstall             remove the program, what it cached, and its entry in the PATH
-    .\install.ps1 -Uninstall -Purge      and the configuration
+    .\install.ps1 -Uninstall             remove the program, what it cached and remembers, and its entry in the PATH
+    .\install.ps1 -Uninstall -Purge      and the configuration; all of it where the program is gone already, too
 
 The variable CCROUTER_RELEASES is where releases are, if not where this copy of the script came from:
 https://HOST/OWNER/REPOSITORY/releases. Works with Windows PowerShell 5.1 and newer.
@@ -171,6 +171,10 @@ function Remove-Program {
     $places = @()
     if (Test-Program $To) { $places += $To } elseif (Test-Path -LiteralPath $To) { "$To is not the program, and stays" }
     if (Test-Program "$To.old") { $places += "$To.old" }
+    # The rest is of whatever ccrouter the user has, which may be in another place.
+    if (-not $places -and -not $Purge) {
+        Stop-Install "there is no ccrouter in $To; say where from with -To DIR, or remove what it kept with -Purge"
+    }
     $places += $cache
     if ($Purge) { $places += $configuration }
     foreach ($place in $places) {

@@ -5,8 +5,8 @@
 #     sh install.sh --version 1.2.3     that one
 #     sh install.sh --to DIR            into DIR instead of ~/.local/bin
 #     sh install.sh --folder            the program as a folder, for systems on which nothing may be unpacked and run
-#     sh install.sh --uninstall         remove the program and what it unpacked
-#     sh install.sh --uninstall --purge and the configuration
+#     sh install.sh --uninstall         remove the program, what it unpacked and what it remembers
+#     sh install.sh --uninstall --purge and the configuration; all of it where the program is gone already, too
 #
 # CCROUTER_RELEASES is where releases are, if not where this copy of the script came from:
 # https://HOST/OWNER/REPOSITORY/releases. Nothing outside of the directories named here is written.
@@ -54,7 +54,7 @@ usage() {
     say
     say "  --version VERSION   a certain release instead of the newest"
     say "  --folder            the program as a folder in DIR/../lib/ccrouter, which unpacks nothing when it starts"
-    say "  --uninstall         remove the program and what it unpacked"
+    say "  --uninstall         remove the program, what it unpacked and what it remembers"
     say "  --purge             with --uninstall: remove the configuration too"
 }
 
@@ -353,12 +353,15 @@ uninstall() {
     owned=no
     ! owns_library || owned=yes
     others=no
+    # Whether the program was here. What an installation that was killed has left is none.
+    found=$owned
     if [ -d "$to/ccrouter" ]; then
         say "$to/ccrouter is a directory, and stays: it is not the program"
     elif [ -L "$to/ccrouter" ] && ! leads_to_library; then
         others=yes
         say "$to/ccrouter leads to $(readlink "$to/ccrouter"), and stays: that was installed by something else"
-    else
+    elif [ -e "$to/ccrouter" ] || [ -L "$to/ccrouter" ]; then
+        found=yes
         remove "$to/ccrouter"
     fi
     [ "$owned" = no ] || remove "$library"
@@ -367,17 +370,26 @@ uninstall() {
     for there in "$to"/.ccrouter-install-??????; do
         remove "$there"
     done
-    remove "$cache"
-    # Of whoever installed the other one, too.
-    if [ "$others" = no ]; then
+    # The rest is of whatever ccrouter the user has, so not where that is another one.
+    if [ "$found" = yes ] || { [ "$others" = no ] && [ "$purge" = yes ]; }; then
+        remove "$cache"
         remove "$remembered"
         # A router that was killed has left its token there.
         ! is_private "$runtime" || remove "$runtime"
         ! is_private "$temporary" || remove "$temporary"
         uninstall_configuration
     fi
-    [ -n "$removed" ] || fail "there is no ccrouter in $to that this script has installed"
+    [ -n "$removed" ] || fail "there is no ccrouter in $to that this script has installed$(advice_on_others)"
     say "removed:$removed"
+}
+
+advice_on_others() {
+    [ "$others" = no ] || return 0
+    other=$(command -v ccrouter 2>/dev/null) || other=''
+    case $other in
+        /*) printf '%s' "; there is one in ${other%/*}: say where from with --to DIR" ;;
+        *) printf '%s' "; say where from with --to DIR, or remove what it kept with --purge" ;;
+    esac
 }
 
 # Anybody can make a directory in the one for temporary files.

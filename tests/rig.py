@@ -272,11 +272,13 @@ class Talk:
 
 @asynccontextmanager
 async def talk(
-    it: Rig, pair: Callable[[], tuple[trio.StapledStream, trio.StapledStream]] = memory_stream_pair
+    it: Rig,
+    pair: Callable[[], tuple[trio.StapledStream, trio.StapledStream]] = memory_stream_pair,
+    endpoints: Endpoints | None = None,
 ) -> AsyncIterator[Talk]:
-    """Connect to the rig. Leaving hangs up and waits for the server's side to end."""
+    """Connect to the rig, through ``endpoints`` if given. Leaving hangs up and waits for the server's side to end."""
     ours, theirs = pair()
-    endpoints = Endpoints(it)
+    endpoints = endpoints or Endpoints(it)
     result = Talk(ours)
 
     async def run() -> None:

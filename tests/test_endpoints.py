@@ -11,6 +11,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
+from ccrouter.endpoints import Endpoints
 from ccrouter.errors import ApiError, ConnectFailed, UpstreamTimeout
 from ccrouter.providers.provider import Model
 from ccrouter.routing.config import Config, Explain
@@ -64,6 +65,24 @@ async def test_every_other_path_asks_for_the_token(path: str) -> None:
         await client.send(b"", method="GET", target=path, token=None)
         await client.reply()
     assert client.status == 401
+
+
+async def test_a_client_without_the_token_is_told_how_to_get_it_and_so_is_the_log_now_and_then(
+    mock_clock: MockClock,
+) -> None:
+    it = rig(Script())
+    endpoints = Endpoints(it)
+    told = []
+    for path, seconds in (("/nothing", 0), ("/v1/messages", 0), ("/v1/messages", 59), ("/v1/messages", 2)):
+        mock_clock.jump(seconds)
+        async with talk(it, endpoints=endpoints) as client:
+            await client.send(request(), target=path, token="ccr-of-an-earlier-start")
+            said = json.loads(await client.reply())["error"]["message"]
+        assert "`ccrouter env`" in said
+        assert envelope.shown(said) == said
+        told.append(len(it.lines))
+    assert told == [0, 1, 1, 2]
+    assert it.lines[0].startswith("refused POST /v1/messages: ")
 
 
 @pytest.mark.parametrize("header", [(b"origin", b"https://evil.example"), (b"host", b"evil.example")])

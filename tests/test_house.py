@@ -8,8 +8,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -206,7 +208,7 @@ def made(tmp_path, monkeypatch):
         module.Environment("dev").packages.mkdir(parents=True, exist_ok=True)
         return module.exit_code
 
-    monkeypatch.setattr(module.subprocess, "call", call)
+    monkeypatch.setattr(module, "_called", call)
     module.exit_code = 0
     module.calls = calls
     return module
@@ -258,9 +260,39 @@ def test_an_interrupted_set_up_is_begun_again(made, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(environment, "_install", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            environment.prepare()
+        with pytest.raises(SystemExit, match="130"):
+            environment.attempt()
     assert calls_of(made, action=environment.prepare) == ["venv", "dev"]
+
+
+#: The set-up of an environment in a place of its own, after which nothing should come.
+SET_UP = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(SCRIPTS)!r})
+import _environment
+
+_environment.ENVIRONMENTS = Path(sys.argv[1])
+_environment._shown = str
+_environment.Environment("run").attempt()
+sys.exit("it went on")
+"""
+
+
+@pytest.mark.only_on("linux", "darwin")
+@pytest.mark.parametrize("seconds", [0, 0.2, 1])
+def test_ctrl_c_ends_a_set_up_which_says_nothing_more(tmp_path, seconds):
+    command = [sys.executable, "-c", SET_UP, str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as set_up:
+        assert set_up.stderr is not None
+        try:
+            assert set_up.stderr.readline().startswith("making ")
+            time.sleep(seconds)
+            os.killpg(set_up.pid, signal.SIGINT)
+            assert set_up.stderr.read() == ""
+            assert set_up.wait(30) == 130
+        finally:
+            set_up.kill()
 
 
 def test_a_failed_installation_is_one_line_and_tried_again(made):

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from nuitka.plugins.PluginBase import NuitkaPluginBase
 
-#: Linked to what Nuitka makes. By ``onefile_`` in its name the one goes to the bootstrap only, the other does not.
-_OURS_IN_C = tuple(Path(__file__).with_name(name) for name in ("onefile_bootstrap.c", "older_glibc.c"))
+#: Linked to what Nuitka makes. By ``onefile_`` in its name the first goes to the bootstrap only, others do not.
+_OURS_IN_C = tuple(
+    Path(__file__).with_name(name) for name in ("onefile_bootstrap.c", "older_glibc.c", "interrupts.c")
+)
 
 #: Nuitka makes the program start in modules with such names.
 _START = ("__main__", "__parents_main__")

@@ -1,4 +1,4 @@
-"""The command line: arguments, printing, exit codes. ``trio.run`` is called here and nowhere else.
+"""The command line: arguments, printing, exit codes. ``trio.run`` is called in `interrupt` and nowhere else.
 
 ===============  =================================================================================================
 ``main``         which command is meant; every error becomes one line and an exit code
@@ -22,6 +22,7 @@
 ``lifeline``     when the one who started us is gone
 ``runtime``      the private folder by which commands find the running router
 ``joined``       the router that runs already, asked over its port, or one of our own for a question
+``interrupt``    what Ctrl-C does, from the first moment to the last
 ``terminal``     printing that never blocks or breaks a running router
 ===============  =================================================================================================
 

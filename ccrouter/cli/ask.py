@@ -7,21 +7,25 @@ without a running router to find or a token to know.
 from __future__ import annotations
 
 import argparse
-import contextlib
+import errno
 import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from ccrouter.cli.terminal import writing
+from ccrouter.cli import interrupt
+from ccrouter.cli.terminal import emit
 from ccrouter.errors import CcrouterError, UsageError
 from ccrouter.observe.log import printable
 from ccrouter.wire.envelope import message_in
+
+_Write = Callable[[str], None]
 
 if TYPE_CHECKING:  # see `run` for why not at run time
     import trio
@@ -34,6 +38,13 @@ DEFAULT_MODEL = "sonnet"
 _MAX_TOKENS = 8192
 
 INTERRUPTED = 130
+
+#: Why an answer ended that is none, or not whole, by its stop reason.
+_NOT_WHOLE = {
+    "max_tokens": f"the answer was cut off: it may have {_MAX_TOKENS} tokens at most, thinking included",
+    "model_context_window_exceeded": "the answer was cut off: the model's context window is full",
+    "refusal": "the model refused to answer",
+}
 
 _EXAMPLE = """\
 examples:
@@ -65,11 +76,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask. Raises UsageError when there is no question, and what `ccrouter.service.serve` raises."""
     prompt = _prompt(args.prompt)
-    # Imported here, since `--help` and the other commands have no use for it and it takes a tenth of a second.
-    import trio
-
     question = Question(prompt=prompt, model=_text(args.model or DEFAULT_MODEL), thinking=args.thinking)
-    code: int | CcrouterError = trio.run(_ask, question, args.config)
+    code: int | CcrouterError = interrupt.run(partial(_ask, question, args.config))
     if isinstance(code, CcrouterError):
         raise code
     return code
@@ -98,12 +106,22 @@ class Question:
 
 def _prompt(words: list[str]) -> str:
     prompt = _text(" ".join(words))
-    if sys.stdin is not None and not sys.stdin.isatty():
-        piped = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
-        prompt = "\n\n".join(part for part in (prompt, piped) if part)
+    prompt = "\n\n".join(part for part in (prompt, _piped()) if part)
     if not prompt.strip():
         raise UsageError('nothing to ask: give a prompt, as in ccrouter ask "why is the sky blue?"')
     return prompt
+
+
+def _piped() -> str:
+    """What stands on standard input, when it is no terminal. ``nohup`` gives one that cannot be read."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8", "replace").strip()
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            return ""
+        raise UsageError(f"standard input: cannot be read: {error.strerror or error}") from None
 
 
 def _text(argument: str) -> str:
@@ -113,6 +131,7 @@ def _text(argument: str) -> str:
 
 async def _ask(question: Question, config: Path | None) -> int | CcrouterError:
     """The exit code. An error is handed back, since raised here it would arrive in a group."""
+    # Imported here, since `--help` and the other commands have no use for it and it takes a tenth of a second.
     import trio
 
     from ccrouter.service import Options, serve
@@ -162,6 +181,8 @@ async def _stream(running: Running, question: Question) -> int:
     except httpx.HTTPError as error:
         printer.problem = f"the answer was cut short: {error}"
     printer.end_line()
+    if printer.problem is None and not printer.answered:
+        printer.problem = "the model gave no answer"
     if printer.problem is None:
         return 0
     print(f"ccrouter: {printable(printer.problem)}", file=sys.stderr)
@@ -173,22 +194,28 @@ class Printer:
 
     def __init__(self, *, thinking: bool) -> None:
         self._thinking = thinking
-        self._line: TextIO | None = None
+        self._line: _Write | None = None
+        self._half = ""
+        self.answered = False
+        """Whether anything went to standard output."""
         self.problem: str | None = None
+        """Why what was printed is not a whole answer."""
 
     def feed(self, event: dict[str, Any]) -> None:
-        """Show what an event adds; an ``error`` event is kept as ``problem``."""
+        """Show what an event adds; an ``error`` event, or an end that is none, is kept as ``problem``."""
         match event:
-            case {"type": "content_block_delta", "delta": {"type": "text_delta", "text": str(text)}}:
-                with writing() as stdout:
-                    self._print(text, stdout)
+            case {"type": "content_block_delta", "delta": {"type": "text_delta", "text": str(text)}} if text:
+                self.answered = True
+                self._print(text, emit)
             case {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": str(text)}}:
                 if self._thinking:
-                    self._print(text, sys.stderr)
+                    self._print(text, _aside)
             case {"type": "content_block_start", "content_block": {"type": "tool_use", "name": str(name)}}:
-                self._print(f"[the model asks for the tool {printable(name)}; `ask` has none]", sys.stderr)
+                self._print(f"[the model asks for the tool {printable(name)}; `ask` has none]", _aside)
             case {"type": "content_block_stop"}:
                 self.end_line()
+            case {"type": "message_delta", "delta": {"stop_reason": str(reason)}}:
+                self.problem = _NOT_WHOLE.get(reason)
             case {"type": "error", "error": {"message": str(message)}}:
                 self.problem = message
             case _:
@@ -197,10 +224,22 @@ class Printer:
     def end_line(self) -> None:
         """End the line that is being written, if any."""
         if self._line is not None:
-            line, self._line = self._line, None
-            with writing() if line is sys.stdout else contextlib.nullcontext():
-                print(file=line, flush=True)
+            write, self._line = self._line, None
+            write(_whole(self._half) + "\n")
+            self._half = ""
 
-    def _print(self, text: str, stream: TextIO) -> None:
-        print(text, end="", file=stream, flush=True)
-        self._line = stream
+    def _print(self, text: str, write: _Write) -> None:
+        """Some backends cut a character of two UTF-16 halves in the middle: the first half waits for the other."""
+        text = self._half + text
+        self._half = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        write(_whole(text.removesuffix(self._half)))
+        self._line = write
+
+
+def _whole(text: str) -> str:
+    """``text`` with halves put together; one without its other becomes a replacement character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _aside(text: str) -> None:
+    print(text, end="", file=sys.stderr, flush=True)

@@ -6,19 +6,24 @@ import argparse
 import json
 import os
 import sys
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import evolve, frozen
 
+from ccrouter.cli import interrupt
 from ccrouter.cli.terminal import emit, say
-from ccrouter.errors import CcrouterError, UsageError
+from ccrouter.config_file import ConfigFile, choose
+from ccrouter.errors import CcrouterError, ConfigError, UsageError
 from ccrouter.observe.log import printable
+from ccrouter.providers.presets import PRESETS
 from ccrouter.remembered import place
 from ccrouter.remembered.choice import ChoiceFile, unwritten
 from ccrouter.routing.config import Config
 from ccrouter.routing.profiles import in_force
+from ccrouter.routing.remarks import odd
 
 if TYPE_CHECKING:
     from ccrouter.service import Listed
@@ -86,9 +91,7 @@ def _run(args: argparse.Namespace, setting: Setting) -> int:
     if wanted is not None and (not wanted.strip() or wanted.startswith("-")):
         raise UsageError(f"{wanted!r} is no model; ccrouter {setting} shows which there are")
     if wanted is None or wanted.isdecimal():
-        import trio  # what serves takes long to import
-
-        listed, config = trio.run(partial(_models, args.config))
+        listed, config = interrupt.run(partial(_models, args.config))
         names = [each.name for each in listed]
         if wanted is None:
             choice = file.current()
@@ -101,6 +104,9 @@ def _run(args: argparse.Namespace, setting: Setting) -> int:
                 f"there is no number {wanted}: the menu has 0 to {len(names)}; see ccrouter {setting}"
             )
         wanted = names[int(wanted) - 1] if int(wanted) else "default"
+        doubt = None
+    else:
+        doubt = _doubt(wanted, _configuration(args.config))
     try:
         chosen = None if wanted == "default" else wanted
         before = file.current()
@@ -111,14 +117,35 @@ def _run(args: argparse.Namespace, setting: Setting) -> int:
         say(f"{setting}: as the configuration says, from the next request on")
     else:
         say(f"{setting}: {wanted}, from the next request on")
+        if doubt is not None:
+            say(f"warning: {doubt}")
         if setting == "classifier":
             say(WARNING)
     return 0
 
 
+def _configuration(file: Path | None) -> Config:
+    """What is read here only for what it calls models. With a mistake in it, a choice can be made all the same."""
+    path, required = choose(None if file is None else str(file), os.environ, sys.platform)
+    try:
+        return ConfigFile(path, required=required, presets=PRESETS).current()
+    except ConfigError:
+        return Config()
+
+
+def _doubt(wanted: str, config: Config) -> str | None:
+    """Why a name is probably not what was meant. Raises UsageError where it is none."""
+    aliases = [config.aliases, *(profile.aliases for profile in config.profiles.values())]
+    if wanted == "default" or any(wanted in each for each in aliases):
+        return None
+    if get_close_matches(wanted.lower(), ["default"], cutoff=0.8):
+        raise UsageError(f"{wanted!r} is no model; did you mean `default`?")
+    return odd(wanted, config, PRESETS)
+
+
 async def _models(file: Path | None) -> tuple[list[Listed], Config]:
     """The models that can be had, and the configuration."""
-    import trio  # see `_run`
+    import trio  # what serves takes long to import
 
     from ccrouter.service import Options, serve
 

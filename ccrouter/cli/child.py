@@ -20,6 +20,7 @@ is left ignored, for the child to inherit.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -37,6 +38,9 @@ NOT_EXECUTABLE = 126
 #: Seconds to see whether a child that stopped stays so. Ctrl-Z stops us with it; when we are continued, its
 #: own continuation may be a moment away.
 _SETTLE = 0.05
+
+#: So many bytes of a file tell whether it is a script.
+_LOOKED_AT = 128
 
 _THEIRS = ("SIGINT", "SIGQUIT", "SIGBREAK")
 _PASSED_ON = ("SIGTERM", "SIGHUP")
@@ -87,7 +91,22 @@ async def run_child(
 async def _open(program: str, argv: Sequence[str], environ: Mapping[str, str]) -> trio.Process:
     if sys.platform == "win32":  # there `executable` is not what it is elsewhere: no .cmd files
         return await trio.lowlevel.open_process([program, *argv[1:]], env=dict(environ))
-    return await trio.lowlevel.open_process(list(argv), executable=program, env=dict(environ))
+    try:
+        return await trio.lowlevel.open_process(list(argv), executable=program, env=dict(environ))
+    except OSError as error:
+        if error.errno != errno.ENOEXEC or _is_binary(program):
+            raise
+    # As execvp and shells do. What npm leaves in Claude Code's place when it may run no scripts is such a file.
+    return await trio.lowlevel.open_process(["/bin/sh", program, *argv[1:]], env=dict(environ))
+
+
+def _is_binary(program: str) -> bool:
+    """Whether its first bytes are no text, by which bash tells programs for another system from scripts."""
+    try:
+        with open(program, "rb") as file:  # noqa: PTH123  as in execvp, on text
+            return b"\0" in file.read(_LOOKED_AT)
+    except OSError:  # executable, and not readable: the shell could do no better
+        return True
 
 
 def _received() -> list[signal.Signals]:

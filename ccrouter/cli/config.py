@@ -125,7 +125,7 @@ def _check(args: argparse.Namespace, path: Path, required: bool) -> int:
     notes: list[str] = []
     verdict = f"{path}: fine"
     try:
-        version = read(path) if required or os.path.lexists(path) else None
+        version = read(path) if required or _is_there(path) else None
         if version is None:
             verdict = f"{path}: not there, which is fine: none is needed"
         else:
@@ -155,9 +155,20 @@ def _check(args: argparse.Namespace, path: Path, required: bool) -> int:
     return 1 if mistakes else 0
 
 
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file, or may be: who cannot be told will see when it is read."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _path(_: argparse.Namespace, path: Path, __: bool) -> int:
     emit(f"{path}\n")
-    if not path.exists():
+    if not _is_there(path):
         print("There is no such file yet; `ccrouter config init` writes one.", file=sys.stderr)
     return 0
 

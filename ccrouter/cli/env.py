@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import sys
 
 from ccrouter.cli import runtime, shells
 from ccrouter.cli.serve import variables
@@ -11,13 +13,22 @@ from ccrouter.cli.terminal import emit
 from ccrouter.errors import CcrouterError
 from ccrouter.routing.config import DEFAULT_PORT
 
+_EXAMPLE = """\
+examples:
+  bash, zsh, sh   eval "$(ccrouter env)" && claude
+  fish            ccrouter env --format fish | source && claude
+  PowerShell      ccrouter env --format powershell | Invoke-Expression; claude
+  cmd             for /f "delims=" %i in ('ccrouter env --format cmd') do @%i
+"""
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare ``env``."""
     parser = subparsers.add_parser(
         "env",
         description="Print the variables that point Claude Code at the running router.",
-        epilog='example: eval "$(ccrouter env)"      fish: ccrouter env --format fish | source',
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--format",
@@ -30,11 +41,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print them."""
-    serving = [each for each in runtime.running(os.environ) if each.purpose == "serve"]
-    found = chosen(serving, args.port)
-    emit(variables(found.url, found.port, found.pid, found.token, args.format, os.environ))
+    """Print them; or, for the shell that reads them, that there are none."""
+    try:
+        emit(_found(args))
+    except CcrouterError:
+        if sys.stdout is not None and not sys.stdout.isatty():
+            with contextlib.suppress(CcrouterError, OSError):  # who can't be told that either
+                emit(shells.failing(args.format))
+        raise
     return 0
+
+
+def _found(args: argparse.Namespace) -> str:
+    serving = [each for each in runtime.answering(os.environ) if each.purpose == "serve"]
+    found = chosen(serving, args.port)
+    return variables(found.url, found.port, found.pid, found.token, args.format, os.environ)
 
 
 def chosen(records: list[runtime.Record], port: int | None) -> runtime.Record:

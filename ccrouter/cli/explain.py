@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ccrouter.cli import joined
+from ccrouter.cli import interrupt, joined
 from ccrouter.cli.terminal import emit, say
 from ccrouter.errors import UsageError
 from ccrouter.observe.log import printable
@@ -66,8 +66,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Explain."""
-    import trio  # see `joined.ask`
-
     if args.file is not None and args.last is not None:
         raise UsageError("either FILE or --last, not both; see ccrouter explain --help")
     if args.last is not None and args.last < 1:
@@ -76,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         if args.config is not None:
             raise UsageError("--config goes with FILE; the running router has its own configuration")
         last = min(args.last or 1, _MOST)
-        told = trio.run(partial(joined.ask, f"/explain?last={last}", port=args.port))["requests"]
+        told = interrupt.run(partial(joined.ask, f"/explain?last={last}", port=args.port))["requests"]
         if not told and not args.json:
             say("The router has had no request yet.")
             return 0
@@ -88,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         ask = partial(
             joined.ask, "/explain", port=args.port, body=body, headers=headers, config=args.config, own=True
         )
-        told = trio.run(ask)
+        told = interrupt.run(ask)
         requests = [would_happen(told)]
     emit((json.dumps(told, indent=2) if args.json else "\n\n".join(map(_text, requests))) + "\n")
     return 0

@@ -43,13 +43,15 @@ async def ask(
 
     Raises CcrouterError in words for the user.
     """
-    record = None if config is not None else chosen(runtime.running(os.environ), port)
+    import trio  # what serves takes long to import
+
+    record = None
+    if config is None:
+        record = chosen(await trio.to_thread.run_sync(runtime.answering, os.environ), port)
     if record is not None:
         return await _get(record.url, record.token, path, body, headers)
     if not own:
         raise CcrouterError("no router of yours is running; start one with `ccrouter` or `ccrouter run`")
-    import trio  # what serves takes long to import
-
     from ccrouter.service import Options, serve
 
     answer: Any = None

@@ -43,6 +43,9 @@ COMMANDS = {
     "upgrade": "say how ccrouter was installed, and the command that brings a newer one",
 }
 
+#: What is none of them, with the one that does what its user wants.
+MEANT = {"claude": "run"}
+
 OVERVIEW = """\
 usage: ccrouter [COMMAND] [OPTION ...]
 
@@ -162,7 +165,7 @@ def _module(name: str) -> Command:
 def _unknown(name: str) -> str:
     from difflib import get_close_matches  # for those who mistyped only
 
-    near = get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+    near = [MEANT[name]] if name in MEANT else get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
     hint = f"did you mean `ccrouter {near[0]}`?" if near else f"the commands are {', '.join(COMMANDS)}"
     return f"there is no command {name!r}; {hint}"
 
@@ -173,6 +176,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """See `argparse.ArgumentParser.error`."""
         raise UsageError(f"{message}; see {self.prog} --help")
+
+    def print_help(self, file: object = None) -> None:
+        """To standard output, as every result; argparse would leave it to the interpreter's end, or drop it."""
+        del file
+        emit(self.format_help())
 
 
 def _explained(error: BaseException) -> int:

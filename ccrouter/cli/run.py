@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ccrouter.cli import runtime
+from ccrouter.cli import interrupt, runtime
 from ccrouter.cli.claude import SLOTS
 from ccrouter.cli.here import here
 from ccrouter.cli.terminal import say
@@ -90,12 +90,11 @@ _EXAMPLES = {"--model": "ollama:qwen3:8b", "--slots": "conservative", "--config"
 
 def run(args: argparse.Namespace) -> int:
     """Run the command. Its exit code is ours."""
-    import trio  # the modules that serve are slow to import, and no other command needs them
-
+    # The modules that serve are slow to import, and no other command needs them.
     from ccrouter.service import serve
     from ccrouter.upstream.subscription import has_login
 
-    return trio.run(
+    return interrupt.run(
         partial(
             run_command,
             args.words,

@@ -16,11 +16,19 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from attrs import asdict, field, frozen
 
 import ccrouter
 from ccrouter.errors import CcrouterError
+
+#: What ``GET /health`` tells, and so many bytes of what may be something else are read.
+_HEALTHY = b'{"status": "ok"}'
+_MOST = 1024
+
+#: Seconds in which a router that lives answers, if nothing keeps it.
+_SILENT = 1.0
 
 #: How often a folder that goes away under our feet is made anew.
 _TRIES = 10
@@ -128,7 +136,7 @@ def private_file(kind: str, text: str, environ: Mapping[str, str] | None = None)
 
 
 def running(environ: Mapping[str, str]) -> list[Record]:
-    """The routers that run now, by port."""
+    """The routers whose process there is, by port."""
     where = _place(environ)
     if where is None:
         return []
@@ -138,6 +146,32 @@ def running(environ: Mapping[str, str]) -> list[Record]:
         return []
     records = [_read(path) for path in where.glob("*.json") if path.stem.isdecimal()]
     return sorted((record for record in records if record is not None), key=lambda record: record.port)
+
+
+def answering(environ: Mapping[str, str]) -> list[Record]:
+    """Those of them that can be asked. Blocks, for a moment."""
+    return [record for record in running(environ) if answers(record)]
+
+
+def answers(record: Record) -> bool:
+    """Whether a router serves at its address.
+
+    The id of a process that was killed is another's sooner or later, and at once where a container or a machine
+    that keeps the folder starts anew. A router that is silent counts: it may be busy, or stopped.
+    """
+    import http.client  # by those only who found a record
+
+    url = urlsplit(record.url)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=_SILENT)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().read(_MOST) == _HEALTHY
+    except TimeoutError:
+        return True
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import ccrouter
-from ccrouter.cli import environment, runtime, shells
+from ccrouter.cli import environment, interrupt, runtime, shells
 from ccrouter.cli.terminal import emit, say
 from ccrouter.errors import CcrouterError
 from ccrouter.routing.config import DEFAULT_PORT
@@ -86,11 +86,9 @@ def run(args: argparse.Namespace) -> int:
     if args.exit_on_stdin_close:
         lifelines.append(lifeline.stdin_closed)
 
-    import trio
-
     from ccrouter.service import Options, serve
 
-    return trio.run(
+    return interrupt.run(
         partial(
             serve_until_stopped,
             Options(config=args.config, host=args.host, port=args.port, log=say),
@@ -158,8 +156,15 @@ def _invite(running: Running, stack: contextlib.ExitStack, environ: Mapping[str,
     except (CcrouterError, OSError) as error:
         say(f"ccrouter: `ccrouter env` will not find this router: {error}")
         return
-    other = f" --port {running.port}" if running.port != DEFAULT_PORT else ""
-    say(f'to point Claude Code at it, in another terminal: eval "$(ccrouter env{other})" && claude')
+    port = f" --port {running.port}" if running.port != DEFAULT_PORT else ""
+    say(f"to point Claude Code at it, in another terminal: {joining(port, windows=sys.platform == 'win32')}")
+
+
+def joining(options: str, *, windows: bool) -> str:
+    """The line for a shell that starts Claude Code behind the running router, and not at all without one."""
+    if windows:
+        return f"ccrouter env{options} --format powershell | Invoke-Expression; claude"
+    return f'eval "$(ccrouter env{options})" && claude'
 
 
 class _Stop:

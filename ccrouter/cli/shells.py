@@ -46,6 +46,18 @@ def render(env: Mapping[str, str], fmt: Format, extras: Mapping[str, str | int])
     return "".join(f"{line(name, value)}\n" for name, value in env.items())
 
 
+def failing(fmt: Format) -> str:
+    """What fails where the variables would have been set, so that nothing goes on without; "" where nothing can.
+
+    Else ``eval "$(ccrouter env)" && claude`` would start claude past the router when there is none: to evaluate
+    nothing is a success.
+    """
+    return _FAILING.get(fmt, "")
+
+
+_FAILING = {"sh": "false\n", "fish": "false\n", "powershell": "throw 'ccrouter env has failed'\n"}
+
+
 def _sh(name: str, value: str) -> str:
     if _HARMLESS.fullmatch(value):
         return f"export {name}={value}"

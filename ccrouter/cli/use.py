@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         there = ", ".join(config.profiles)
         hint = f"there are: {there}" if there else f"{path} has none; add [profiles.{name}] to it"
         raise UsageError(f"there is no profile {name!r}; {hint}")
-    if folder is not None and not folder.is_dir():
+    if folder is not None and not os.path.isdir(folder):  # noqa: PTH112  it has no error for what cannot be seen
         raise UsageError(f"{folder}: is no directory")
     choice = file.current()
     choice = evolve(choice, profile=name) if folder is None else with_project(choice, str(folder), name)

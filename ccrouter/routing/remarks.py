@@ -18,7 +18,8 @@ from ccrouter.providers.secret import Literal, Secret
 from ccrouter.routing.config import Config, Profile
 from ccrouter.routing.mentions import mentions, separated
 from ccrouter.routing.names import is_claude
-from ccrouter.routing.rules import Rule
+from ccrouter.routing.patterns import one_fits
+from ccrouter.routing.rules import Rule, When
 from ccrouter.routing.spelling import KeyPath, shown, spell_path
 from ccrouter.wire.headers import is_credential
 
@@ -43,11 +44,18 @@ def warnings(config: Config, presets: Mapping[str, Preset]) -> list[str]:
 
 def _odd(config: Config, presets: Mapping[str, Preset]) -> Iterator[str]:
     """Names that nearly say a provider, and lead elsewhere as they are, prompt and all."""
+    for path, name in _names(config):
+        if (words := odd(name, config, presets)) is not None:
+            yield f"{spell_path(path)}: {words}"
+
+
+def odd(name: str, config: Config, presets: Mapping[str, Preset]) -> str | None:
+    """A word where a name nearly says a provider, and leads elsewhere as it is."""
     known = {model.id for provider in config.providers.values() for model in provider.models}
     known.update(config.aliases, *(each.aliases for each in config.profiles.values()))
-    for path, name in _names(config):
-        if name not in known and (words := _oddity(name, config.providers, presets)) is not None:
-            yield f"{spell_path(path)}: `{shown(name)}` {words}"
+    if name in known or (words := _oddity(name, config.providers, presets)) is None:
+        return None
+    return f"`{shown(name)}` {words}"
 
 
 def _oddity(name: str, providers: Mapping[str, Provider], presets: Mapping[str, Preset]) -> str | None:
@@ -111,7 +119,7 @@ def checks_told(config: Config, presets: Mapping[str, Preset]) -> list[tuple[Key
             if _is_for_checks(rule):
                 places.append(((*place, "routes", number), rule.use))
     for name, profile in config.profiles.items():
-        ruled = any(_is_for_checks(rule) for rule in (*profile.routes, *config.routes))
+        ruled = any(_takes_all_checks(rule, name) for rule in (*profile.routes, *config.routes))
         said = profile.classifier or config.classifier or ruled
         if not said and _is_without_claude(config, profile, presets):
             default = profile.default or config.default
@@ -136,6 +144,14 @@ def _is_for_checks(rule: Rule) -> bool:
         return not {"auxiliary", "classifier"}.isdisjoint(rule.when.classes)
     by_name = any("*" not in each and is_claude(each) for each in rule.when.model)
     return by_name and not rule.when.agent  # no agent asks for one
+
+
+def _takes_all_checks(rule: Rule, profile: str) -> bool:
+    """Whether no safety check gets past a rule in this profile. With another condition some may."""
+    asked = rule.when
+    if asked != When(classes=asked.classes, profile=asked.profile) or not asked.classes:
+        return False
+    return _is_for_checks(rule) and (not asked.profile or one_fits(asked.profile, profile))
 
 
 def _is_without_claude(config: Config, profile: Profile, presets: Mapping[str, Preset]) -> bool:

@@ -118,7 +118,7 @@ def classify(
     elif status == 404 and target.provider.models and _NO_MODEL.search(message):
         said += f" ({_models_of(target.provider)})"
     given = advice(headers, again=again, seconds=seconds)
-    return ApiError(status, envelope.kind_of(status), scrub(said), given)
+    return ApiError(status, envelope.kind_of(status), scrub(envelope.shown(said)), given)
 
 
 def own_failure(target: Target, kind: str, words: str) -> ApiError:

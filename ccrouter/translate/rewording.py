@@ -60,7 +60,7 @@ def reword(
             "set the provider's base_url to where it should go",
             advice(headers),
         )
-    words = scrub(envelope.message_in(body))
+    words = scrub(envelope.shown(envelope.message_in(body)))
     if status < 400 and _is_page(headers):
         said = f"{name}: the backend answered with a web page: {words[:_PAGE_WORDS] or '(empty)'}"
         return ApiError(502, "api_error", said, advice(headers))
@@ -109,9 +109,12 @@ def _understood(told: ApiError, status: int, headers: Headers, body: bytes) -> b
 
 
 def _repeats(told: ApiError, body: bytes) -> bool:
-    """Whether the client may read the backend's own words: no credential, not too long, no overflow of another."""
+    """Whether the client may read the backend's own words: no credential, not too long, no overflow of another.
+
+    And whether it would: there are words for which it shows others.
+    """
     words = envelope.message_in(body)
-    if scrub(words) != words or len(words) > envelope.MAX_MESSAGE:
+    if scrub(words) != words or envelope.shown(words) != words or len(words) > envelope.MAX_MESSAGE:
         return False
     return told.status != 400 or told.message in words or told.message.endswith(words)
 

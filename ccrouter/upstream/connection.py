@@ -114,7 +114,8 @@ def _culprit(headers: Headers) -> str:
         try:
             h11.Response(status_code=200, headers=[(name, value)])
         except h11.LocalProtocolError:
-            return f"the header {name.decode('latin-1')!r}"
+            # Not by its header's name: the client would show other words (`envelope.shown`).
+            return "the API key" if name == b"x-api-key" else f"the header {name.decode('latin-1')!r}"
     return "the method, the URL or the header 'host'"
 
 

@@ -38,6 +38,8 @@ def choose(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], router: FakeRouter
 ) -> Choose:
     monkeypatch.setenv("CCROUTER_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("CCROUTER_CONFIG", str(tmp_path / "config.toml"))
+    (tmp_path / "config.toml").write_text("[aliases]\ndefaults = 'ollama:q'\n")
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = main([*arguments])
@@ -82,6 +84,33 @@ def test_a_name_needs_no_router(choose: Choose, router: FakeRouter) -> None:
     choose("subagent", "ollama:q")
     choose("subagent", "default")
     assert router.options is None
+
+
+@pytest.mark.parametrize("wanted", ["defualt", "Default", "defaul"])
+def test_what_is_nearly_the_default_is_no_model(choose: Choose, tmp_path: Path, wanted: str) -> None:
+    code, _, err = choose("subagent", wanted)
+    assert (code, err) == (2, f"ccrouter: {wanted!r} is no model; did you mean `default`?\n")
+    assert chosen(tmp_path) == Choice()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "doubtful"),
+    [("olama:x", True), ("ollama:x", False), ("llama3.2:1b", False), ("defaults", False), ("openruter,y/z", True)],
+)
+def test_a_name_that_nearly_names_a_provider_is_doubted(
+    choose: Choose, tmp_path: Path, wanted: str, doubtful: bool
+) -> None:
+    code, _, err = choose("subagent", wanted)
+    assert code == 0
+    assert chosen(tmp_path).subagent == wanted
+    assert ("warning: `" in err) is doubtful
+    assert ("names no provider, so it goes to the default" in err) is doubtful
+
+
+def test_with_a_mistake_in_the_configuration_a_choice_is_made_all_the_same(choose: Choose, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("prot = 1")
+    assert choose("subagent", "ollama:x")[0] == 0
+    assert chosen(tmp_path).subagent == "ollama:x"
 
 
 def test_the_classifier_comes_with_its_warning(choose: Choose, tmp_path: Path) -> None:

@@ -185,6 +185,17 @@ def test_a_command_that_cannot_be_found_or_executed_says_so(tmp_path: Path) -> N
         assert done.stderr.startswith(f"ccrouter: {command}".encode())
 
 
+@pytest.mark.parametrize("name", ["tool", "claude"])
+def test_a_script_that_names_no_interpreter_is_the_shells(tmp_path: Path, name: str) -> None:
+    script = tmp_path / name
+    script.write_text('printf "%s." "$@"\necho "$0 is not set up: run npm" >&2\nexit 7\n')
+    script.chmod(0o755)
+    done = run(tmp_path, str(script), "a b", "-c")
+    assert done.returncode == 7
+    assert done.stdout.endswith(b"a b.-c.")
+    assert done.stderr == f"{script} is not set up: run npm\n".encode()
+
+
 def test_a_missing_claude_code_is_told_how_to_install(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert child.find("claude", {"PATH": str(tmp_path)}) == child.NOT_FOUND
     assert "install Claude Code" in capfd.readouterr().err

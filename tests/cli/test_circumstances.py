@@ -42,6 +42,7 @@ def under(folder: Path, shell: str, *arguments: str | bytes, **environ: str) -> 
         ("upgrade",),
         ("--version",),
         ("--help",),
+        ("run", "--help"),
         ANSWER,
     ],
 )
@@ -61,14 +62,23 @@ def test_a_standard_output_that_is_closed_is_told(tmp_path: Path, arguments: tup
     assert (done.returncode, done.stderr) == (1, "ccrouter: standard output: is closed\n")
 
 
+@pytest.mark.parametrize("output", [">&-", ">/dev/full"])
+def test_a_failure_that_no_shell_can_be_told_is_told_as_what_it_is(tmp_path: Path, output: str) -> None:
+    done = under(tmp_path, f'exec "$@" {output}', "env")
+    assert done.returncode == 1
+    assert done.stderr.startswith("ccrouter: no router of yours is running; ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_standard_error_that_is_closed_is_not_replaced_by_standard_output(tmp_path: Path) -> None:
     done = under(tmp_path, 'exec "$@" 2>&-', "nonsense")
     assert (done.returncode, done.stdout) == (2, "")
     assert "is run from" not in under(tmp_path, 'exec "$@" 2>&-', "upgrade").stdout
 
 
-def test_a_question_needs_no_standard_input(tmp_path: Path) -> None:
-    done = under(tmp_path, 'exec "$@" <&-', *ANSWER)
+@pytest.mark.parametrize("none", ["<&-", "0>/dev/null"], ids=["closed", "only to be written, as by nohup"])
+def test_a_question_needs_no_standard_input(tmp_path: Path, none: str) -> None:
+    done = under(tmp_path, f'exec "$@" {none}', *ANSWER)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("You said: hi\n")
 

@@ -121,6 +121,16 @@ def test_check_warns_on_standard_error_and_still_succeeds(path, capsys):
     assert SECRET not in err
 
 
+@pytest.mark.only_on("linux", "darwin")
+def test_a_file_that_nobody_can_look_at_is_not_said_to_be_missing(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("CCROUTER_CONFIG", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ("long" * 100)))  # as where one has no permission
+    assert config("path") == 0
+    assert capsys.readouterr().err == ""
+    assert config("check") == 1
+    assert "config.toml: cannot be read: File name too long" in capsys.readouterr().out
+
+
 # -------------------------------------------------------------------------------------------------- path, schema
 
 

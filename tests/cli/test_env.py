@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
+import trio
 
 from ccrouter.cli import runtime
 from ccrouter.cli.env import chosen
 from ccrouter.cli.main import main
+from ccrouter.cli.serve import joining
+from ccrouter.cli.shells import FORMATS, Format, failing
 from ccrouter.errors import CcrouterError
+from tests.backend import Reply, Seen, backend
+from tests.cli.processes import CCROUTER, PATIENCE, sandbox
 from tests.cli.test_runtime import record
 
 
@@ -34,12 +42,57 @@ def test_it_prints_the_variables_of_the_running_router(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    assert main(["env"]) == 1
-    out, err = capfdbinary.readouterr()
-    assert out == b""
-    assert b"no router of yours is running" in err
+    monkeypatch.setattr(runtime, "answers", lambda _: True)
     with runtime.announced(record(9), {"XDG_RUNTIME_DIR": str(tmp_path)}):
         assert main(["env", "--format", "json"]) == 0
     line = json.loads(capfdbinary.readouterr().out)
     assert line["port"] == 9
     assert line["env"]["ANTHROPIC_AUTH_TOKEN"] == "ccr-secret"
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_without_a_router_a_shell_is_given_what_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes], fmt: Format
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert main(["env", "--format", fmt]) == 1
+    out, err = capfdbinary.readouterr()
+    assert out == failing(fmt).encode()
+    assert b"no router of yours is running" in err
+    assert bool(out) is (fmt in {"sh", "fish", "powershell"})
+
+
+#: Each shell with the line of the help or of the router that is for it.
+LINES = {shell: joining(" --port {port}", windows=False) for shell in ("sh", "dash", "bash", "zsh", "fish")}
+LINES |= {
+    "fish, in its own format": "ccrouter env --port {port} --format fish | source && claude",
+    "pwsh": joining(" --port {port}", windows=True),
+}
+
+
+@pytest.mark.only_on("linux", "darwin")
+@pytest.mark.parametrize("name", [name for name in LINES if shutil.which(name.split(",")[0])])
+@pytest.mark.parametrize("runs", [True, False], ids=["a router", "no router"])
+async def test_the_line_that_joins_a_router_starts_claude_behind_it_or_not_at_all(
+    tmp_path: Path, name: str, runs: bool
+) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool, does in (
+        ("ccrouter", f'exec {shlex.join(CCROUTER)} "$@"'),
+        ("claude", "echo at $ANTHROPIC_BASE_URL"),
+    ):
+        (tools / tool).write_text(f"#!/bin/sh\n{does}\n")
+        (tools / tool).chmod(0o755)
+    env = sandbox(tmp_path)
+    env["PATH"] = f"{tools}{os.pathsep}{env['PATH']}"
+
+    async def healthy(_: Seen, reply: Reply) -> None:
+        await reply.whole(200, [], b'{"status": "ok"}')
+
+    async with backend(healthy) as it:
+        command = [name.split(",", maxsplit=1)[0], "-c", LINES[name].format(port=it.port)]
+        with runtime.announced(record(it.port if runs else 9), env), trio.fail_after(PATIENCE):
+            done = await trio.run_process(command, env=env, capture_stdout=True, capture_stderr=True, check=False)
+    assert done.stdout == (f"at {it.url}\n".encode() if runs else b""), done.stderr
+    assert (done.returncode == 0) is runs

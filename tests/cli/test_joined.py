@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -84,12 +85,13 @@ async def asked(reply: tuple[int, bytes], path: str = "/explain", **more: object
     """What a router that answers so is understood to say, and what it was asked."""
 
     async def script(seen: Seen, back: Reply) -> None:
-        await back.whole(reply[0], JSON, reply[1])
+        status, body = (200, b'{"status": "ok"}') if seen.target == "/health" else reply
+        await back.whole(status, JSON, body)
 
     async with backend(script) as it:
         with runtime.announced(of(it), os.environ):
             answer = await joined.ask(path, **more)  # type: ignore[arg-type]
-    (seen,) = it.seen
+    (seen,) = (each for each in it.seen if each.target != "/health")
     return answer, seen
 
 
@@ -123,15 +125,26 @@ async def test_what_goes_wrong_is_one_line_for_the_user(status: int, body: bytes
         await asked((status, body))
 
 
-async def test_a_router_that_died_is_told() -> None:
-    with runtime.announced(evolve(record(9), pid=os.getpid()), os.environ):
-        with pytest.raises(CcrouterError, match=r"the router at http://127\.0\.0\.1:9 does not answer: "):
+async def test_a_router_that_dies_meanwhile_is_told() -> None:
+    async def script(seen: Seen, back: Reply) -> None:
+        if seen.target == "/health":
+            await back.whole(200, JSON, b'{"status": "ok"}')
+        else:
+            await back.stream.aclose()
+
+    async with backend(script) as it:
+        with runtime.announced(of(it), os.environ):
+            with pytest.raises(CcrouterError, match=rf"the router at {it.url} does not answer: "):
+                await joined.ask("/explain")
+
+
+@pytest.mark.parametrize("died", [False, True], ids=["none", "one whose process id is another's"])
+async def test_without_a_router_it_is_said_how_to_start_one(died: bool) -> None:
+    with contextlib.ExitStack() as stack:
+        if died:
+            stack.enter_context(runtime.announced(evolve(record(9), pid=os.getpid()), os.environ))
+        with pytest.raises(CcrouterError, match="no router of yours is running; start one with `ccrouter`"):
             await joined.ask("/explain")
-
-
-async def test_without_a_router_it_is_said_how_to_start_one() -> None:
-    with pytest.raises(CcrouterError, match="no router of yours is running; start one with `ccrouter`"):
-        await joined.ask("/explain")
 
 
 BODY = json.dumps({"model": "free", "messages": []}).encode()

@@ -102,6 +102,7 @@ def test_serve_is_the_default(monkeypatch: pytest.MonkeyPatch, argv: list[str]) 
     [
         (["srve"], "there is no command 'srve'; did you mean `ccrouter serve`?"),
         (["confg"], "did you mean `ccrouter config`?"),
+        (["claude", "-p", "hi"], "did you mean `ccrouter run`?"),
         (["zzzzzz"], "the commands are serve, run, env, ask, explain, use, subagent, classifier, config"),
         (["serve", "--prot", "1"], "serve knows no argument '--prot'; see ccrouter serve --help"),
         (["--prt=1"], "serve knows no argument '--prt=1'"),
@@ -148,12 +149,16 @@ def test_the_overview_and_env_import_nothing_that_serves() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("config", "check", "--help")])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_nobody_reads_ends_quietly(
+    tmp_path: Path, arguments: tuple[str, ...], unbuffered: str
+) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
-        [*CCROUTER, "--help"],
-        env=sandbox(tmp_path),
+        [*CCROUTER, *arguments],
+        env=sandbox(tmp_path) | {"PYTHONUNBUFFERED": unbuffered},
         stdout=writer,
         stderr=subprocess.PIPE,
         check=False,

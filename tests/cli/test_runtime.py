@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -163,6 +165,46 @@ def test_alive_tells_the_living_from_the_dead(dead: int) -> None:
     assert runtime.alive(os.getpid())
     assert runtime.alive(1)
     assert not runtime.alive(dead)
+
+
+HEALTHY = b'HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n{"status": "ok"}'
+
+
+@pytest.mark.parametrize(
+    ("reply", "there"),
+    [
+        (HEALTHY, True),
+        (None, True),  # busy, or stopped by Ctrl-Z
+        (HEALTHY.replace(b"ok", b"up"), False),
+        (b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", False),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", False),
+        (b"", False),
+    ],
+    ids=["a router", "silence", "something like it", "another server", "no HTTP", "the end"],
+)
+def test_what_is_at_the_address_decides_whether_a_router_can_be_asked(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, reply: bytes | None, there: bool
+) -> None:
+    monkeypatch.setattr(runtime, "_SILENT", 0.2 if reply is None else 10)
+    with socket.create_server(("127.0.0.1", 0)) as server, runtime.announced(record(9), environ):
+        known = record(server.getsockname()[1])
+        with runtime.announced(known, environ):  # at 9 nobody is
+            done = threading.Event()
+
+            def serve() -> None:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(1000)
+                    if reply is None:
+                        done.wait()
+                    else:
+                        connection.sendall(reply)
+
+            thread = threading.Thread(target=serve)
+            thread.start()
+            assert runtime.answering(environ) == ([known] if there else [])
+            done.set()
+            thread.join()
 
 
 def test_what_a_router_is_for_and_since_when_is_found_with_it(environ: dict[str, str]) -> None:

@@ -94,6 +94,7 @@ async def test_a_router_can_be_found_and_a_sidecar_by_explain_alone(
 ) -> None:
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(runtime, "answers", lambda _: True)
     for print_env, purpose in ((None, "serve"), ("json", "sidecar")):
         router = FakeRouter()
         async with trio.open_nursery() as nursery:

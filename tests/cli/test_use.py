@@ -205,7 +205,8 @@ def test_a_projects_file_that_says_something_else_is_named(use: Use, tmp_path: P
 @pytest.mark.only_on("linux", "darwin")
 def test_a_directory_that_is_none_is_told(use: Use, tmp_path: Path) -> None:
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
-    for folder in ("~nosuchuser/x", str(tmp_path / "circle"), str(tmp_path / "missing")):
+    unseen = "long" * 100  # as where one has no permission
+    for folder in ("~nosuchuser/x", str(tmp_path / "circle"), str(tmp_path / "missing"), str(tmp_path / unseen)):
         code, out, err = use("local", "--for", folder)
         assert (code, out) == (2, "")
         assert "is no directory" in err

@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -202,7 +203,7 @@ def test_spaces_and_letters_of_all_kinds_in_paths_do_no_harm(tmp_path: Path) -> 
         found = started(
             "/bin/sh",
             "-c",
-            f"cd \"$0\" && {word} ask -m demo 'good morning'",
+            f"cd \"$0\" && {word} ask -m demo:demo 'good morning'",
             tmp_path,
             PATH=str(tmp_path),
             HOME=str(home),
@@ -236,7 +237,7 @@ def serving(program: Path, home: Path) -> Iterator[tuple[subprocess.Popen[str], 
 def streamed(printed: dict[str, Any], prompt: str = "good morning") -> str:
     """What the demo model streams."""
     headers = {"authorization": f"Bearer {printed['env']['ANTHROPIC_AUTH_TOKEN']}"}
-    question = {"model": "demo", "max_tokens": 64, "stream": True}
+    question = {"model": "demo:demo", "max_tokens": 64, "stream": True}
     question["messages"] = [{"role": "user", "content": prompt}]
     reply = httpx.post(
         f"{printed['url']}/v1/messages", headers=headers, json=question, timeout=PATIENCE, trust_env=False
@@ -272,6 +273,28 @@ def test_it_is_one_process_that_every_signal_reaches(
         assert "Traceback" not in complaints
         with pytest.raises(httpx.ConnectError):
             httpx.get(printed["url"], trust_env=False)
+
+
+def test_ctrl_c_at_any_moment_of_its_start_ends_it_without_a_word(either: Path, tmp_path: Path) -> None:
+    version(tmp_path, either)  # what a first start unpacks takes longer
+    for milliseconds in range(10, 330, 16):
+        with subprocess.Popen(
+            [either, "serve", "--port", "0"],
+            env={"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            time.sleep(milliseconds / 1000)
+            process.send_signal(signal.SIGINT)
+            try:
+                _, complaints = process.communicate(timeout=PATIENCE)
+            finally:
+                process.kill()
+        assert process.returncode in {130, -signal.SIGINT}, (milliseconds, complaints)
+        assert "Traceback" not in complaints
+        assert "Error" not in complaints
 
 
 def test_a_router_whose_files_are_removed_serves_on(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_it_starts_and_answers_without_python(machine: Path) -> None:
     assert not [path for path in machine.rglob("*") if re.search("python|/bin/", str(path.relative_to(machine)))]
     done = started(machine, "--version", HOME=HOME)
     assert (done.returncode, done.stdout.split()[0], done.stderr) == (0, "ccrouter", "")
-    done = started(machine, "ask", "-m", "demo", "good morning", HOME=HOME)
+    done = started(machine, "ask", "-m", "demo:demo", "good morning", HOME=HOME)
     assert "You said: good morning" in done.stdout, done.stderr
 
 
@@ -108,12 +108,12 @@ def test_without_a_home_and_a_user_it_says_what_it_needs(machine: Path) -> None:
     done = started(machine, "--version")
     assert (done.returncode, done.stdout) == (2, "")
     assert "neither XDG_CACHE_HOME nor HOME is set" in done.stderr
-    done = started(machine, "ask", "-m", "demo", "good morning", XDG_CACHE_HOME="/tmp/cache")
+    done = started(machine, "ask", "-m", "demo:demo", "good morning", XDG_CACHE_HOME="/tmp/cache")
     assert "You said: good morning" in done.stdout, done.stderr
 
 
 async def test_it_serves_and_streams_there(machine: Path, sandbox: Sandbox) -> None:
-    question = {**QUESTION, "model": "demo"}
+    question = {**QUESTION, "model": "demo:demo"}
     async with router.serve(sandbox, program=[*inside(machine, HOME=HOME), PROGRAM]) as running:
         assert "How far away are you?" in sdk.text(await sdk.streamed(running, question))
 

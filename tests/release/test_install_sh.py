@@ -357,8 +357,9 @@ def test_the_token_that_a_killed_router_has_left_is_removed(home: Path, way: str
     if way == "TMPDIR":
         folder = folder.rename(place / f"ccrouter-{os.getuid()}")
     (folder / "11436.json").write_text("{}")
+    program = put_program(home / ".local/bin")
     done = run(home, "--uninstall", **{way: str(place)})  # type: ignore[arg-type]
-    assert f"removed: {folder}\n" in done.stdout
+    assert f"removed: {program} {folder}\n" in done.stdout
     assert list(place.iterdir()) == []
 
 
@@ -380,9 +381,10 @@ def test_what_was_unpacked_is_removed_where_the_program_unpacks_it(home: Path, s
         unpacked = Path(cache or f"{home}/.cache") / "ccrouter/1.0.0-0123456789ab/ccrouter.bin"
         unpacked.parent.mkdir(parents=True)
         unpacked.write_text("")
+        program = put_program(home / ".local/bin")
         done = run(home, "--uninstall", PATH=path, XDG_CACHE_HOME=cache)
         assert done.returncode == 0, done.stderr
-        assert f"removed: {unpacked.parents[1]}" in done.stdout
+        assert f"removed: {program} {unpacked.parents[1]}\n" in done.stdout
         assert left(home) == []
 
 
@@ -406,6 +408,7 @@ def test_a_path_that_is_not_absolute_counts_for_nothing(home: Path, tmp_path: Pa
 def test_without_a_home_what_is_named_is_removed(home: Path) -> None:
     unpacked = home / "cache/ccrouter"
     unpacked.mkdir(parents=True)
+    put_program(home / "bin")
     done = run(home, "--uninstall", "--to", str(home / "bin"), HOME="", XDG_CACHE_HOME=str(home / "cache"))
     assert done.returncode == 0, done.stderr
     assert not unpacked.exists()
@@ -494,10 +497,26 @@ def test_the_folder_form_is_known_by_whatever_way_its_link_was_told(home: Path, 
     assert left(home) == []
 
 
-def test_uninstalling_what_is_not_there_says_so(home: Path) -> None:
-    done = run(home, "--uninstall")
-    assert done.returncode == 1
-    assert "there is no ccrouter in" in done.stderr
+@pytest.mark.parametrize("on_the_path", [True, False])
+def test_uninstalling_what_is_not_there_takes_nothing_from_the_one_that_is_elsewhere(
+    home: Path, on_the_path: bool
+) -> None:
+    program = put_program(home / "tools")
+    for kept in ("cache", "local/state", "config"):
+        (home / f".{kept}/ccrouter").mkdir(parents=True)
+        (home / f".{kept}/ccrouter/kept").write_text("")
+    announced = runtime.folder({"XDG_RUNTIME_DIR": str(home)}) / "11436.json"
+    announced.write_text("{}")
+    before = left(home)
+    path = f"{program.parent}:{os.environ['PATH']}" if on_the_path else os.environ["PATH"]
+    done = run(home, "--uninstall", PATH=path, XDG_RUNTIME_DIR=str(home))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"there is no ccrouter in {home}/.local/bin" in done.stderr
+    assert (f"there is one in {program.parent}: " in done.stderr) is on_the_path
+    assert left(home) == before
+    done = run(home, "--uninstall", "--to", str(program.parent), XDG_RUNTIME_DIR=str(home))
+    assert done.returncode == 0, done.stderr
+    assert left(home) == [".config/ccrouter/kept"]
 
 
 def test_a_copy_from_the_sources_says_that_it_knows_no_releases(home: Path) -> None:
@@ -606,6 +625,15 @@ def test_a_script_that_was_cut_on_its_way_does_nothing(home: Path, tmp_path: Pat
         )
         assert b"removed" not in done.stdout
         assert b"there is no ccrouter" not in done.stderr
+
+
+def put_program(directory: Path) -> Path:
+    """What this script takes for a program that it has installed."""
+    directory.mkdir(parents=True, exist_ok=True)
+    program = directory / "ccrouter"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    return program
 
 
 def with_mv(home: Path, instead: str) -> str:

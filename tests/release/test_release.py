@@ -123,4 +123,5 @@ def test_the_notes_say_what_came_since_the_last_tag(tmp_path: Path) -> None:
     told = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60).stdout
     assert "## What is new since 1.0.0\n\n- Second step\n- Third step\n" in told
     assert "First step" not in told
-    assert f"{RELEASES}/download/v1.1.0/install.sh" in told
+    assert f"{RELEASES}/download/v1.1.0/install.sh | sh" in told
+    assert f"(irm {RELEASES}/download/v1.1.0/install.ps1))) -Version 1.1.0" in told

@@ -22,13 +22,14 @@ from ccrouter.cli.main import main
 sys.exit(main())
 """
 
-#: A router in a few lines, to be broken.
+#: A router in a few lines, to be broken. The machine has another default, which would get a bare `demo`.
 SMALL = """
 import http.server, json, os, signal, sys, threading
 
 class Router(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
-        self.rfile.read(int(self.headers["content-length"]))
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        assert body["model"] == "demo:demo"
         self.send_response(200)
         self.end_headers()
         for name in ("message_start", "content_block_delta", "message_stop"):
@@ -43,6 +44,7 @@ def wait():
 if sys.argv[1] == "--version":
     print("ccrouter VERSION")
 elif sys.argv[1] == "ask":
+    assert "demo:demo" in sys.argv
     print("You said: good morning")
 else:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))

@@ -91,6 +91,33 @@ def test_safety_checks_by_another_model_deserve_a_word(text):
     assert "ollama:q" in told
 
 
+LOCAL = "[profiles.local]\ndefault = 'ollama:q'\nproviders = { anthropic = false }\n"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "past"),
+    [
+        ("class = 'classifier'", False),
+        ("class = ['subagent', 'auxiliary']", False),
+        ("class = 'auxiliary', profile = ['cloud', 'lo*']", False),
+        ("class = 'auxiliary', profile = 'cloud'", True),
+        ("class = 'auxiliary', quota_over = { anthropic = 80 }", True),
+        ("class = 'auxiliary', hours = '22:00-06:00'", True),
+        ("class = 'auxiliary', project = '~/work'", True),
+        ("class = 'classifier', model = 'claude-haiku-5-5'", True),
+        ("model = 'claude-haiku-5-5'", True),
+        ("class = 'title'", True),
+    ],
+)
+def test_without_claude_checks_deserve_a_word_where_some_get_past_all_rules(conditions, past):
+    use = "openrouter:anthropic/claude-haiku-5-5"
+    told = warnings(
+        load(f"{LOCAL}[profiles.cloud]\n[[routes]]\nwhen = {{ {conditions} }}\nuse = '{use}'"), presets.PRESETS
+    )
+    assert len(told) == past
+    assert all("profiles.local.providers: Claude Code's safety checks go to ollama:q;" in each for each in told)
+
+
 @pytest.mark.parametrize(
     "text",
     [

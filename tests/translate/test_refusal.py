@@ -211,6 +211,7 @@ def test_a_message_is_cut_and_carries_no_credentials():
     assert error(400, JSON, echoed).message == "work: bad key [redacted]"
 
 
+#: What the client shows other words for, in a message; see `envelope.shown`.
 @pytest.mark.parametrize("place", range(2020, 2050, 3))
 def test_a_cut_leaves_no_half_of_a_credential(place):
     body = json.dumps({"error": f"{'x' * place} sk-proj-abcdefghijklmnop"}).encode()

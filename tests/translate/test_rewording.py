@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.translate.rewording import is_refusal, reword
+from ccrouter.translate.rewording import is_refusal, original, reword, reword_event
 from ccrouter.wire import envelope
 from tests.strategies import json_values, mutated
 from tests.translate.refused import JSON, enveloped, error, to
@@ -144,3 +144,23 @@ def test_any_refusal_can_be_told(status, headers, body):
     assert found.status >= 400
     assert "\n" not in found.message or envelope.message_in(body) in found.message
     assert json.loads(envelope.write(found, "req_1"))["error"]["message"] == found.message
+
+
+LOGIN_WORDS = st.sampled_from(["x-api-key", "X-API-Key", "X-Api-Key"])
+
+
+@given(
+    st.sampled_from([200, 400, 401, 403, 500]),
+    LOGIN_WORDS,
+    st.sampled_from([[], [(b"x-should-retry", b"false")], PAGE]),
+    st.booleans(),
+)
+def test_no_words_of_another_server_make_the_client_ask_for_a_login(status, word, headers, told_by_event):
+    body = enveloped("authentication_error", f"invalid {word}: no `{word}`")
+    if told_by_event:
+        found, passes = reword_event(to(), body)
+        assert not passes
+    else:
+        found = error(status, headers, body)
+    assert "invalid API key: no `API key`" in found.message
+    assert word in original(body)
