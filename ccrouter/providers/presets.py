@@ -47,7 +47,8 @@ _COUNT = "/v1/messages/count_tokens"
 
 _OLLAMA_CHAT = "/api/chat"
 #: On its own wire a word for effort is an error of every model but gpt-oss (0.14; later ones take it, 2026-11).
-_OLLAMA = Quirks(ask="reasoning_effort", replay="reasoning", levelled_models=("gpt-oss",))
+#: A ``true`` among the properties is no ``ToolProperty``: can1357/oh-my-pi#4488 (2026-07).
+_OLLAMA = Quirks(ask="reasoning_effort", replay="reasoning", levelled_models=("gpt-oss",), schema="objects")
 
 _ROWS = (
     Preset(
@@ -164,7 +165,8 @@ _ROWS = (
         widen="start the server with a larger --ctx-size",
         chat_path=_V1_CHAT,
         responses_path="/v1/responses",
-        quirks=Quirks(result_images=True, replay="reasoning_content"),
+        # mezmo/aura#358 (2026-07): no grammar of tools that have ``true`` for a schema.
+        quirks=Quirks(result_images=True, replay="reasoning_content", schema="objects"),
         noted="2026-11: ignores fields that it does not know; errors have an envelope of their own",
     ),
     Preset(

@@ -1,5 +1,7 @@
 """How a backend's chat or responses wire differs from the book, as data. Each row of `presets` says its own.
 
+What is said of ``schema`` holds of its Messages endpoint too.
+
 The names of the choices are what is sent, wherever there is such a thing.
 """
 
@@ -85,8 +87,8 @@ class Quirks:
     """Headers in which the backend wants an id of the conversation."""
     call_ids: Literal["any", "nine"] = "any"
     """Ids of calls: any up to 64 characters, or exactly nine letters and digits (Mistral)."""
-    schema: Literal["full", "gemini"] = "full"
-    """What of JSON Schema the tools may use."""
+    schema: Literal["full", "objects", "gemini"] = "full"
+    """What of JSON Schema the tools may use; ``objects``: all but ``true`` and ``false`` in place of a schema."""
     sampling: bool = True
     """``temperature`` and ``top_p`` are taken."""
     reasoning_apart: bool = False

@@ -7,6 +7,10 @@ and what can be said in members that it knows is said in those.
 Gemini's wire knows a subset of an older OpenAPI schema and refuses the rest by name (2026-11): no references, one
 type each, ``enum`` of strings only, ``anyOf`` alone. What can't be said is left out: it widens what the model may
 send, and the client checks inputs itself.
+
+Since draft 6 ``true`` and ``false`` are schemas too, and generators write ``true`` for "any", such as
+google/jsonschema-go. Ollama's types have no place for them, nor has the grammar that llama.cpp makes of all tools
+together: "Unrecognized schema: true" (2026-11). One of them in one tool makes every request fail.
 """
 
 from __future__ import annotations
@@ -26,6 +30,12 @@ _TYPED = frozenset(
     {"type", "description", "enum", "const", "anyOf", "oneOf", "allOf", "properties", "required", "items"}
 )
 _DEFINED = frozenset({"$defs", "definitions"})
+
+#: Where a schema holds others that those servers look at: by name, or in a list.
+_BY_NAME = _DEFINED | {"properties"}
+_LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+#: Any value. Of ``{}`` llama.cpp makes an object (2026-11), and not of this.
+_ANY: Mapping[str, Any] = {"type": ["string", "number", "boolean", "object", "array", "null"]}
 
 #: Beyond these a schema that refers to itself is cut off: as deep as Gemini takes, and far larger than any tool's.
 _DEEPEST = 24
@@ -69,6 +79,39 @@ def ollama(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A tool's ``schema``, an object's, in members of the types that Ollama has for them."""
     found = _Ollama(schema).write(schema, 0)
     return {**{key: value for key, value in found.items() if key not in _DEFINED}, "type": "object"}
+
+
+def spelled_out(schema: Any, depth: int = 0) -> Any:
+    """``schema`` with an object where ``true`` or ``false`` stands for one; the very same where none does.
+
+    ``false``, which allows nothing, is told as anything too, for want of words. Linear in its size.
+    """
+    if not isinstance(schema, dict):
+        return _ANY
+    if depth > _DEEPEST:
+        return schema
+    found: dict[str, Any] | None = None
+    for key, value in schema.items():
+        written = value
+        if key in _BY_NAME and isinstance(value, dict):
+            parts = {name: spelled_out(each, depth + 1) for name, each in value.items()}
+            if any(part is not value[name] for name, part in parts.items()):
+                written = parts
+        elif (key in _LISTED or key == "items") and isinstance(value, list):
+            forms = [spelled_out(each, depth + 1) for each in value]
+            if any(form is not each for form, each in zip(forms, value, strict=True)):
+                written = forms
+        elif key == "additionalProperties" and isinstance(value, dict):  # ``true`` and ``false`` are known here
+            written = spelled_out(value, depth + 1)
+        elif key == "items":
+            # Without it any items are taken, but for those that ``prefixItems`` speaks of.
+            written = spelled_out(value, depth + 1) if isinstance(value, dict) else None
+        if written is not value:
+            found = dict(schema) if found is None else found
+            found[key] = written
+    if found is None:
+        return schema
+    return {key: value for key, value in found.items() if key != "items" or value is not None}
 
 
 def is_strict(schema: Any, depth: int = 0) -> bool:

@@ -19,7 +19,7 @@ from ccrouter.translate import abilities, conversation, foreign, limits, schema,
 from ccrouter.translate.chat import messages as chat_messages
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.foreign import compact
-from ccrouter.translate.tools import Names
+from ccrouter.translate.tools import Names, spelled_out
 from ccrouter.translate.turns import Tool
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
@@ -118,6 +118,8 @@ def _tools(
         said = "auto" if "auto" in quirks.tool_choices else None
     if not tools:
         return {}
+    if quirks.schema == "objects":
+        tools = spelled_out(tools, changes)
     changes += names.of_tools(tools)
     found: dict[str, Any] = {"tools": [_tool(tool, quirks, names) for tool in tools]}
     if said is not None:
@@ -177,6 +179,8 @@ def _format(fields: Mapping[str, Any], quirks: Quirks) -> tuple[dict[str, Any], 
             named["schema"] = schema.gemini(form)
         elif schema.is_strict(form):
             named["strict"] = True
+        if quirks.schema == "objects":
+            named["schema"] = schema.spelled_out(form)
         return {"response_format": {"type": "json_schema", "json_schema": named}}, None
     also = "Answer with one JSON object and nothing else. It must fit this JSON schema:\n" + compact(form)
     return ({"response_format": {"type": "json_object"}} if quirks.response_format == "json_object" else {}), also

@@ -57,7 +57,7 @@ def _body(request: MessagesRequest, target: Target) -> tuple[dict[str, Any], lis
     body: dict[str, Any] = {"model": target.model, "messages": messages}
     body |= _tools(said.tools, fields, names, changes)
     if (form := foreign.answer_schema(fields)) is not None:
-        body["format"] = form
+        body["format"] = schema.spelled_out(form)
     body |= _think(thinking.asked(fields, said), target, changes)
     if options := _options(request, target, changes):
         body["options"] = options

@@ -19,7 +19,7 @@ from ccrouter.providers.quirks import Quirks
 from ccrouter.translate import abilities, conversation, foreign, limits, schema, stops, thinking
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.responses import input as responses_input
-from ccrouter.translate.tools import Names
+from ccrouter.translate.tools import Names, spelled_out
 from ccrouter.translate.turns import Conversation, ServerTool, Tool
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
@@ -190,6 +190,8 @@ def _tools(
     if wanted == "required" and "required" not in taken:
         changes.append(f"tool_choice: {kind} -> auto, the backend forces no calls")
         wanted = "auto"
+    if quirks.schema == "objects":
+        tools = spelled_out(tools, changes)
     changes += names.of_tools(tools)
     found: dict[str, Any] = {"tools": [*(_tool(tool, quirks, names) for tool in tools), *searches]}
     if not found["tools"] and not quirks.tools_always:
@@ -242,9 +244,13 @@ def _format(fields: Mapping[str, Any], target: Target) -> dict[str, Any]:
     form = foreign.answer_schema(fields)
     if form is None:
         return {}
-    if target.provider.preset.quirks.response_format != "json_schema":
+    quirks = target.provider.preset.quirks
+    if quirks.response_format != "json_schema":
         raise foreign.refused(
             f"capability_rejected: structured_outputs_unsupported: {target.provider.name} answers in no given form"
         )
-    named = {"type": "json_schema", "name": "answer", "schema": form, "strict": schema.is_strict(form)}
+    strict = schema.is_strict(form)
+    if quirks.schema == "objects":
+        form = schema.spelled_out(form)
+    named = {"type": "json_schema", "name": "answer", "schema": form, "strict": strict}
     return {"text": {"format": named}}
