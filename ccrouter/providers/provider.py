@@ -181,7 +181,8 @@ class Model:
     efforts: tuple[str, ...] | None = None
     """The words for effort that it takes, weakest first."""
     loaded: int | None = None
-    """The window that it is loaded with at this moment, where a server loads models with windows of its choice."""
+    """The window that it is loaded with at this moment, where a server loads models with windows of its choice; or
+    the one that our requests have it loaded with, where that was seen."""
     num_ctx: int | None = None
     """The window that requests are to have it loaded with, where they can; that holds then, not ``loaded``."""
     keep_alive: float | None = None
