@@ -46,6 +46,8 @@ _V1_CHAT = "/v1/chat/completions"
 _COUNT = "/v1/messages/count_tokens"
 
 _OLLAMA_CHAT = "/api/chat"
+#: anthropic.go, convertTool, 2026-11: any other becomes a function without parameters.
+_OLLAMA_RUNS = ("web_search",)
 #: On its own wire a word for effort is an error of every model but gpt-oss (0.14; later ones take it, 2026-11).
 #: A ``true`` among the properties is no ``ToolProperty``: can1357/oh-my-pi#4488 (2026-07).
 _OLLAMA = Quirks(ask="reasoning_effort", replay="reasoning", levelled_models=("gpt-oss",), schema="objects")
@@ -87,6 +89,7 @@ _ROWS = (
         probe=True,
         blocks=_SEARCHED,
         image_links=False,
+        server_tools=_OLLAMA_RUNS,
         refuse_fields=VERDICTS,
         facts="ollama",
         overflow="truncates",
@@ -107,6 +110,7 @@ _ROWS = (
         listing="ollama",
         blocks=_SEARCHED,
         image_links=False,
+        server_tools=_OLLAMA_RUNS,
         refuse_fields=VERDICTS,
         facts="ollama-show",
         overflow="truncates",
@@ -140,6 +144,7 @@ _ROWS = (
         probe=True,
         owner="vllm",
         blocks=_SPOKEN | {"tool_reference", "redacted_thinking"},
+        server_tools=(),  # a tool without input_schema is an error of the request there
         refuse_fields=VERDICTS,
         facts="list",
         chat_path=_V1_CHAT,
@@ -159,6 +164,7 @@ _ROWS = (
         blocks=_SPOKEN,
         # server-common.cpp, convert_anthropic_to_oai, 2026-11: a template then sees calls without results.
         results_last=True,
+        server_tools=(),  # there, too: a function without parameters comes of any
         refuse_fields=VERDICTS,
         facts="llamacpp",
         overflow="fails",

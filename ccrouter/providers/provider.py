@@ -102,6 +102,9 @@ class Preset:
     """Its Messages endpoint refuses a turn with calls that has no thinking, be it empty."""
     results_last: bool = False
     """Its Messages endpoint puts the results in a message behind what else is said there."""
+    server_tools: tuple[str, ...] | None = None
+    """How the types begin of the tools that its Messages endpoint runs itself, where it takes all others for the
+    client's; None: not known, so it gets them all."""
     drop_fields: tuple[str, ...] = ()
     refuse_fields: tuple[str, ...] = ()
     drop_headers: tuple[str, ...] = ()

@@ -42,7 +42,8 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     fields, quirks = request.fields, target.quirks
     said = conversation.read(fields)
     changes = [] if request.model == target.model else [f"model: {request.model} -> {target.model}"]
-    changes += [*said.changes, *foreign.server_tools(said, fields, target)]
+    changes += said.changes
+    changes += foreign.server_tools(said.server_tools, fields, target, others=bool(said.tools))
     changes += foreign.dropped(fields)
     names = Names(said)
     answer, also = _format(fields, quirks)

@@ -119,7 +119,7 @@ def _settled(
     request: MessagesRequest, item: spans.Item, target: Target, *, thinks: bool
 ) -> tuple[list[spans.Edit], list[str]]:
     if item.key == "tools":
-        return tools.edits(request.text, item, target)
+        return tools.edits(request, item, target)
     return history.edits(request.text, item, target, thinks=thinks)
 
 

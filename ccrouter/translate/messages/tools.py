@@ -2,6 +2,10 @@
 
 A function of the tools and the target alone, so that the same tools are the same bytes on every turn: they are the
 beginning of every prompt. A tool that its target can take keeps the characters that it came in.
+
+A loose server takes any tool for one that the client runs: it makes a function without parameters of a search that
+only Anthropic can make, the model calls that, and the client takes the call for a search that found nothing. So of
+servers of which it is known what they run (``Preset.server_tools``) others are kept, as the bridges do it.
 """
 
 from __future__ import annotations
@@ -9,26 +13,53 @@ from __future__ import annotations
 from typing import Any
 
 from ccrouter.providers.provider import Target
-from ccrouter.translate import schema
+from ccrouter.translate import foreign, schema
 from ccrouter.translate.changes import Changes
+from ccrouter.translate.conversation import is_placeholder, server_tool
 from ccrouter.translate.tools import SPELLED_OUT
+from ccrouter.translate.turns import ServerTool
 from ccrouter.wire import spans
+from ccrouter.wire.messages import MessagesRequest
 
 
-def edits(text: str, tools: spans.Item, target: Target) -> tuple[list[spans.Edit], list[str]]:
-    """The edits that give ``target`` the tools as it can take them, and what they change."""
-    if not isinstance(tools.value, list) or target.provider.preset.quirks.schema != "objects":
+def edits(request: MessagesRequest, tools: spans.Item, target: Target) -> tuple[list[spans.Edit], list[str]]:
+    """The edits that give ``target`` the tools as it can take them, and what they change.
+
+    Raises ApiError when there is nothing to do without a tool that the target can't run.
+    """
+    preset = target.provider.preset
+    if not isinstance(tools.value, list):
         return [], []
-    changed = [place for place, tool in enumerate(tools.value) if _spelled_out(tool) is not tool]
-    if not changed:
+    gone, told = ([], []) if preset.server_tools is None else _not_run(request, tools.value, target)
+    changed = []
+    if preset.quirks.schema == "objects":
+        changed = [place for place, tool in enumerate(tools.value) if _spelled_out(tool) is not tool]
+    if not gone and not changed:
         return [], []
+    items = spans.elements(request.text, tools.start)
+    found = spans.remove(items, gone)
     changes = Changes()
-    found = []
-    items = spans.elements(text, tools.start)
     for place in changed:
-        changes.note(SPELLED_OUT)
-        found.append(spans.rewrite(text, items[place], _spelled_out(items[place].value)))
-    return found, list(changes.told())
+        if place not in gone:
+            changes.note(SPELLED_OUT)
+            found.append(spans.rewrite(request.text, items[place], _spelled_out(items[place].value)))
+    return found, [*told, *changes.told()]
+
+
+def _not_run(request: MessagesRequest, tools: list[Any], target: Target) -> tuple[list[int], list[str]]:
+    """The places of what the target would take for tools that the client runs; what is told of that."""
+    runs = target.provider.preset.server_tools or ()
+    own: dict[int, ServerTool] = {}
+    placeholders = []
+    for place, tool in enumerate(tools):
+        if is_placeholder(tool):
+            placeholders.append(place)
+        elif (found := server_tool(tool)) is not None and not found.type.startswith(runs):
+            own[place] = found
+    others = len(tools) > len(own) + len(placeholders)
+    told = foreign.server_tools(own.values(), request.fields, target, others=others)
+    told += ["tools: the placeholder for deferred ones left out" for _ in placeholders]
+    return [*own, *placeholders], told
 
 
 def _spelled_out(tool: Any) -> Any:

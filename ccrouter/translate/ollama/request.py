@@ -47,7 +47,8 @@ def _body(request: MessagesRequest, target: Target) -> tuple[dict[str, Any], lis
     fields, model = request.fields, target.known
     said = conversation.read(fields)
     changes = [] if request.model == target.model else [f"model: {request.model} -> {target.model}"]
-    changes += [*said.changes, *foreign.server_tools(said, fields, target)]
+    changes += said.changes
+    changes += foreign.server_tools(said.server_tools, fields, target, others=bool(said.tools))
     changes += foreign.dropped(fields, seen={"top_k"})
     names = Names(said)
     messages, told = ollama_messages.render(said, target, names)
