@@ -15,8 +15,11 @@ together: "Unrecognized schema: true" (2026-11). One of them in one tool makes e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from operator import is_
 from typing import Any
+
+from ccrouter.translate.told import Note
 
 _KEPT = ("title", "description", "minimum", "maximum", "minItems", "maxItems", "minLength", "maxLength", "pattern")
 _FORMATS = ("date-time", "enum", "float", "double", "int32", "int64")
@@ -81,37 +84,15 @@ def ollama(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in found.items() if key not in _DEFINED}, "type": "object"}
 
 
-def spelled_out(schema: Any, depth: int = 0) -> Any:
+def spelled_out(schema: Mapping[str, Any], where: str, note: Note) -> Mapping[str, Any]:
     """``schema`` with an object where ``true`` or ``false`` stands for one; the very same where none does.
 
-    ``false``, which allows nothing, is told as anything too, for want of words. Linear in its size.
+    Each change is noted, as one of ``where``. ``false``, which allows nothing, is told as anything too, for want
+    of words. Linear in its size.
     """
-    if not isinstance(schema, dict):
-        return _ANY
-    if depth > _DEEPEST:
-        return schema
-    found: dict[str, Any] | None = None
-    for key, value in schema.items():
-        written = value
-        if key in _BY_NAME and isinstance(value, dict):
-            parts = {name: spelled_out(each, depth + 1) for name, each in value.items()}
-            if any(part is not value[name] for name, part in parts.items()):
-                written = parts
-        elif (key in _LISTED or key == "items") and isinstance(value, list):
-            forms = [spelled_out(each, depth + 1) for each in value]
-            if any(form is not each for form, each in zip(forms, value, strict=True)):
-                written = forms
-        elif key == "additionalProperties" and isinstance(value, dict):  # ``true`` and ``false`` are known here
-            written = spelled_out(value, depth + 1)
-        elif key == "items":
-            # Without it any items are taken, but for those that ``prefixItems`` speaks of.
-            written = spelled_out(value, depth + 1) if isinstance(value, dict) else None
-        if written is not value:
-            found = dict(schema) if found is None else found
-            found[key] = written
-    if found is None:
-        return schema
-    return {key: value for key, value in found.items() if key != "items" or value is not None}
+    words = f"{where}: true or false for a schema spelled out"
+    found: Mapping[str, Any] = _SpelledOut(lambda: note(words)).write(schema, 0)
+    return found
 
 
 def is_strict(schema: Any, depth: int = 0) -> bool:
@@ -201,6 +182,40 @@ class _Gemini:
                 found["required"] = [each for each in required if isinstance(each, str) and each in properties]
         if kind == "array":
             found["items"] = self.write(schema.get("items"), depth + 1)
+        return found
+
+
+class _SpelledOut:
+    """Walks through schemas as far as those look who know only objects for them, and nothing else."""
+
+    def __init__(self, note: Callable[[], None]) -> None:
+        self._note = note
+
+    def write(self, schema: Any, depth: int) -> Any:
+        """The same object where nothing is changed in it, as in almost all of them."""
+        if not isinstance(schema, dict):
+            self._note()
+            return _ANY
+        if depth > _DEEPEST:
+            return schema
+        found = schema
+        for key, value in schema.items():
+            written = value
+            if key in _BY_NAME and isinstance(value, dict):
+                parts = {name: self.write(each, depth + 1) for name, each in value.items()}
+                written = value if all(map(is_, parts.values(), value.values())) else parts
+            elif (key in _LISTED or key == "items") and isinstance(value, list):
+                forms = [self.write(each, depth + 1) for each in value]
+                written = value if all(map(is_, forms, value)) else forms
+            elif key in ("items", "additionalProperties") and isinstance(value, dict):
+                written = self.write(value, depth + 1)
+            elif key == "items":
+                # Without it all items are taken, but for those that ``prefixItems`` speaks of.
+                self._note()
+                found = {name: each for name, each in found.items() if name != key}
+                continue
+            if written is not value:
+                found = {**found, key: written}
         return found
 
 

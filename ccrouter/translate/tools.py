@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal
-
-from attrs import evolve
 
 from ccrouter.translate import schema
 from ccrouter.translate.changes import Changes
@@ -23,9 +21,6 @@ from ccrouter.translate.turns import Call, Conversation, Tool
 _PLAIN = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _NINE = re.compile(r"[a-zA-Z0-9]{9}")
 _ODD = re.compile(r"[^a-zA-Z0-9_-]+")
-
-#: What is noted of a tool for a backend that takes only objects for schemas.
-SPELLED_OUT = "tools: true or false for a schema spelled out"
 
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -65,17 +60,6 @@ class Names:
     def back(self, name: str) -> str:
         """The client's name for what a backend calls ``name``; unchanged when nobody said it before."""
         return self._back.get(name, name)
-
-
-def spelled_out(tools: Sequence[Tool], changes: list[str]) -> tuple[Tool, ...]:
-    """The tools for a backend that takes only objects for schemas; what that changes goes into ``changes``."""
-    found = tuple(evolve(tool, schema=schema.spelled_out(tool.schema)) for tool in tools)
-    noted = Changes()
-    for after, before in zip(found, tools, strict=True):
-        if after.schema is not before.schema:
-            noted.note(SPELLED_OUT)
-    changes += noted.told()
-    return found
 
 
 class Ids:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.translate.schema import gemini, is_strict, of_object, ollama, spelled_out
+from ccrouter.translate import schema as module
+from ccrouter.translate.schema import gemini, is_strict, of_object, ollama
 from tests.translate.dialogues import anything
 from tests.translate.ollama.go_types import check
 
@@ -192,6 +193,15 @@ def test_any_schema_has_ollamas_types(value):
 
 
 ANY = {"type": ["string", "number", "boolean", "object", "array", "null"]}
+
+
+def spelled_out(schema):
+    """Counted: as many changes are noted as there are."""
+    noted: list[str] = []
+    found = module.spelled_out(schema, "here", noted.append)
+    assert set(noted) <= {"here: true or false for a schema spelled out"}
+    assert bool(noted) is (found is not schema)
+    return found
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,12 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
 from ccrouter.translate import abilities, conversation, foreign, limits, schema, thinking
+from ccrouter.translate.changes import Changes
 from ccrouter.translate.chat import messages as chat_messages
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.foreign import compact
-from ccrouter.translate.tools import Names, spelled_out
+from ccrouter.translate.told import Note
+from ccrouter.translate.tools import Names
 from ccrouter.translate.turns import Tool
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
@@ -46,7 +48,7 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     changes += foreign.server_tools(said.server_tools, fields, target, others=bool(said.tools))
     changes += foreign.dropped(fields)
     names = Names(said)
-    answer, also = _format(fields, quirks)
+    answer, also = _format(fields, quirks, changes)
     messages, told = chat_messages.render(said, target, names, also=also)
     if not messages:
         raise foreign.refused("messages: at least one message with content is required")
@@ -119,10 +121,10 @@ def _tools(
         said = "auto" if "auto" in quirks.tool_choices else None
     if not tools:
         return {}
-    if quirks.schema == "objects":
-        tools = spelled_out(tools, changes)
     changes += names.of_tools(tools)
-    found: dict[str, Any] = {"tools": [_tool(tool, quirks, names) for tool in tools]}
+    noted = Changes()
+    found: dict[str, Any] = {"tools": [_tool(tool, quirks, names, noted.note) for tool in tools]}
+    changes += noted.told()
     if said is not None:
         found["tool_choice"] = said
     if choice.get("disable_parallel_tool_use") is True:
@@ -133,7 +135,7 @@ def _tools(
     return found
 
 
-def _tool(tool: Tool, quirks: Quirks, names: Names) -> dict[str, Any]:
+def _tool(tool: Tool, quirks: Quirks, names: Names, note: Note) -> dict[str, Any]:
     function: dict[str, Any] = {"name": names.there(tool.name)}
     if tool.description:
         function["description"] = tool.description
@@ -142,6 +144,8 @@ def _tool(tool: Tool, quirks: Quirks, names: Names) -> dict[str, Any]:
         parameters = schema.gemini(parameters)
         if not parameters.get("properties"):
             parameters = {}  # Gemini wants none rather than an object of nothing
+    elif quirks.schema == "objects":
+        parameters = schema.spelled_out(parameters, "tools", note)
     if parameters:
         function["parameters"] = parameters
     if tool.strict and quirks.strict_tools and schema.is_strict(parameters):
@@ -169,7 +173,7 @@ def _limits(request: MessagesRequest, target: Target, changes: list[str]) -> dic
     return found | foreign.sampling(fields, changes, taken=quirks.sampling)
 
 
-def _format(fields: Mapping[str, Any], quirks: Quirks) -> tuple[dict[str, Any], str | None]:
+def _format(fields: Mapping[str, Any], quirks: Quirks, changes: list[str]) -> tuple[dict[str, Any], str | None]:
     """How an answer of a given form is asked for: a member of the request, or words for the system prompt."""
     form = foreign.answer_schema(fields)
     if form is None:
@@ -181,7 +185,9 @@ def _format(fields: Mapping[str, Any], quirks: Quirks) -> tuple[dict[str, Any], 
         elif schema.is_strict(form):
             named["strict"] = True
         if quirks.schema == "objects":
-            named["schema"] = schema.spelled_out(form)
+            noted = Changes()
+            named["schema"] = schema.spelled_out(form, "output_config.format", noted.note)
+            changes += noted.told()
         return {"response_format": {"type": "json_schema", "json_schema": named}}, None
     also = "Answer with one JSON object and nothing else. It must fit this JSON schema:\n" + compact(form)
     return ({"response_format": {"type": "json_object"}} if quirks.response_format == "json_object" else {}), also

@@ -16,7 +16,7 @@ from ccrouter.providers.provider import Target
 from ccrouter.translate import foreign, schema
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.conversation import is_placeholder, server_tool
-from ccrouter.translate.tools import SPELLED_OUT
+from ccrouter.translate.told import Note
 from ccrouter.translate.turns import ServerTool
 from ccrouter.wire import spans
 from ccrouter.wire.messages import MessagesRequest
@@ -31,18 +31,19 @@ def edits(request: MessagesRequest, tools: spans.Item, target: Target) -> tuple[
     if not isinstance(tools.value, list):
         return [], []
     gone, told = ([], []) if preset.server_tools is None else _not_run(request, tools.value, target)
-    changed = []
+    changed, changes = [], Changes()
     if preset.quirks.schema == "objects":
-        changed = [place for place, tool in enumerate(tools.value) if _spelled_out(tool) is not tool]
+        doomed = {*gone}
+        changed = [
+            place
+            for place, tool in enumerate(tools.value)
+            if place not in doomed and _spelled_out(tool, changes.note) is not tool
+        ]
     if not gone and not changed:
         return [], []
     items = spans.elements(request.text, tools.start)
     found = spans.remove(items, gone)
-    changes = Changes()
-    for place in changed:
-        if place not in gone:
-            changes.note(SPELLED_OUT)
-            found.append(spans.rewrite(request.text, items[place], _spelled_out(items[place].value)))
+    found += [spans.rewrite(request.text, items[place], _spelled_out(items[place].value)) for place in changed]
     return found, [*told, *changes.told()]
 
 
@@ -62,7 +63,7 @@ def _not_run(request: MessagesRequest, tools: list[Any], target: Target) -> tupl
     return [*own, *placeholders], told
 
 
-def _spelled_out(tool: Any) -> Any:
+def _spelled_out(tool: Any, note: Note = lambda _: None) -> Any:
     said = tool.get("input_schema") if isinstance(tool, dict) else None
-    found = schema.spelled_out(said) if isinstance(said, dict) else said
+    found = schema.spelled_out(said, "tools", note) if isinstance(said, dict) else said
     return tool if found is said else {**tool, "input_schema": found}

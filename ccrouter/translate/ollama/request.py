@@ -20,6 +20,7 @@ from typing import Any
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.translate import abilities, conversation, foreign, limits, schema, stops, thinking
+from ccrouter.translate.changes import Changes
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.ollama import messages as ollama_messages
 from ccrouter.translate.thinking import Asked
@@ -58,7 +59,9 @@ def _body(request: MessagesRequest, target: Target) -> tuple[dict[str, Any], lis
     body: dict[str, Any] = {"model": target.model, "messages": messages}
     body |= _tools(said.tools, fields, names, changes)
     if (form := foreign.answer_schema(fields)) is not None:
-        body["format"] = schema.spelled_out(form)
+        noted = Changes()
+        body["format"] = schema.spelled_out(form, "output_config.format", noted.note)
+        changes += noted.told()
     body |= _think(thinking.asked(fields, said), target, changes)
     if options := _options(request, target, changes):
         body["options"] = options

@@ -17,9 +17,11 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
 from ccrouter.translate import abilities, conversation, foreign, limits, schema, stops, thinking
+from ccrouter.translate.changes import Changes
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.responses import input as responses_input
-from ccrouter.translate.tools import Names, spelled_out
+from ccrouter.translate.told import Note
+from ccrouter.translate.tools import Names
 from ccrouter.translate.turns import Conversation, ServerTool, Tool
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
@@ -78,7 +80,7 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
         body["include"] = include
     body |= _tools(said, searches, fields, quirks, names, changes)
     body |= _limits(request, target, changes)
-    body |= _format(fields, target)
+    body |= _format(fields, target, changes)
     if quirks.cache_key:
         body |= foreign.cache_key(fields, headers)
     return body, changes
@@ -190,10 +192,10 @@ def _tools(
     if wanted == "required" and "required" not in taken:
         changes.append(f"tool_choice: {kind} -> auto, the backend forces no calls")
         wanted = "auto"
-    if quirks.schema == "objects":
-        tools = spelled_out(tools, changes)
     changes += names.of_tools(tools)
-    found: dict[str, Any] = {"tools": [*(_tool(tool, quirks, names) for tool in tools), *searches]}
+    noted = Changes()
+    found: dict[str, Any] = {"tools": [*(_tool(tool, quirks, names, noted.note) for tool in tools), *searches]}
+    changes += noted.told()
     if not found["tools"] and not quirks.tools_always:
         return found
     found["tool_choice"] = wanted
@@ -204,8 +206,10 @@ def _tools(
     return found
 
 
-def _tool(tool: Tool, quirks: Quirks, names: Names) -> dict[str, Any]:
+def _tool(tool: Tool, quirks: Quirks, names: Names, note: Note) -> dict[str, Any]:
     parameters = schema.of_object(tool.schema)
+    if quirks.schema == "objects":
+        parameters = schema.spelled_out(parameters, "tools", note)
     return {
         "type": "function",
         "name": names.there(tool.name),
@@ -240,17 +244,17 @@ def _limits(request: MessagesRequest, target: Target, changes: list[str]) -> dic
     return found | foreign.sampling(fields, changes, taken=quirks.sampling)
 
 
-def _format(fields: Mapping[str, Any], target: Target) -> dict[str, Any]:
+def _format(fields: Mapping[str, Any], target: Target, changes: list[str]) -> dict[str, Any]:
     form = foreign.answer_schema(fields)
     if form is None:
         return {}
-    quirks = target.provider.preset.quirks
-    if quirks.response_format != "json_schema":
+    if target.provider.preset.quirks.response_format != "json_schema":
         raise foreign.refused(
             f"capability_rejected: structured_outputs_unsupported: {target.provider.name} answers in no given form"
         )
-    strict = schema.is_strict(form)
-    if quirks.schema == "objects":
-        form = schema.spelled_out(form)
-    named = {"type": "json_schema", "name": "answer", "schema": form, "strict": strict}
+    if target.provider.preset.quirks.schema == "objects":
+        noted = Changes()
+        form = schema.spelled_out(form, "output_config.format", noted.note)
+        changes += noted.told()
+    named = {"type": "json_schema", "name": "answer", "schema": form, "strict": schema.is_strict(form)}
     return {"text": {"format": named}}
