@@ -89,6 +89,8 @@ _ROWS = (
         probe=True,
         blocks=_SEARCHED,
         image_links=False,
+        # anthropic.go of its first versions (fe9298a); of later ones the same prompt comes either way.
+        results_last=True,
         server_tools=_OLLAMA_RUNS,
         refuse_fields=VERDICTS,
         facts="ollama",
