@@ -146,7 +146,6 @@ _ROWS = (
         probe=True,
         owner="vllm",
         blocks=_SPOKEN | {"tool_reference", "redacted_thinking"},
-        server_tools=(),  # a tool without input_schema is an error of the request there
         refuse_fields=VERDICTS,
         facts="list",
         chat_path=_V1_CHAT,

@@ -87,7 +87,7 @@ EDITOR = '{"type": "text_editor_20250728", "name": "edit", "input_schema": {"typ
 PLACEHOLDER = '{"name": "DeferredToolPlaceholder", "input_schema": {"type": "object"}, "defer_loading": true}'
 
 #: Preset -> what its endpoint runs of `SEARCH` and `EXECUTION`.
-RUNNING = {"ollama": [SEARCH], "ollama-cloud": [SEARCH], "llamacpp": [], "vllm": []}
+RUNNING = {"ollama": [SEARCH], "ollama-cloud": [SEARCH], "llamacpp": []}
 
 
 @pytest.mark.parametrize(("name", "runs"), RUNNING.items())
