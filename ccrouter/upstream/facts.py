@@ -121,6 +121,7 @@ class Facts:
         patience = provider.timeouts.first_byte
         since = now - (FRESH if anew else OLD)
         kept = self._answer(provider, staying)
+        # A model that is unloaded at once is not loaded for each request only to be looked at.
         if kept.asked < since or not _windows([kept]):
             await self._ask(provider, plain, client, now - (0 if anew else FRESH), patience)
             if any(each.loaded is None for each in self._answer(provider, plain).models):

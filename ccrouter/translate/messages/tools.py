@@ -5,7 +5,7 @@ beginning of every prompt. A tool that its target can take keeps the characters 
 
 A loose server takes any tool for one that the client runs: it makes a function without parameters of a search that
 only Anthropic can make, the model calls that, and the client takes the call for a search that found nothing. So of
-servers of which it is known what they run (``Preset.server_tools``) others are kept, as the bridges do it.
+servers of which it is known what they run (``Preset.server_tools``) all others are kept away, as on the bridges.
 """
 
 from __future__ import annotations
