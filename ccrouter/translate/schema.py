@@ -7,19 +7,12 @@ and what can be said in members that it knows is said in those.
 Gemini's wire knows a subset of an older OpenAPI schema and refuses the rest by name (2026-11): no references, one
 type each, ``enum`` of strings only, ``anyOf`` alone. What can't be said is left out: it widens what the model may
 send, and the client checks inputs itself.
-
-Since draft 6 ``true`` and ``false`` are schemas too, and generators write ``true`` for "any", such as
-google/jsonschema-go. Ollama's types have no place for them, nor has the grammar that llama.cpp makes of all tools
-together: "Unrecognized schema: true" (2026-11). One of them in one tool makes every request fail.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from operator import is_
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-from ccrouter.translate.told import Note
 
 _KEPT = ("title", "description", "minimum", "maximum", "minItems", "maxItems", "minLength", "maxLength", "pattern")
 _FORMATS = ("date-time", "enum", "float", "double", "int32", "int64")
@@ -33,12 +26,6 @@ _TYPED = frozenset(
     {"type", "description", "enum", "const", "anyOf", "oneOf", "allOf", "properties", "required", "items"}
 )
 _DEFINED = frozenset({"$defs", "definitions"})
-
-#: Where a schema holds others that those servers look at: by name, or in a list.
-_BY_NAME = _DEFINED | {"properties"}
-_LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
-#: Any value. Of ``{}`` llama.cpp makes an object (2026-11), and not of this.
-_ANY: Mapping[str, Any] = {"type": ["string", "number", "boolean", "object", "array", "null"]}
 
 #: Beyond these a schema that refers to itself is cut off: as deep as Gemini takes, and far larger than any tool's.
 _DEEPEST = 24
@@ -82,17 +69,6 @@ def ollama(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A tool's ``schema``, an object's, in members of the types that Ollama has for them."""
     found = _Ollama(schema).write(schema, 0)
     return {**{key: value for key, value in found.items() if key not in _DEFINED}, "type": "object"}
-
-
-def spelled_out(schema: Mapping[str, Any], where: str, note: Note) -> Mapping[str, Any]:
-    """``schema`` with an object where ``true`` or ``false`` stands for one; the very same where none does.
-
-    Each change is noted, as one of ``where``. ``false``, which allows nothing, is told as anything too, for want
-    of words. Linear in its size.
-    """
-    words = f"{where}: true or false for a schema spelled out"
-    found: Mapping[str, Any] = _SpelledOut(lambda: note(words)).write(schema, 0)
-    return found
 
 
 def is_strict(schema: Any, depth: int = 0) -> bool:
@@ -182,40 +158,6 @@ class _Gemini:
                 found["required"] = [each for each in required if isinstance(each, str) and each in properties]
         if kind == "array":
             found["items"] = self.write(schema.get("items"), depth + 1)
-        return found
-
-
-class _SpelledOut:
-    """Walks through schemas as far as those look who know only objects for them, and nothing else."""
-
-    def __init__(self, note: Callable[[], None]) -> None:
-        self._note = note
-
-    def write(self, schema: Any, depth: int) -> Any:
-        """The same object where nothing is changed in it, as in almost all of them."""
-        if not isinstance(schema, dict):
-            self._note()
-            return _ANY
-        if depth > _DEEPEST:
-            return schema
-        found = schema
-        for key, value in schema.items():
-            written = value
-            if key in _BY_NAME and isinstance(value, dict):
-                parts = {name: self.write(each, depth + 1) for name, each in value.items()}
-                written = value if all(map(is_, parts.values(), value.values())) else parts
-            elif (key in _LISTED or key == "items") and isinstance(value, list):
-                forms = [self.write(each, depth + 1) for each in value]
-                written = value if all(map(is_, forms, value)) else forms
-            elif key in ("items", "additionalProperties") and isinstance(value, dict):
-                written = self.write(value, depth + 1)
-            elif key == "items":
-                # Without it all items are taken, but for those that ``prefixItems`` speaks of.
-                self._note()
-                found = {name: each for name, each in found.items() if name != key}
-                continue
-            if written is not value:
-                found = {**found, key: written}
         return found
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
-from ccrouter.translate import abilities, conversation, foreign, limits, schema, thinking
+from ccrouter.translate import abilities, boolean_schemas, conversation, foreign, limits, schema, thinking
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.chat import messages as chat_messages
 from ccrouter.translate.dialect import Endpoint, Outbound
@@ -145,7 +145,7 @@ def _tool(tool: Tool, quirks: Quirks, names: Names, note: Note) -> dict[str, Any
         if not parameters.get("properties"):
             parameters = {}  # Gemini wants none rather than an object of nothing
     elif quirks.schema == "objects":
-        parameters = schema.spelled_out(parameters, "tools", note)
+        parameters = boolean_schemas.spelled_out(parameters, "tools", note)
     if parameters:
         function["parameters"] = parameters
     if tool.strict and quirks.strict_tools and schema.is_strict(parameters):
@@ -186,7 +186,7 @@ def _format(fields: Mapping[str, Any], quirks: Quirks, changes: list[str]) -> tu
             named["strict"] = True
         if quirks.schema == "objects":
             noted = Changes()
-            named["schema"] = schema.spelled_out(form, "output_config.format", noted.note)
+            named["schema"] = boolean_schemas.spelled_out(form, "output_config.format", noted.note)
             changes += noted.told()
         return {"response_format": {"type": "json_schema", "json_schema": named}}, None
     also = "Answer with one JSON object and nothing else. It must fit this JSON schema:\n" + compact(form)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from ccrouter.providers.provider import Target
-from ccrouter.translate import foreign, schema
+from ccrouter.translate import boolean_schemas, foreign
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.conversation import is_placeholder, server_tool
 from ccrouter.translate.told import Note
@@ -65,5 +65,5 @@ def _not_run(request: MessagesRequest, tools: list[Any], target: Target) -> tupl
 
 def _spelled_out(tool: Any, note: Note = lambda _: None) -> Any:
     said = tool.get("input_schema") if isinstance(tool, dict) else None
-    found = schema.spelled_out(said, "tools", note) if isinstance(said, dict) else said
+    found = boolean_schemas.spelled_out(said, "tools", note) if isinstance(said, dict) else said
     return tool if found is said else {**tool, "input_schema": found}

@@ -16,7 +16,7 @@ from attrs import evolve
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
-from ccrouter.translate import abilities, conversation, foreign, limits, schema, stops, thinking
+from ccrouter.translate import abilities, boolean_schemas, conversation, foreign, limits, schema, stops, thinking
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.responses import input as responses_input
@@ -209,7 +209,7 @@ def _tools(
 def _tool(tool: Tool, quirks: Quirks, names: Names, note: Note) -> dict[str, Any]:
     parameters = schema.of_object(tool.schema)
     if quirks.schema == "objects":
-        parameters = schema.spelled_out(parameters, "tools", note)
+        parameters = boolean_schemas.spelled_out(parameters, "tools", note)
     return {
         "type": "function",
         "name": names.there(tool.name),
@@ -254,7 +254,7 @@ def _format(fields: Mapping[str, Any], target: Target, changes: list[str]) -> di
         )
     if target.provider.preset.quirks.schema == "objects":
         noted = Changes()
-        form = schema.spelled_out(form, "output_config.format", noted.note)
+        form = boolean_schemas.spelled_out(form, "output_config.format", noted.note)
         changes += noted.told()
     named = {"type": "json_schema", "name": "answer", "schema": form, "strict": schema.is_strict(form)}
     return {"text": {"format": named}}

@@ -14,7 +14,7 @@ from ccrouter.providers.provider import Target
 from ccrouter.translate.messages import lane
 from ccrouter.wire.messages import read_request
 from tests.rig import provider
-from tests.translate.test_schema import ANY, assert_llamacpp_takes, tool_schemas
+from tests.translate.test_boolean_schemas import ANY, assert_llamacpp_takes, tool_schemas
 
 #: Whose Messages endpoints know only objects for schemas, and everybody else.
 OBJECTS = ["ollama", "ollama-cloud", "llamacpp"]

@@ -1,0 +1,108 @@
+"""Schemas of tools for servers that know no true and false in their place."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccrouter.translate import boolean_schemas
+from tests.translate.dialogues import anything
+from tests.translate.ollama.go_types import check
+
+ANY = {"type": ["string", "number", "boolean", "object", "array", "null"]}
+
+
+def spelled_out(schema):
+    """Counted: as many changes are noted as there are."""
+    noted: list[str] = []
+    found = boolean_schemas.spelled_out(schema, "here", noted.append)
+    assert set(noted) <= {"here: true or false for a schema spelled out"}
+    assert bool(noted) is (found is not schema)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"properties": {"a": True, "b": False}}, {"properties": {"a": ANY, "b": ANY}}),
+        ({"properties": {"a": "string", "b": None}}, {"properties": {"a": ANY, "b": ANY}}),  # no schema to anybody
+        ({"anyOf": [{"type": "null"}, True]}, {"anyOf": [{"type": "null"}, ANY]}),
+        ({"type": "array", "items": True}, {"type": "array"}),
+        # A tuple in the words of 2020-12, and in those of draft 7.
+        ({"prefixItems": [True, {}], "items": False}, {"prefixItems": [ANY, {}]}),
+        ({"items": [True, {}], "additionalItems": False}, {"items": [ANY, {}], "additionalItems": False}),
+        (
+            {"properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": True}},
+            {"properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": ANY}},
+        ),
+        (
+            {"properties": {"properties": {"properties": {"a": True}}}},
+            {"properties": {"properties": {"properties": {"a": ANY}}}},
+        ),
+    ],
+)
+def test_true_and_false_in_place_of_a_schema_are_spelled_out(schema, said):
+    before = copy.deepcopy(schema)
+    assert spelled_out(schema) == said
+    assert schema == before
+
+
+def test_true_and_false_that_are_no_schema_stay():
+    values = {"enum": [True], "const": False, "default": True, "examples": [{"properties": {"a": True}}]}
+    schema = {"properties": {"a": {**values, "items": {}}}, "additionalProperties": False, "nullable": True}
+    assert spelled_out(schema) is schema
+
+
+_schemas = st.recursive(
+    st.booleans() | st.sampled_from([{}, {"type": "string"}, {"enum": [True]}, {"$ref": "#/$defs/A"}]),
+    lambda inner: st.fixed_dictionaries(
+        {},
+        optional={
+            "type": st.sampled_from(["object", "array", ["object", "null"]]),
+            "properties": st.dictionaries(st.sampled_from(["a", "items", "properties"]), inner, max_size=3),
+            "additionalProperties": inner,
+            "items": inner | st.lists(inner, max_size=2),
+            "prefixItems": st.lists(inner, max_size=2),
+            "anyOf": st.lists(inner, max_size=2),
+            "allOf": st.lists(inner, max_size=2),
+            "$defs": st.dictionaries(st.sampled_from(["A", "B"]), inner, max_size=2),
+            "default": st.booleans(),
+        },
+    ),
+    max_leaves=20,
+)
+#: Schemas of tools, legal by draft 2020-12 (or 7, where ``items`` are a list).
+tool_schemas = st.dictionaries(st.sampled_from(["a", "b", "items"]), _schemas, max_size=3).map(
+    lambda properties: {"type": "object", "properties": properties}
+)
+
+
+def assert_llamacpp_takes(schema):
+    """What the converter of its grammars looks at (common/json-schema-to-grammar.cpp, 2026-11)."""
+    assert isinstance(schema, dict)
+    items = schema.get("items", schema.get("prefixItems", []))
+    named = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values()]
+    for each in [*named, *schema.get("anyOf", ()), *(items if isinstance(items, list) else [items])]:
+        assert_llamacpp_takes(each)
+    if schema.get("additionalProperties") not in (None, True, False):
+        assert_llamacpp_takes(schema["additionalProperties"])
+
+
+@given(tool_schemas)
+def test_any_legal_schema_can_be_spelled_out_for_those_that_know_only_objects(schema):
+    found = spelled_out(schema)
+    assert_llamacpp_takes(found)
+    function = {"name": "a", "parameters": found}
+    check({"model": "m", "messages": [], "tools": [{"type": "function", "function": function}], **_ALWAYS})
+    assert spelled_out(found) is found
+
+
+@given(anything)
+def test_what_is_no_schema_at_all_is_spelled_out_too(value):
+    assert isinstance(spelled_out(value), dict)
+
+
+_ALWAYS = {"truncate": False, "shift": False, "stream": True}
