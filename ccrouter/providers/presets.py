@@ -50,7 +50,7 @@ _OLLAMA_CHAT = "/api/chat"
 _OLLAMA_RUNS = ("web_search",)
 #: On its own wire a word for effort is an error of every model but gpt-oss (0.14; later ones take it, 2026-11).
 #: A ``true`` among the properties is no ``ToolProperty``: can1357/oh-my-pi#4488 (2026-07).
-_OLLAMA = Quirks(ask="reasoning_effort", replay="reasoning", levelled_models=("gpt-oss",), schema="objects")
+_OLLAMA = Quirks(ask="reasoning_effort", replay="reasoning", levelled_models=("gpt-oss",), schema="plain")
 
 _ROWS = (
     Preset(
@@ -134,6 +134,7 @@ _ROWS = (
         widen="load it with a larger context length",
         chat_path=_V1_CHAT,
         responses_path="/v1/responses",
+        quirks=Quirks(schema="plain"),  # its engine is llama.cpp: codefuturist/email-mcp#58 (2026-07)
         noted="2026-11: /v1/messages since 0.4.1; a token is optional",
     ),
     Preset(
@@ -172,8 +173,8 @@ _ROWS = (
         widen="start the server with a larger --ctx-size",
         chat_path=_V1_CHAT,
         responses_path="/v1/responses",
-        # mezmo/aura#358 (2026-07): no grammar of tools that have ``true`` for a schema.
-        quirks=Quirks(result_images=True, replay="reasoning_content", schema="objects"),
+        # mezmo/aura#358, ggml-org/llama.cpp#26930 (2026-08): no grammar of ``true``, nor of most patterns.
+        quirks=Quirks(result_images=True, replay="reasoning_content", schema="plain"),
         noted="2026-11: ignores fields that it does not know; errors have an envelope of their own",
     ),
     Preset(

@@ -87,8 +87,8 @@ class Quirks:
     """Headers in which the backend wants an id of the conversation."""
     call_ids: Literal["any", "nine"] = "any"
     """Ids of calls: any up to 64 characters, or exactly nine letters and digits (Mistral)."""
-    schema: Literal["full", "objects", "gemini"] = "full"
-    """What of JSON Schema the tools may use; ``objects``: all but ``true`` and ``false`` in place of a schema."""
+    schema: Literal["full", "plain", "gemini"] = "full"
+    """What of JSON Schema the tools may use; ``plain``: what llama.cpp makes a grammar of."""
     sampling: bool = True
     """``temperature`` and ``top_p`` are taken."""
     reasoning_apart: bool = False

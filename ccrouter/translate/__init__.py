@@ -19,7 +19,7 @@ What they share, most of it tables:
 ``blocks``         writes the content blocks of a Messages stream
 ``foreign``        what requests have in common; ``told`` blocks in words; ``shown`` texts, images, files, cache
                    marks; ``tools`` names, ids; ``calls`` tool calls from fragments; ``schema``,
-                   ``boolean_schemas``, ``thinking``, ``think_tags``, ``usage``, ``stops``
+                   ``plain_schemas``, ``thinking``, ``think_tags``, ``usage``, ``stops``
 ``refusal``        errors in the client's words, with ``overflow`` and ``retry``
 ``abilities``      refuses what a model is known not to be able to do; ``limits`` how long an answer may be;
                    ``window`` what can't fit into it

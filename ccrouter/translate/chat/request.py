@@ -15,7 +15,7 @@ from typing import Any
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
-from ccrouter.translate import abilities, boolean_schemas, conversation, foreign, limits, schema, thinking
+from ccrouter.translate import abilities, conversation, foreign, limits, plain_schemas, schema, thinking
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.chat import messages as chat_messages
 from ccrouter.translate.dialect import Endpoint, Outbound
@@ -144,8 +144,8 @@ def _tool(tool: Tool, quirks: Quirks, names: Names, note: Note) -> dict[str, Any
         parameters = schema.gemini(parameters)
         if not parameters.get("properties"):
             parameters = {}  # Gemini wants none rather than an object of nothing
-    elif quirks.schema == "objects":
-        parameters = boolean_schemas.spelled_out(parameters, "tools", note)
+    elif quirks.schema == "plain":
+        parameters = plain_schemas.plain(parameters, "tools", note)
     if parameters:
         function["parameters"] = parameters
     if tool.strict and quirks.strict_tools and schema.is_strict(parameters):
@@ -184,9 +184,9 @@ def _format(fields: Mapping[str, Any], quirks: Quirks, changes: list[str]) -> tu
             named["schema"] = schema.gemini(form)
         elif schema.is_strict(form):
             named["strict"] = True
-        if quirks.schema == "objects":
+        if quirks.schema == "plain":
             noted = Changes()
-            named["schema"] = boolean_schemas.spelled_out(form, "output_config.format", noted.note)
+            named["schema"] = plain_schemas.plain(form, "output_config.format", noted.note)
             changes += noted.told()
         return {"response_format": {"type": "json_schema", "json_schema": named}}, None
     also = "Answer with one JSON object and nothing else. It must fit this JSON schema:\n" + compact(form)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from ccrouter.providers.provider import Target
-from ccrouter.translate import boolean_schemas, foreign
+from ccrouter.translate import foreign, plain_schemas
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.conversation import is_placeholder, server_tool
 from ccrouter.translate.told import Note
@@ -32,18 +32,18 @@ def edits(request: MessagesRequest, tools: spans.Item, target: Target) -> tuple[
         return [], []
     gone, told = ([], []) if preset.server_tools is None else _not_run(request, tools.value, target)
     changed, changes = [], Changes()
-    if preset.quirks.schema == "objects":
+    if preset.quirks.schema == "plain":
         doomed = {*gone}
         changed = [
             place
             for place, tool in enumerate(tools.value)
-            if place not in doomed and _spelled_out(tool, changes.note) is not tool
+            if place not in doomed and _plain(tool, changes.note) is not tool
         ]
     if not gone and not changed:
         return [], []
     items = spans.elements(request.text, tools.start)
     found = spans.remove(items, gone)
-    found += [spans.rewrite(request.text, items[place], _spelled_out(items[place].value)) for place in changed]
+    found += [spans.rewrite(request.text, items[place], _plain(items[place].value)) for place in changed]
     return found, [*told, *changes.told()]
 
 
@@ -63,7 +63,7 @@ def _not_run(request: MessagesRequest, tools: list[Any], target: Target) -> tupl
     return [*own, *placeholders], told
 
 
-def _spelled_out(tool: Any, note: Note = lambda _: None) -> Any:
+def _plain(tool: Any, note: Note = lambda _: None) -> Any:
     said = tool.get("input_schema") if isinstance(tool, dict) else None
-    found = boolean_schemas.spelled_out(said, "tools", note) if isinstance(said, dict) else said
+    found = plain_schemas.plain(said, "tools", note) if isinstance(said, dict) else said
     return tool if found is said else {**tool, "input_schema": found}

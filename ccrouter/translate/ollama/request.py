@@ -19,7 +19,7 @@ from typing import Any
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
-from ccrouter.translate import abilities, boolean_schemas, conversation, foreign, limits, schema, stops, thinking
+from ccrouter.translate import abilities, conversation, foreign, limits, plain_schemas, schema, stops, thinking
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.ollama import messages as ollama_messages
@@ -60,7 +60,7 @@ def _body(request: MessagesRequest, target: Target) -> tuple[dict[str, Any], lis
     body |= _tools(said.tools, fields, names, changes)
     if (form := foreign.answer_schema(fields)) is not None:
         noted = Changes()
-        body["format"] = boolean_schemas.spelled_out(form, "output_config.format", noted.note)
+        body["format"] = plain_schemas.plain(form, "output_config.format", noted.note)
         changes += noted.told()
     body |= _think(thinking.asked(fields, said), target, changes)
     if options := _options(request, target, changes):

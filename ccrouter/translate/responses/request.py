@@ -16,7 +16,7 @@ from attrs import evolve
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
-from ccrouter.translate import abilities, boolean_schemas, conversation, foreign, limits, schema, stops, thinking
+from ccrouter.translate import abilities, conversation, foreign, limits, plain_schemas, schema, stops, thinking
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.responses import input as responses_input
@@ -208,8 +208,8 @@ def _tools(
 
 def _tool(tool: Tool, quirks: Quirks, names: Names, note: Note) -> dict[str, Any]:
     parameters = schema.of_object(tool.schema)
-    if quirks.schema == "objects":
-        parameters = boolean_schemas.spelled_out(parameters, "tools", note)
+    if quirks.schema == "plain":
+        parameters = plain_schemas.plain(parameters, "tools", note)
     return {
         "type": "function",
         "name": names.there(tool.name),
@@ -252,9 +252,9 @@ def _format(fields: Mapping[str, Any], target: Target, changes: list[str]) -> di
         raise foreign.refused(
             f"capability_rejected: structured_outputs_unsupported: {target.provider.name} answers in no given form"
         )
-    if target.provider.preset.quirks.schema == "objects":
+    if target.provider.preset.quirks.schema == "plain":
         noted = Changes()
-        form = boolean_schemas.spelled_out(form, "output_config.format", noted.note)
+        form = plain_schemas.plain(form, "output_config.format", noted.note)
         changes += noted.told()
     named = {"type": "json_schema", "name": "answer", "schema": form, "strict": schema.is_strict(form)}
     return {"text": {"format": named}}

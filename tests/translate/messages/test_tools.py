@@ -14,12 +14,12 @@ from ccrouter.providers.provider import Target
 from ccrouter.translate.messages import lane
 from ccrouter.wire.messages import read_request
 from tests.rig import provider
-from tests.translate.test_boolean_schemas import ANY, assert_llamacpp_takes, tool_schemas
+from tests.translate.test_plain_schemas import ANY, assert_llamacpp_takes, tool_schemas
 
-#: Whose Messages endpoints know only objects for schemas, and everybody else.
-OBJECTS = ["ollama", "ollama-cloud", "llamacpp"]
+#: Whose Messages endpoints make grammars of schemas, and everybody else.
+GRAMMAR = ["ollama", "ollama-cloud", "lmstudio", "llamacpp"]
 OTHERS = sorted(
-    name for name, row in PRESETS.items() if row.messages_path and row.transport == "http" and name not in OBJECTS
+    name for name, row in PRESETS.items() if row.messages_path and row.transport == "http" and name not in GRAMMAR
 )
 MESSAGES = json.dumps([{"role": "user", "content": "hi"}])
 
@@ -42,7 +42,7 @@ def tool(schema: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"name": "mcp__x__put", "description": "d", "input_schema": schema, **more}
 
 
-@pytest.mark.parametrize("name", OBJECTS)
+@pytest.mark.parametrize("name", GRAMMAR)
 def test_of_tools_only_the_schema_is_written_anew_that_has_true_in_it(name: str) -> None:
     fine = '{ "name": "Bash" ,"input_schema": {"type": "object", "additionalProperties": false, "x": 1.0} }'
     given_ = (
@@ -58,24 +58,26 @@ def test_of_tools_only_the_schema_is_written_anew_that_has_true_in_it(name: str)
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_who_knows_schemas_gets_tools_as_they_came(name: str) -> None:
-    tools = json.dumps([tool({"type": "object", "properties": {"v": True}}, cache_control={"type": "ephemeral"})])
+    properties = {"v": True, "w": {"pattern": r"\d"}}
+    tools = json.dumps([tool({"type": "object", "properties": properties}, cache_control={"type": "ephemeral"})])
     assert put(name, tools) == (tools, ())
 
 
 @given(tool_schemas)
 def test_tools_are_taken_whatever_legal_schema_they_have(schema: dict[str, Any]) -> None:
     tools = json.dumps([tool({"type": "object", "properties": {"v": False}}), tool(schema)])
-    for name in OBJECTS:
+    for name in GRAMMAR:
         sent, changes = put(name, tools)
         found = json.loads(sent)
         for each in found:
             assert_llamacpp_takes(each["input_schema"])
         assert (found[1] == tool(schema)) is (changes == ("tools: true or false for a schema spelled out",))
+        assert put(name, sent) == (sent, ())
 
 
 @pytest.mark.parametrize("tools", ["null", "[]", "5", '"x"', "[null, 5, {}]", '[{"input_schema": true}]'])
 def test_what_are_no_tools_is_left_alone(tools: str) -> None:
-    for name in OBJECTS:
+    for name in GRAMMAR:
         assert put(name, tools) == (tools, ())
 
 

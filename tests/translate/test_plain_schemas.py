@@ -1,4 +1,4 @@
-"""Schemas of tools for servers that know no true and false in their place."""
+"""Schemas of tools for servers that make a grammar of them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.translate import boolean_schemas
+from ccrouter.translate import plain_schemas
 from tests.translate.dialogues import anything
 from tests.translate.ollama.go_types import check
 
 ANY = {"type": ["string", "number", "boolean", "object", "array", "null"]}
 
 
-def spelled_out(schema):
-    """Counted: as many changes are noted as there are."""
+SPELLED_OUT = "here: true or false for a schema spelled out"
+LEFT_OUT = "here: a pattern that the backend makes no grammar of left out"
+
+
+def plain(schema):
     noted: list[str] = []
-    found = boolean_schemas.spelled_out(schema, "here", noted.append)
-    assert set(noted) <= {"here: true or false for a schema spelled out"}
+    found = plain_schemas.plain(schema, "here", noted.append)
+    assert set(noted) <= {SPELLED_OUT, LEFT_OUT}
     assert bool(noted) is (found is not schema)
     return found
 
@@ -44,16 +47,41 @@ def spelled_out(schema):
         ),
     ],
 )
-def test_true_and_false_in_place_of_a_schema_are_spelled_out(schema, said):
+def test_true_and_false_in_place_of_a_schema_are_plain(schema, said):
     before = copy.deepcopy(schema)
-    assert spelled_out(schema) == said
+    assert plain(schema) == said
     assert schema == before
 
 
 def test_true_and_false_that_are_no_schema_stay():
     values = {"enum": [True], "const": False, "default": True, "examples": [{"properties": {"a": True}}]}
     schema = {"properties": {"a": {**values, "items": {}}}, "additionalProperties": False, "nullable": True}
-    assert spelled_out(schema) is schema
+    assert plain(schema) is schema
+
+
+# As common/json-schema-to-grammar.cpp reads them (2026-11), and the grammar's own reader behind it.
+TAKEN = ("^a$", "^[a-z_-]+$", "^(?:x{1,3}|y.*)+$", r"^\.[^/]*(json|yaml)?$", "^https?://.+$", '^é "x"$')
+REFUSED = ("a", "^a", "a$", "", "^$", r"^\d+$", r"^\S$", r"^[\w.]+$", "^(?!x)a$", "^(?=.*a).{8}$", "^a$|^b$", "^a+?$",
+           "^*$", "^(a$", "^a)$", "^[a$", "^a{1,5000}$", "^a\n$")  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", TAKEN)
+def test_a_pattern_that_becomes_a_grammar_stays(pattern):
+    schema = {"properties": {"a": {"type": "string", "pattern": pattern}}}
+    assert plain(schema) is schema
+
+
+@pytest.mark.parametrize("pattern", [*REFUSED, None, 5, ["^a$"]])
+def test_any_other_pattern_is_left_out(pattern):
+    schema = {"properties": {"pattern": {"type": "string", "pattern": pattern, "default": {"pattern": pattern}}}}
+    assert plain(schema) == {"properties": {"pattern": {"type": "string", "default": {"pattern": pattern}}}}
+
+
+def test_each_change_is_counted():
+    noted: list[str] = []
+    schema = {"properties": {"a": True, "b": {"pattern": "x", "items": {"pattern": "y"}}}, "items": False}
+    plain_schemas.plain(schema, "here", noted.append)
+    assert noted == [SPELLED_OUT, LEFT_OUT, LEFT_OUT, SPELLED_OUT]
 
 
 _schemas = st.recursive(
@@ -70,6 +98,7 @@ _schemas = st.recursive(
             "allOf": st.lists(inner, max_size=2),
             "$defs": st.dictionaries(st.sampled_from(["A", "B"]), inner, max_size=2),
             "default": st.booleans(),
+            "pattern": st.sampled_from([*TAKEN, *REFUSED]),
         },
     ),
     max_leaves=20,
@@ -83,6 +112,7 @@ tool_schemas = st.dictionaries(st.sampled_from(["a", "b", "items"]), _schemas, m
 def assert_llamacpp_takes(schema):
     """What the converter of its grammars looks at (common/json-schema-to-grammar.cpp, 2026-11)."""
     assert isinstance(schema, dict)
+    assert schema.get("pattern") not in REFUSED
     items = schema.get("items", schema.get("prefixItems", []))
     named = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values()]
     for each in [*named, *schema.get("anyOf", ()), *(items if isinstance(items, list) else [items])]:
@@ -92,17 +122,17 @@ def assert_llamacpp_takes(schema):
 
 
 @given(tool_schemas)
-def test_any_legal_schema_can_be_spelled_out_for_those_that_know_only_objects(schema):
-    found = spelled_out(schema)
+def test_of_any_legal_schema_there_is_one_with_a_grammar(schema):
+    found = plain(schema)
     assert_llamacpp_takes(found)
     function = {"name": "a", "parameters": found}
     check({"model": "m", "messages": [], "tools": [{"type": "function", "function": function}], **_ALWAYS})
-    assert spelled_out(found) is found
+    assert plain(found) is found
 
 
 @given(anything)
-def test_what_is_no_schema_at_all_is_spelled_out_too(value):
-    assert isinstance(spelled_out(value), dict)
+def test_what_is_no_schema_at_all_is_told_as_anything(value):
+    assert isinstance(plain(value), dict)
 
 
 _ALWAYS = {"truncate": False, "shift": False, "stream": True}
