@@ -6,6 +6,10 @@ What there is no grammar for in one tool makes every request fail (llama.cpp's c
 * ``true`` and ``false``, which are schemas since draft 6 ("Unrecognized schema: true"). Generators write ``true``
   for "any", such as google/jsonschema-go. Nor have Ollama's own types a place for them.
 * a ``pattern`` that isn't ``^`` to ``$``, and ``\d``, ``\S`` or a look around within one, as zod writes them.
+* large counts ("number of repetitions exceeds sane defaults", 2025-11 to 2026-08): a tool of Claude Code's own has
+  ``maxLength: 524288``.
+
+And of a text that ``allOf`` only restricts it makes an object, as of whom Claude Code's SendMessage is for.
 
 What is left out widens what the model may send, and the client checks inputs itself.
 """
@@ -31,11 +35,19 @@ _ANY: Mapping[str, Any] = {"type": ["string", "number", "boolean", "object", "ar
 _DEEPEST = 24
 
 
-#: Of a pattern what becomes a grammar as it is meant: plain characters, their lists, groups, counts below 1000.
+#: Counts, and up to which one a grammar surely has them: there may be 2000 of all that is repeated within another.
+_COUNTS = frozenset({"minLength", "maxLength", "minItems", "maxItems"})
+_LARGEST_COUNT = 500
+
+#: What of a form in ``allOf`` there is a grammar of.
+_FORMS = frozenset({"properties", "enum", "anyOf", "$ref"})
+
+#: Of a pattern what becomes a grammar as it is meant: plain characters, their lists, groups, counts below 100.
 _TOKENS = re.compile(
     r"""\^(?:
-        (?: [^\\()\[\]{}^$|.*+?\x00-\x1f] | \\[.^$()\[\]{}|*+?] | \. | \[\^?[^\\\[\]\x00-\x1f]+\] | \) )
-        (?: [*+?] | \{\d{1,3}(?:,\d{0,3})?\} )?
+        (?: [^\\()\[\]{}^$|.*+?\x00-\x1f] | \\[.^$()\[\]{}|*+?] | \.
+            | \[\^?(?:[^\\\[\]\x00-\x1f]|\\[nrt])+\] | \) )
+        (?: [*+?] | \{\d{1,2}(?:,\d{0,2})?\} )?
         | \((?:\?:)? | \|
     )+\$""",
     re.VERBOSE,
@@ -85,11 +97,25 @@ class _Plain:
             elif key == "pattern" and not (isinstance(value, str) and _has_grammar(value)):
                 self._note(f"{self._where}: a pattern that the backend makes no grammar of left out")
                 gone.add(key)
+            elif key in _COUNTS and type(value) is int and value > _LARGEST_COUNT:
+                self._note(f"{self._where}: a count too large for the backend's grammar left out")
+                gone.add(key)
+            if key == "allOf" and _only_restricts(schema):
+                self._note(f"{self._where}: what all of a text has to be left out")
+                gone.add(key)
             if written is not value:
                 changed[key] = written
         if not changed and not gone:
             return schema
         return {key: changed.get(key, value) for key, value in schema.items() if key not in gone}
+
+
+def _only_restricts(schema: dict[str, Any]) -> bool:
+    """Whether the ``allOf`` of a schema is about a text, or nothing that there is a grammar of."""
+    forms = schema["allOf"]
+    if schema.get("type") not in (None, "string") or "properties" in schema or not isinstance(forms, list):
+        return False
+    return not any(isinstance(form, dict) and form.keys() & _FORMS for form in forms)
 
 
 @lru_cache(maxsize=1_000)

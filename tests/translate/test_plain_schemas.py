@@ -16,13 +16,15 @@ ANY = {"type": ["string", "number", "boolean", "object", "array", "null"]}
 
 
 SPELLED_OUT = "here: true or false for a schema spelled out"
+TOO_LARGE = "here: a count too large for the backend's grammar left out"
+RESTRICTED = "here: what all of a text has to be left out"
 LEFT_OUT = "here: a pattern that the backend makes no grammar of left out"
 
 
 def plain(schema):
     noted: list[str] = []
     found = plain_schemas.plain(schema, "here", noted.append)
-    assert set(noted) <= {SPELLED_OUT, LEFT_OUT}
+    assert set(noted) <= {SPELLED_OUT, LEFT_OUT, TOO_LARGE, RESTRICTED}
     assert bool(noted) is (found is not schema)
     return found
 
@@ -62,7 +64,7 @@ def test_true_and_false_that_are_no_schema_stay():
 # As common/json-schema-to-grammar.cpp reads them (2026-11), and the grammar's own reader behind it.
 TAKEN = ("^a$", "^[a-z_-]+$", "^(?:x{1,3}|y.*)+$", r"^\.[^/]*(json|yaml)?$", "^https?://.+$", '^é "x"$')
 REFUSED = ("a", "^a", "a$", "", "^$", r"^\d+$", r"^\S$", r"^[\w.]+$", "^(?!x)a$", "^(?=.*a).{8}$", "^a$|^b$", "^a+?$",
-           "^*$", "^(a$", "^a)$", "^[a$", "^a{1,5000}$", "^a\n$")  # fmt: skip
+           "^*$", "^(a$", "^a)$", "^[a$", "^a{1,500}$", "^a\n$")  # fmt: skip
 
 
 @pytest.mark.parametrize("pattern", TAKEN)
@@ -75,6 +77,29 @@ def test_a_pattern_that_becomes_a_grammar_stays(pattern):
 def test_any_other_pattern_is_left_out(pattern):
     schema = {"properties": {"pattern": {"type": "string", "pattern": pattern, "default": {"pattern": pattern}}}}
     assert plain(schema) == {"properties": {"pattern": {"type": "string", "default": {"pattern": pattern}}}}
+
+
+@pytest.mark.parametrize("name", ["minLength", "maxLength", "minItems", "maxItems"])
+def test_a_count_that_is_too_large_for_a_grammar_is_left_out(name):
+    assert plain({"properties": {"a": {"type": "string", name: 524_288}}}) == {
+        "properties": {"a": {"type": "string"}}
+    }
+    for value in (0, 500, None, "x", True):
+        schema = {"properties": {name: {name: value}}}
+        assert plain(schema) is schema
+
+
+def test_a_text_stays_a_text_whatever_it_is_to_fit():
+    both = [{"pattern": r"^[^\n\r]*$"}, {"pattern": r"^[\s\S]{0,300}$"}]  # whom SendMessage is for
+    assert plain({"type": "string", "allOf": both, "description": "d"}) == {"type": "string", "description": "d"}
+    for schema in (
+        {"allOf": [{"properties": {"a": {"type": "string"}}}, {"required": ["a"]}]},
+        {"type": "string", "allOf": [{"enum": ["a"]}]},
+        {"allOf": [{"$ref": "#/$defs/A"}]},
+        {"type": "object", "allOf": [{"required": ["a"]}]},
+        {"type": "integer", "allOf": [{"minimum": 1}]},
+    ):
+        assert plain(schema) is schema
 
 
 def test_each_change_is_counted():
@@ -99,6 +124,8 @@ _schemas = st.recursive(
             "$defs": st.dictionaries(st.sampled_from(["A", "B"]), inner, max_size=2),
             "default": st.booleans(),
             "pattern": st.sampled_from([*TAKEN, *REFUSED]),
+            "maxLength": st.sampled_from([5, 2_000]),
+            "maxItems": st.sampled_from([5, 2_000]),
         },
     ),
     max_leaves=20,
@@ -113,6 +140,7 @@ def assert_llamacpp_takes(schema):
     """What the converter of its grammars looks at (common/json-schema-to-grammar.cpp, 2026-11)."""
     assert isinstance(schema, dict)
     assert schema.get("pattern") not in REFUSED
+    assert max(schema.get("maxLength", 0), schema.get("maxItems", 0)) < 2_000
     items = schema.get("items", schema.get("prefixItems", []))
     named = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values()]
     for each in [*named, *schema.get("anyOf", ()), *(items if isinstance(items, list) else [items])]:
