@@ -25,13 +25,14 @@ async def checked(inbound: Inbound, target: Target, facts: Facts, until: float =
     """The target, which can take the request as far as one can know. Raises ApiError where it can't.
 
     A window is not what it was a minute ago when somebody has loaded the model anew: no request is refused for one
-    that was not asked for just now, unless the backend has not answered ``until`` then.
+    that was not asked for just now, unless the backend has not answered ``until`` then. Nor is it what the request
+    gets, where that has the model loaded anew: it is loaded for it first.
     """
     request = inbound.request
     abilities.check(request, target)
     refusal = await measured(window.too_long, inbound, target)
-    if refusal is None and await measured(window.wants_loading, inbound, target):
-        target = await facts.load(target, inbound.credentials)
+    if await measured(window.wants_loading, inbound, target):
+        target = await facts.load(target, inbound.credentials, until, anew=refusal is not None)
         refusal = await measured(window.too_long, inbound, target)
     elif refusal is not None:
         target = await facts.renew(target, inbound.credentials, until)

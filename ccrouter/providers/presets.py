@@ -46,8 +46,11 @@ _V1_CHAT = "/v1/chat/completions"
 _COUNT = "/v1/messages/count_tokens"
 
 _OLLAMA_CHAT = "/api/chat"
+#: anthropic.go, convertTool, 2026-11: any other becomes a function without parameters.
+_OLLAMA_RUNS = ("web_search",)
 #: On its own wire a word for effort is an error of every model but gpt-oss (0.14; later ones take it, 2026-11).
-_OLLAMA = Quirks(ask="reasoning_effort", replay="reasoning", levelled_models=("gpt-oss",))
+#: A ``true`` among the properties is no ``ToolProperty``: can1357/oh-my-pi#4488 (2026-07).
+_OLLAMA = Quirks(ask="reasoning_effort", replay="reasoning", levelled_models=("gpt-oss",), schema="plain")
 
 _ROWS = (
     Preset(
@@ -86,6 +89,9 @@ _ROWS = (
         probe=True,
         blocks=_SEARCHED,
         image_links=False,
+        # anthropic.go of its first versions (fe9298a); of later ones the same prompt comes either way.
+        results_last=True,
+        server_tools=_OLLAMA_RUNS,
         refuse_fields=VERDICTS,
         facts="ollama",
         overflow="truncates",
@@ -106,6 +112,7 @@ _ROWS = (
         listing="ollama",
         blocks=_SEARCHED,
         image_links=False,
+        server_tools=_OLLAMA_RUNS,
         refuse_fields=VERDICTS,
         facts="ollama-show",
         overflow="truncates",
@@ -127,6 +134,7 @@ _ROWS = (
         widen="load it with a larger context length",
         chat_path=_V1_CHAT,
         responses_path="/v1/responses",
+        quirks=Quirks(schema="plain"),  # its engine is llama.cpp: codefuturist/email-mcp#58 (2026-07)
         noted="2026-11: /v1/messages since 0.4.1; a token is optional",
     ),
     Preset(
@@ -158,13 +166,15 @@ _ROWS = (
         blocks=_SPOKEN,
         # server-common.cpp, convert_anthropic_to_oai, 2026-11: a template then sees calls without results.
         results_last=True,
+        server_tools=(),  # there, too: a function without parameters comes of any
         refuse_fields=VERDICTS,
         facts="llamacpp",
         overflow="fails",
         widen="start the server with a larger --ctx-size",
         chat_path=_V1_CHAT,
         responses_path="/v1/responses",
-        quirks=Quirks(result_images=True, replay="reasoning_content"),
+        # mezmo/aura#358, ggml-org/llama.cpp#26930 (2026-08): no grammar of ``true``, nor of most patterns.
+        quirks=Quirks(result_images=True, replay="reasoning_content", schema="plain"),
         noted="2026-11: ignores fields that it does not know; errors have an envelope of their own",
     ),
     Preset(

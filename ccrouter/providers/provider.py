@@ -102,6 +102,9 @@ class Preset:
     """Its Messages endpoint refuses a turn with calls that has no thinking, be it empty."""
     results_last: bool = False
     """Its Messages endpoint puts the results in a message behind what else is said there."""
+    server_tools: tuple[str, ...] | None = None
+    """How the types begin of the tools that its Messages endpoint runs itself, where it takes all others for the
+    client's; None: not known, so it gets them all."""
     drop_fields: tuple[str, ...] = ()
     refuse_fields: tuple[str, ...] = ()
     drop_headers: tuple[str, ...] = ()
@@ -181,7 +184,8 @@ class Model:
     efforts: tuple[str, ...] | None = None
     """The words for effort that it takes, weakest first."""
     loaded: int | None = None
-    """The window that it is loaded with at this moment, where a server loads models with windows of its choice."""
+    """The window that it is loaded with at this moment, where a server loads models with windows of its choice; or
+    the one that our requests have it loaded with, where that was seen."""
     num_ctx: int | None = None
     """The window that requests are to have it loaded with, where they can; that holds then, not ``loaded``."""
     keep_alive: float | None = None

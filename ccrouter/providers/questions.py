@@ -17,14 +17,21 @@ from attrs import evolve, field, frozen
 from ccrouter.providers.listings import first_size, listed, member, read_row, rows, says
 from ccrouter.providers.provider import FactsFrom, Model
 
+#: How long a model stays that would be unloaded at once, in seconds: as long as it takes to look.
+_STAY = 5
+
 
 @frozen
 class Question:
-    """A request to a backend: POST where it has a body. ``read`` makes of the JSON in the answer what it tells."""
+    """A request to a backend: POST where it has a body. ``read`` makes of the JSON in the answer what it tells.
+
+    ``then``: where to look right after, since that answer is the one that tells.
+    """
 
     path: str
     body: bytes = b""
     read: Callable[[Any], tuple[Model, ...]] = field(eq=False, repr=False, default=lambda _: ())
+    then: str = ""
 
 
 def questions(kind: FactsFrom, model: str | None) -> tuple[Question, ...]:
@@ -43,9 +50,20 @@ def questions(kind: FactsFrom, model: str | None) -> tuple[Question, ...]:
             return ()
 
 
-def loading(kind: FactsFrom, model: str) -> Question | None:
-    """What makes a backend load a model now as it would for a request; None where it can't be asked to."""
-    return Question("/api/generate", _named(model)) if kind == "ollama" else None
+def loading(kind: FactsFrom, model: str) -> tuple[Question, ...]:
+    """What makes a backend load a model now as for a request, and then tells its window; none where that can't be.
+
+    Where it is loaded so already nothing happens. The first says nothing of how long the model is to stay, so that
+    this remains as it was; the second is for a server that unloads it at once (``OLLAMA_KEEP_ALIVE=0``), where one
+    could not look otherwise.
+    """
+    if kind != "ollama":  # 2026-11, ollama fb30760: server/sched.go, needsReload and useLoadedRunner
+        return ()
+    read = partial(read_own, model)
+    return tuple(
+        Question("/api/generate", _named(model, **more), read, then="/api/ps")
+        for more in ({}, {"keep_alive": _STAY})
+    )
 
 
 def read_show(model: str, value: Any) -> tuple[Model, ...]:
@@ -76,6 +94,13 @@ def read_ps(value: Any) -> tuple[Model, ...]:
             if name.endswith(":latest"):
                 found.append(Model(name.removesuffix(":latest"), loaded=loaded))
     return tuple(found)
+
+
+def read_own(model: str, value: Any) -> tuple[Model, ...]:
+    """Ollama's ``/api/ps`` right after a model was loaded; no window where nothing at all is there any more."""
+    if isinstance(value, dict) and value.get("models") == []:
+        return (Model(model),)
+    return tuple(each for each in read_ps(value) if each.id == model)
 
 
 def read_listed(value: Any) -> tuple[Model, ...]:
@@ -122,5 +147,5 @@ def read_props(model: str, value: Any) -> tuple[Model, ...]:
     return (Model(model, loaded=loaded, vision=says(member(value, "modalities").get("vision"))),)
 
 
-def _named(model: str) -> bytes:
-    return json.dumps({"model": model, "stream": False}).encode()
+def _named(model: str, **more: object) -> bytes:
+    return json.dumps({"model": model, "stream": False, **more}).encode()

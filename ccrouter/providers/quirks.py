@@ -1,5 +1,7 @@
 """How a backend's chat or responses wire differs from the book, as data. Each row of `presets` says its own.
 
+What is said of ``schema`` holds of its Messages endpoint too.
+
 The names of the choices are what is sent, wherever there is such a thing.
 """
 
@@ -21,6 +23,9 @@ Marks = Literal["none", "openai", "anthropic"]
 #: What goes back of a model's own reasoning: nothing; a string field of the assistant's message; OpenRouter's
 #: list as it came; Mistral's list of content; Gemini's signatures beside the calls.
 Replay = Literal["none", "reasoning_content", "reasoning", "reasoning_details", "content", "google"]
+
+#: What of JSON Schema is taken: what OpenAI's validator takes; what llama.cpp makes a grammar of; Gemini's subset.
+Terms = Literal["full", "plain", "gemini"]
 
 
 @frozen(kw_only=True)
@@ -85,8 +90,8 @@ class Quirks:
     """Headers in which the backend wants an id of the conversation."""
     call_ids: Literal["any", "nine"] = "any"
     """Ids of calls: any up to 64 characters, or exactly nine letters and digits (Mistral)."""
-    schema: Literal["full", "gemini"] = "full"
-    """What of JSON Schema the tools may use."""
+    schema: Terms = "full"
+    """What of JSON Schema tools and forms of answers may use."""
     sampling: bool = True
     """``temperature`` and ``top_p`` are taken."""
     reasoning_apart: bool = False

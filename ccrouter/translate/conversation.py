@@ -41,6 +41,22 @@ def read(fields: Mapping[str, Any]) -> Conversation:
     return _Reader().read(fields)
 
 
+def is_placeholder(tool: object) -> bool:
+    """Whether a tool only stands in for others that the client has not loaded yet."""
+    return isinstance(tool, Mapping) and tool.get("name") == _PLACEHOLDER and tool.get("defer_loading") is True
+
+
+def server_tool(tool: object) -> ServerTool | None:
+    """A tool that the backend is to run itself; None for one that the client runs."""
+    kind = tool.get("type") if isinstance(tool, Mapping) else None
+    if not isinstance(tool, Mapping) or not isinstance(kind, str) or kind == "custom":
+        return None
+    if isinstance(tool.get("input_schema"), Mapping):
+        return None
+    name = tool.get("name")
+    return ServerTool(kind, name if isinstance(name, str) and name else kind, tool)
+
+
 class _Reader:
     """One reading: counts what it leaves out, and knows which ids of calls are taken."""
 
@@ -85,12 +101,11 @@ class _Reader:
             name = tool.get("name") if isinstance(tool, Mapping) else None
             kind = tool.get("type") if isinstance(tool, Mapping) else None
             if (kind is None or kind == "custom") and isinstance(name, str) and name:
-                if name == _PLACEHOLDER and tool.get("defer_loading") is True:
-                    continue
-                found.setdefault(name, self._tool(name, tool))
+                if not is_placeholder(tool):
+                    found.setdefault(name, self._tool(name, tool))
             elif isinstance(kind, str):
                 label = name if isinstance(name, str) and name else kind
-                found.setdefault(label, self._typed_tool(kind, label, tool))
+                found.setdefault(label, server_tool(tool) or self._tool(label, tool))
             else:
                 self._note("tools: a tool without a name left out")
         every = found.values()
@@ -98,11 +113,6 @@ class _Reader:
             tuple(each for each in every if isinstance(each, Tool)),
             tuple(each for each in every if isinstance(each, ServerTool)),
         )
-
-    def _typed_tool(self, kind: str, name: str, tool: Mapping[str, Any]) -> Tool | ServerTool:
-        if isinstance(tool.get("input_schema"), Mapping):
-            return self._tool(name, tool)
-        return ServerTool(kind, name, tool)
 
     def _tool(self, name: str, tool: Mapping[str, Any]) -> Tool:
         schema, description = tool.get("input_schema"), tool.get("description")

@@ -11,7 +11,7 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.address import url
 from ccrouter.providers.provider import Preset, Target
 from ccrouter.translate.dialect import Outbound
-from ccrouter.translate.turns import Conversation
+from ccrouter.translate.turns import ServerTool
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 
@@ -101,22 +101,29 @@ def sampling(fields: Mapping[str, Any], changes: list[str], *, taken: bool) -> d
     return found
 
 
-def server_tools(said: Conversation, fields: Mapping[str, Any], target: Target) -> list[str]:
-    """Names the tools that are left out. Raises ApiError when there is nothing to do without them."""
+def server_tools(
+    tools: Iterable[ServerTool], fields: Mapping[str, Any], target: Target, *, others: bool
+) -> list[str]:
+    """Names the tools that are left out, which the backend can't run. ``others``: there are some that it takes.
+
+    Raises ApiError when there is nothing to do without them.
+    """
     choice = fields.get("tool_choice")
     forced = choice.get("name") if isinstance(choice, Mapping) and choice.get("type") == "tool" else None
     unused = isinstance(choice, Mapping) and choice.get("type") == "none"
     preset = target.provider.preset
     searches = preset.quirks.web_search and preset.responses_path is not None
-    for tool in said.server_tools:
-        if not unused and (not said.tools or tool.name == forced):
+    left_out = []
+    for tool in tools:
+        if not unused and (not others or tool.name == forced):
             other = searches and tool.type.startswith(SEARCH)
             hint = ', or set wire = "responses", on which it searches' if other else ""
             raise refused(
                 f"capability_rejected: server_tools: {target.provider.name} can't run the tool "
                 f"{tool.name} ({tool.type}); ask without it, or with a model of Anthropic's{hint}"
             )
-    return [f"tools: {tool.name} ({tool.type}) left out, the backend can't run it" for tool in said.server_tools]
+        left_out.append(f"tools: {tool.name} ({tool.type}) left out, the backend can't run it")
+    return left_out
 
 
 def answer_schema(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -18,6 +18,8 @@ from collections.abc import Iterable, Mapping
 from operator import is_
 from typing import Any
 
+from ccrouter.providers.quirks import Terms
+from ccrouter.translate.plain_schemas import plain
 from ccrouter.translate.regex import compiles
 from ccrouter.translate.told import Note
 
@@ -87,6 +89,17 @@ def checked(schema: Mapping[str, Any], where: str, note: Note) -> Mapping[str, A
     """
     found: Mapping[str, Any] = _Checked(lambda change: note(f"{where}: {change}")).write(schema, 0)
     return found
+
+
+def taken(schema: Mapping[str, Any], terms: Terms, where: str, note: Note) -> Mapping[str, Any]:
+    """``schema`` in the terms that a backend takes; what is left out for good reason is noted, as of ``where``."""
+    match terms:
+        case "gemini":
+            return gemini(schema)
+        case "plain":
+            return plain(schema, where, note)
+        case "full":
+            return checked(schema, where, note)
 
 
 def gemini(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from __future__ import annotations
 import math
 import re
 
+from attrs import evolve
+
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.translate import most_tokens, tokens
@@ -50,17 +52,19 @@ def too_long(request: MessagesRequest, target: Target) -> ApiError | None:
 
 
 def wants_loading(request: MessagesRequest, target: Target) -> bool:
-    """Whether only a loaded model shows if the request fits: its window is unknown, and might cut the prompt.
+    """Whether only the model shows if the request fits, once it is loaded as for this request.
 
-    On which machine it is loaded makes no difference. What the server passes on to a cloud it can't load.
+    So it is where the window might cut the prompt, or is too small as it is: what a server has loaded may be
+    another program's wish. Not where the request names the window itself, or can't fit whatever that is. On which
+    machine it is loaded makes no difference. What the server passes on to a cloud it can't load.
     """
     known = target.known
-    return (
-        target.overflow == "truncates"
-        and known.loaded is None
-        and known.remote is not True
-        and not surely_fits(request, _SMALLEST)
-        and _surely(request) > _SMALLEST
+    if target.overflow == "tells" or known.num_ctx is not None or known.remote is True:
+        return False
+    if too_long(request, evolve(target, facts=evolve(known, loaded=None))) is not None:
+        return False
+    return too_long(request, target) is not None or (
+        target.overflow == "truncates" and not surely_fits(request, _SMALLEST) and _surely(request) > _SMALLEST
     )
 
 

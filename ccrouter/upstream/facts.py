@@ -4,6 +4,10 @@ A request waits for an answer only where there is none yet or a very old one, an
 all other cases it goes by the last answer, and where that isn't fresh the question is asked again behind its back
 (`Facts.keep_fresh`). A backend that doesn't answer leaves what was known standing, and no request fails for it.
 
+With which window a model is loaded says little where each request may name its own, and one that names none has it
+loaded anew with the server's: another program's wish is not what the next request gets. There it is loaded as for
+a request first (`Facts.load`), and what it has then counts for as long as that isn't old.
+
 What the answers and all other sources come to is `ccrouter.providers.known`'s to say.
 """
 
@@ -60,12 +64,9 @@ class Facts:
 
     def known(self, provider: Provider, model: str) -> Model:
         """All that is known of a model now; asks nobody."""
-        told = [
-            each
-            for question in questions(provider.preset.facts, model)
-            for each in self._answer(provider, question).models
-            if each.id == model
-        ]
+        answers = self._own(Target(provider, model))
+        answers += [self._answer(provider, question) for question in questions(provider.preset.facts, model)]
+        told = [each for answer in answers for each in answer.models if each.id == model]
         told += [each for each in self._lists.told(provider).models if each.id == model]
         return known(provider, model, told)
 
@@ -104,18 +105,31 @@ class Facts:
                     nursery.start_soon(self._ask, target.provider, question, client, now, seconds)
         return self.informed(target)
 
-    async def load(self, target: Target, client: ClientCredentials) -> Target:
-        """The target once its backend has loaded the model, which takes as long as it takes; renewed.
+    async def load(
+        self, target: Target, client: ClientCredentials, until: float = math.inf, *, anew: bool = False
+    ) -> Target:
+        """The target once its backend has loaded the model as for a request, which takes as long as it takes.
 
-        Where a backend can't be asked to, or won't, nothing happens.
+        Asked for again where that isn't `FRESH`, or ``anew``. Where a backend can't be asked to, or won't, it is
+        as with `renew`, if it is wanted ``anew`` or no window is known.
         """
-        provider = target.provider
-        question = loading(provider.preset.facts, target.model)
-        if question is None:
-            return target
-        now = trio.current_time()
-        await self._ask(provider, question, client, now - FRESH, seconds=provider.timeouts.first_byte)
-        return await self.renew(target, client)
+        provider, now = target.provider, trio.current_time()
+        asked = loading(provider.preset.facts, target.model)
+        if not asked:
+            return await self.renew(target, client, until) if anew else target
+        plain, staying = asked
+        patience = provider.timeouts.first_byte
+        since = now - (FRESH if anew else OLD)
+        kept = self._answer(provider, staying)
+        # A model that is unloaded at once is not loaded for each request only to be looked at.
+        if kept.asked < since or not _windows([kept]):
+            await self._ask(provider, plain, client, now - (0 if anew else FRESH), patience)
+            if any(each.loaded is None for each in self._answer(provider, plain).models):
+                await self._ask(provider, staying, client, since, patience)
+        found = self.informed(target)
+        if not _windows(self._own(target)) and (anew or found.known.loaded is None):
+            return await self.renew(target, client, until)
+        return found
 
     async def refresh(self, providers: Iterable[Provider], client: ClientCredentials, seconds: float) -> None:
         """Ask for what can be asked of all of a provider's models at once, where it isn't fresh."""
@@ -147,6 +161,13 @@ class Facts:
             return target
         return Target(target.provider, target.model, self.known(target.provider, target.model))
 
+    def _own(self, target: Target) -> list[_Answer]:
+        """What the model was loaded with as for our requests, whatever others have it loaded with since."""
+        oldest = trio.current_time() - OLD
+        asked = loading(target.provider.preset.facts, target.model)
+        answers = [self._answer(target.provider, question) for question in asked]
+        return [each for each in answers if each.asked >= oldest]
+
     def _answer(self, provider: Provider, question: Question) -> _Answer:
         return self._answers.get(_key(provider, question), _Answer(asked=float("-inf")))
 
@@ -176,6 +197,8 @@ class Facts:
                     body = await self._lists.inquiry.ask(
                         provider, client, question.path, question.body, root=True, patience=seconds
                     )
+                    if question.then:
+                        body = await self._lists.inquiry.ask(provider, client, question.then, root=True)
                     answer = evolve(answer, models=question.read(decoded(body)))
                 except CcrouterError:
                     pass
@@ -189,6 +212,10 @@ class Facts:
         self._answers[key] = answer
         if len(self._answers) > MOST:
             del self._answers[next(iter(self._answers))]
+
+
+def _windows(answers: Iterable[_Answer]) -> list[int]:
+    return [each.loaded for answer in answers for each in answer.models if each.loaded is not None]
 
 
 def _key(provider: Provider, question: Question) -> _Key:

@@ -76,6 +76,19 @@ async def test_a_model_that_is_not_loaded_is_loaded_before_a_prompt_that_it_migh
     assert paths.index("/api/generate") < len(paths) - 1 - paths[::-1].index("/api/ps")
 
 
+async def test_a_window_that_another_program_wished_for_neither_cuts_nor_refuses_a_prompt() -> None:
+    for another, own in ((131_072, 4_096), (4_096, 131_072)):
+        it = ollama(rig(Script(body=message()), providers=[LOCAL.provider]), loaded=another)
+        (target,) = await it.backends.facts.inform([LOCAL], NOBODY)
+        assert target.known.loaded == another
+        ollama(it, loads=own)
+        if own == 4_096:
+            assert "tokens > 4096 maximum" in await failure(it, target, inbound(messages=LONG_PROMPT))
+            assert it.dial.calls == []
+        else:
+            assert isinstance((await parts(it, target, inbound(messages=LONG_PROMPT)))[-1], End)
+
+
 async def test_a_small_prompt_loads_nothing_by_itself() -> None:
     it = ollama(rig(Script(body=message()), providers=[LOCAL.provider]), loads=4_096)
     assert isinstance((await parts(it, Target(LOCAL.provider, "m", Model("m", local=True)), inbound()))[-1], End)

@@ -147,7 +147,9 @@ async def deferred_tools_and_references(lab: Lab) -> str:
     messages = [user(text("hi")), assistant(use("call_1", "ToolSearch")), user(result("call_1", reference))]
     found = await lab.ask(messages=messages, tools=offered)
     if lab.speaks_messages:
-        return right(found.asked["tools"] == offered, found.asked["tools"])
+        # Who takes every tool for one of the client's isn't offered what only stands in for some.
+        kept = offered if lab.preset.server_tools is None else offered[:-1]
+        return right(found.asked["tools"] == kept, found.asked["tools"])
     told = [each.value for each in found.said if each.role == "tool" and each.kind == "text"]
     fits = tools(found.asked) == ["ToolSearch", "Bash"] and any("Bash" in each for each in told)
     return AS_TEXT if fits else wrong(found.asked)

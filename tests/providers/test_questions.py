@@ -122,9 +122,16 @@ def test_without_a_model_only_what_tells_of_all_is_asked():
 
 def test_only_a_server_that_cuts_prompts_is_asked_to_load_a_model():
     assert {name for name, row in PRESETS.items() if loading(row.facts, "m")} == {"ollama"}
-    question = loading("ollama", "m")
-    assert question is not None
-    assert json.loads(question.body) == {"model": "m", "stream": False}  # no option: it must load as for a request
+    plain, staying = loading("ollama", "m")
+    named = {"model": "m", "stream": False}  # no option: it must load as for a request
+    assert json.loads(plain.body) == named
+    assert json.loads(staying.body) == {**named, "keep_alive": 5}
+    for question in (plain, staying):
+        assert (question.path, question.then) == ("/api/generate", "/api/ps")
+        there = {"models": [{"name": "m:latest", "context_length": 5}, {"name": "n", "context_length": 7}]}
+        assert question.read(there) == (Model("m", loaded=5),)
+        assert question.read({"models": [{"name": "n", "context_length": 7}]}) == ()
+        assert question.read({"models": []}) == (Model("m"),)  # gone already
 
 
 @pytest.mark.parametrize("kind", get_args(FactsFrom))
@@ -142,7 +149,7 @@ def test_any_answer_gives_models_or_none(body, kind):
         value = json.loads(body)
     except (ValueError, RecursionError):
         value = None
-    for question in questions(kind, "m"):
+    for question in (*questions(kind, "m"), *loading(kind, "m")):
         for model in question.read(value):
             for size in (model.window, model.loaded):
                 assert size is None or (type(size) is int and size > 0)

@@ -40,6 +40,23 @@ def test_a_request_is_put_to_every_preset_by_each_of_its_wires(name: str, wire: 
         stream.close()
 
 
+@pytest.mark.parametrize(("name", "wire"), [each for each in SPOKEN if PRESETS[each[0]].quirks.schema == "plain"])
+def test_no_true_for_a_schema_reaches_who_can_not_read_it(name: str, wire: Wire) -> None:
+    schema = {"type": "object", "properties": {"v": True}, "required": ["v"]}
+    asked = request(
+        tools=[{"name": "put", "input_schema": schema}],
+        output_config={"format": {"type": "json_schema", "schema": schema}},
+    )
+    outbound = DIALECTS[wire].render(
+        read_request(asked), Target(provider(name, wire=wire), "m"), [], "", "messages"
+    )
+    sent = json.loads(outbound.body)
+    sent.pop("output_config", None)  # which nobody of them reads
+    assert '"v": true' not in json.dumps(sent)
+    told = "tools: true or false for a schema spelled out"
+    assert (told in outbound.changes) is (wire != "ollama")  # where all of a schema is put in other terms
+
+
 BRIDGES = [wire for wire, dialect in DIALECTS.items() if dialect.translates]
 
 #: Two of each kind of thing that changes on its way to a model that sees nothing.

@@ -140,7 +140,11 @@ def test_what_is_shown_by_its_url_is_counted_however_short_that_is():
 
 def test_only_what_might_be_cut_waits_for_its_model_to_be_loaded():
     assert window.wants_loading(LONG, target(local=True, window=262_144))
-    assert not window.wants_loading(LONG, target(local=True, loaded=262_144))
+    # What it is loaded with may be another program's wish.
+    assert window.wants_loading(LONG, target(local=True, loaded=262_144))
+    assert window.wants_loading(LONG, target(local=True, loaded=4_096, window=262_144))
+    assert window.wants_loading(request("short " * 900), target(local=True, loaded=512))
+    assert not window.wants_loading(LONG, target(local=True, loaded=4_096, window=8_192))  # it can't fit at all
     assert not window.wants_loading(LONG, target(remote=True))  # its cloud's own
     assert not window.wants_loading(LONG, target("lmstudio", local=True))
     assert not window.wants_loading(request("short " * 900), target(local=True))

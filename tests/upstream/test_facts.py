@@ -276,10 +276,126 @@ async def test_a_model_is_loaded_as_for_a_request_and_then_known(facts, server, 
     assert server.calls[0].timeouts.first_byte == target().provider.timeouts.first_byte
 
 
+@define
+class Ollama(Server):
+    """How it loads models (server/sched.go at fb30760): anew unless nobody names a window, or both name the same."""
+
+    own: int = 4_096
+    """What it gives a model whose requests name no window."""
+    keep_alive: float = 300
+    loaded: dict[str, tuple[int, bool]] = field(factory=dict)
+    """By name: the window, and whether a request named it."""
+    loadings: list[str] = field(factory=list)
+
+    @asynccontextmanager
+    async def __call__(self, call: Call) -> AsyncIterator[Answer]:
+        body = json.loads(call.body or b"{}")
+        if call.url.endswith("/api/generate"):
+            self.request(body["model"])
+            if body.get("keep_alive", self.keep_alive) == 0:
+                del self.loaded[body["model"]]
+            self.answers["/api/generate"] = {"done": True, "done_reason": "load"}
+        rows = [{"name": name, "context_length": window} for name, (window, _) in self.loaded.items()]
+        self.answers["/api/ps"] = {"models": rows}
+        async with Server.__call__(self, call) as answer:
+            yield answer
+
+    def request(self, model: str, num_ctx: int | None = None) -> int:
+        """The window that a request gets."""
+        wanted, named = num_ctx or self.own, num_ctx is not None
+        window, was_named = self.loaded.get(model, (None, False))
+        if window is None or (window != wanted and (named or was_named)):
+            self.loadings.append(model)
+            self.loaded[model] = wanted, named
+        return self.loaded[model][0]
+
+
+@pytest.fixture
+def ollama() -> Ollama:
+    return Ollama()
+
+
+@pytest.fixture
+def its_facts(ollama: Ollama) -> Facts:
+    return Facts(ModelLists({"http": ollama}, Credentials(Secrets({}), {}, "linux")))
+
+
+@pytest.mark.parametrize("another", [None, 2_048, 4_096, 131_072])
+@pytest.mark.parametrize("own", [4_096, 262_144])
+async def test_what_another_program_had_it_loaded_with_is_not_what_a_request_gets(
+    its_facts, ollama, autojump_clock, own, another
+):
+    ollama.own = own
+    if another is not None:
+        ollama.request("qwen3", another)
+    (found,) = await its_facts.inform([target()], NOBODY)
+    assert found.known.loaded == another
+    for wait in (0, 10, FRESH + 1, 5, OLD + 1):  # and in between it has it loaded again, and somebody looks
+        await trio.sleep(wait)
+        if another is not None:
+            ollama.request("qwen3", another)
+        await its_facts.load(target("other"), NOBODY)
+        await its_facts.renew(target(), NOBODY)
+        found = await its_facts.load(target(), NOBODY)
+        assert found.known.loaded == own == ollama.request("qwen3")
+        assert its_facts.informed(target()).known.loaded == own
+
+
+async def test_a_model_that_is_loaded_as_for_requests_is_asked_for_seldom_and_not_loaded_again(
+    its_facts, ollama, autojump_clock
+):
+    for _ in range(100):
+        await its_facts.inform([target()], NOBODY)
+        await its_facts.load(target(), NOBODY)
+        await trio.sleep(1)
+    assert ollama.loadings == ["qwen3"]
+    assert ollama.paths.count("/api/generate") == ollama.paths.count("/api/ps") - 1 <= 100 / FRESH + 1
+
+
+async def test_who_is_about_to_be_refused_is_told_of_this_moment(its_facts, ollama, autojump_clock):
+    assert (await its_facts.load(target(), NOBODY)).known.loaded == 4_096
+    ollama.own, ollama.loaded = 32_768, {}  # started anew with another window
+    await trio.sleep(1)
+    assert (await its_facts.load(target(), NOBODY)).known.loaded == 4_096
+    assert (await its_facts.load(target(), NOBODY, anew=True)).known.loaded == 32_768
+
+
+async def test_a_model_that_is_unloaded_at_once_stays_as_long_as_it_takes_to_look(
+    its_facts, ollama, autojump_clock
+):
+    ollama.keep_alive = 0
+    for _ in range(20):
+        assert (await its_facts.load(target(), NOBODY)).known.loaded == 4_096
+        ollama.loaded.clear()
+        await trio.sleep(OLD / 19.5)
+    assert len(ollama.loadings) == 2  # to be seen to vanish, and to be seen; requests load it themselves
+    assert (await its_facts.load(target(), NOBODY)).known.loaded == 4_096
+    assert len(ollama.loadings) == 4
+
+
+@pytest.mark.parametrize("name", ["qwen3", "another"])
+async def test_no_question_says_how_long_a_model_stays_that_is_there(its_facts, ollama, autojump_clock, name):
+    ollama.request(name, 8_192)
+    await its_facts.load(target(), NOBODY, anew=True)
+    await its_facts.load(target("QWEN3"), NOBODY)
+    assert all(b"keep_alive" not in call.body for call in ollama.calls)
+
+
+async def test_who_will_not_load_is_asked_for_what_is_loaded(facts, server, autojump_clock):
+    server.loads(4_096)
+    assert (await facts.load(target(), NOBODY)).known.loaded == 4_096
+    server.loads(8_192)
+    assert (await facts.load(target(), NOBODY)).known.loaded == 4_096
+    await trio.sleep(1)
+    assert (await facts.load(target(), NOBODY, anew=True)).known.loaded == 8_192
+
+
 async def test_who_cannot_be_asked_to_load_is_not(facts, server, autojump_clock):
     there = target(preset="lmstudio")
     assert await facts.load(there, NOBODY) is there
     assert server.calls == []
+    await facts.load(there, NOBODY, anew=True)
+    assert sorted(server.paths) == ["/api/v0/models", "/api/v1/models"]
 
 
 async def test_a_backend_whose_list_tells_is_asked_for_it_once(facts, server, autojump_clock):

@@ -44,7 +44,8 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     fields, quirks = request.fields, target.quirks
     said = conversation.read(fields)
     changes = [] if request.model == target.model else [f"model: {request.model} -> {target.model}"]
-    changes += [*said.changes, *foreign.server_tools(said, fields, target)]
+    changes += said.changes
+    changes += foreign.server_tools(said.server_tools, fields, target, others=bool(said.tools))
     changes += foreign.dropped(fields)
     names = Names(said)
     answer, also = _format(fields, quirks, changes)
@@ -138,13 +139,9 @@ def _tool(tool: Tool, quirks: Quirks, names: Names, note: Note) -> dict[str, Any
     function: dict[str, Any] = {"name": names.there(tool.name)}
     if tool.description:
         function["description"] = tool.description
-    parameters = schema.of_object(tool.schema)
-    if quirks.schema == "gemini":
-        parameters = schema.gemini(parameters)
-        if not parameters.get("properties"):
-            parameters = {}  # Gemini wants none rather than an object of nothing
-    else:
-        parameters = schema.checked(parameters, "tools", note)
+    parameters = schema.taken(schema.of_object(tool.schema), quirks.schema, "tools", note)
+    if quirks.schema == "gemini" and not parameters.get("properties"):
+        parameters = {}  # it wants none rather than an object of nothing
     if parameters:
         function["parameters"] = parameters
     if tool.strict and quirks.strict_tools and schema.is_strict(parameters):
@@ -178,14 +175,12 @@ def _format(fields: Mapping[str, Any], quirks: Quirks, changes: list[str]) -> tu
     if form is None:
         return {}, None
     if quirks.response_format == "json_schema":
-        if quirks.schema == "gemini":
-            named: dict[str, Any] = {"name": "answer", "schema": schema.gemini(form)}
-        else:
-            noted = Changes()
-            named = {"name": "answer", "schema": schema.checked(form, "output_config.format", noted.note)}
-            changes += noted.told()
-            if schema.is_strict(named["schema"]):
-                named["strict"] = True
+        noted = Changes()
+        named: dict[str, Any] = {"name": "answer"}
+        named["schema"] = schema.taken(form, quirks.schema, "output_config.format", noted.note)
+        changes += noted.told()
+        if quirks.schema != "gemini" and schema.is_strict(named["schema"]):
+            named["strict"] = True
         return {"response_format": {"type": "json_schema", "json_schema": named}}, None
     also = "Answer with one JSON object and nothing else. It must fit this JSON schema:\n" + compact(form)
     return ({"response_format": {"type": "json_object"}} if quirks.response_format == "json_object" else {}), also

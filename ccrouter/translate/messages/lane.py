@@ -7,6 +7,7 @@ The body goes on as the bytes that came. What is changed, and why:
   text about billing that changes from release to release and spoils prompt caches;
 * top-level fields that the preset lists as refused;
 * what of the messages the target can't take, or another model made (see `ccrouter.translate.messages.history`);
+* what of the tools it can't take (see `ccrouter.translate.messages.tools`);
 * ``max_tokens`` beyond what is known of a model that is not Anthropic's own (see `ccrouter.translate.limits`), and
   the budget for thinking that no longer fits into it;
 * the wish for thinking and for effort, where the model is known not to think.
@@ -30,7 +31,7 @@ from ccrouter.providers.address import url
 from ccrouter.providers.provider import Preset, Provider, Target
 from ccrouter.translate import abilities, limits
 from ccrouter.translate.dialect import Endpoint, Outbound
-from ccrouter.translate.messages import history
+from ccrouter.translate.messages import history, tools
 from ccrouter.translate.thinking import UNASKED
 from ccrouter.wire import envelope, events, spans
 from ccrouter.wire import headers as http
@@ -80,9 +81,9 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
                 doomed.append(position)
             else:
                 edits += spans.remove(spans.elements(request.text, item.start), [0])
-        elif item.key == "messages" and item.key not in preset.drop_fields:
+        elif item.key in {"messages", "tools"} and item.key not in preset.drop_fields:
             thinks = unthought is None and _type_of(request.fields.get("thinking")) != "disabled"
-            found, told = history.edits(request.text, item, target, thinks=thinks)
+            found, told = _settled(request, item, target, thinks=thinks)
             edits += found
             changes += told
         elif item.key in preset.drop_fields:
@@ -117,6 +118,14 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
         body=text.encode(),
         changes=tuple(dict.fromkeys([*changes, *told])),
     )
+
+
+def _settled(
+    request: MessagesRequest, item: spans.Item, target: Target, *, thinks: bool
+) -> tuple[list[spans.Edit], list[str]]:
+    if item.key == "tools":
+        return tools.edits(request, item, target)
+    return history.edits(request.text, item, target, thinks=thinks)
 
 
 def _type_of(value: object) -> object:

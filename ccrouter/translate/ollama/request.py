@@ -19,7 +19,8 @@ from typing import Any
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
-from ccrouter.translate import abilities, conversation, foreign, limits, schema, stops, thinking
+from ccrouter.translate import abilities, conversation, foreign, limits, plain_schemas, schema, stops, thinking
+from ccrouter.translate.changes import Changes
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.ollama import messages as ollama_messages
 from ccrouter.translate.thinking import Asked
@@ -47,7 +48,8 @@ def _body(request: MessagesRequest, target: Target) -> tuple[dict[str, Any], lis
     fields, model = request.fields, target.known
     said = conversation.read(fields)
     changes = [] if request.model == target.model else [f"model: {request.model} -> {target.model}"]
-    changes += [*said.changes, *foreign.server_tools(said, fields, target)]
+    changes += said.changes
+    changes += foreign.server_tools(said.server_tools, fields, target, others=bool(said.tools))
     changes += foreign.dropped(fields, seen={"top_k"})
     names = Names(said)
     messages, told = ollama_messages.render(said, target, names)
@@ -57,7 +59,9 @@ def _body(request: MessagesRequest, target: Target) -> tuple[dict[str, Any], lis
     body: dict[str, Any] = {"model": target.model, "messages": messages}
     body |= _tools(said.tools, fields, names, changes)
     if (form := foreign.answer_schema(fields)) is not None:
-        body["format"] = form
+        noted = Changes()
+        body["format"] = plain_schemas.plain(form, "output_config.format", noted.note)
+        changes += noted.told()
     body |= _think(thinking.asked(fields, said), target, changes)
     if options := _options(request, target, changes):
         body["options"] = options

@@ -207,7 +207,7 @@ def _tools(
 
 
 def _tool(tool: Tool, quirks: Quirks, names: Names, note: Note) -> dict[str, Any]:
-    parameters = schema.checked(schema.of_object(tool.schema), "tools", note)
+    parameters = schema.taken(schema.of_object(tool.schema), quirks.schema, "tools", note)
     return {
         "type": "function",
         "name": names.there(tool.name),
@@ -253,7 +253,7 @@ def _format(fields: Mapping[str, Any], target: Target, changes: list[str]) -> di
             f"({target.provider.name} answers in no given form)"
         )
     noted = Changes()
-    form = schema.checked(form, "output_config.format", noted.note)
+    form = schema.taken(form, target.provider.preset.quirks.schema, "output_config.format", noted.note)
     changes += noted.told()
     named = {"type": "json_schema", "name": "answer", "schema": form, "strict": schema.is_strict(form)}
     return {"text": {"format": named}}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.translate import told
-from ccrouter.translate.messages import history, lane, makers
+from ccrouter.translate.messages import history, history_calls, lane, makers
 from ccrouter.translate.messages.history import NOTHING
 from ccrouter.translate.provenance import Origin, sign
 from ccrouter.wire import spans
@@ -341,14 +341,35 @@ def test_results_are_the_first_of_the_message_behind_their_calls():
     assert settle([HI, assistant(use("a")), SO, user(result("a"))])[0][2:] == [user(result("a"), *SO["content"])]
 
 
-def test_results_have_a_message_of_their_own_where_they_would_come_behind_the_rest():
+@pytest.mark.parametrize("preset", ["ollama", "llamacpp"])
+def test_results_have_a_message_of_their_own_where_they_would_come_behind_the_rest(preset):
     messages = [HI, assistant(use("a")), user(text("x"), result("a"), text("y")), assistant(text("b")), SO]
-    found, changes = settle(messages, "llamacpp")
+    found, changes = settle(messages, preset)
     assert found == [*messages[:2], user(result("a")), user(text("x"), text("y")), *messages[3:]]
     assert changes == ["tool_result: in a message of its own, in front of what is said beside it"]
     alone = [HI, assistant(use("a")), user(result("a")), SO]
-    assert settle(alone, "llamacpp")[0] is alone
+    assert settle(alone, preset)[0] is alone
     assert settle(messages, "vllm")[0] is messages
+
+
+def as_ollama_reads(messages, *, said_first):
+    """Its chat messages (anthropic/anthropic.go, convertMessage). ``said_first``: as its first versions have them."""
+    found = []
+    for role, content in ((each["role"], each["content"]) for each in messages):
+        blocks = [text(content)] if isinstance(content, str) else content
+        results = [("tool", block["tool_use_id"]) for block in blocks if block["type"] == "tool_result"]
+        rest = [block for block in blocks if block["type"] != "tool_result" and block.get("text") != ""]
+        said = [(role, json.dumps(rest))] if rest else []
+        found += results + said if role == "user" and not said_first else said + results
+    return found
+
+
+@given(dialogues())
+def test_ollama_reads_the_same_prompt_whether_it_puts_results_in_front_or_behind(dialogue):
+    messages = dialogue.requests[-1]
+    found = history_calls.apart(messages, lambda _: None)
+    wanted = as_ollama_reads(messages, said_first=False)  # as it does since
+    assert as_ollama_reads(found, said_first=False) == as_ollama_reads(found, said_first=True) == wanted
 
 
 def test_messages_of_the_systems_behind_a_call_take_steps_in_proportion_to_their_number():
@@ -393,7 +414,7 @@ def test_calls_have_plain_names_and_objects_for_inputs():
 
 def test_calls_are_left_alone_where_nobody_asks_for_more():
     messages = [HI, assistant(use("a.b"), use("a.b")), user(text(""), result("c"))]
-    for preset in ("ollama", "zai", "openrouter", "demo"):
+    for preset in ("lmstudio", "zai", "openrouter", "demo"):
         assert settle(messages, preset)[0] is messages
 
 
