@@ -144,6 +144,7 @@ class Dispatcher:
         made = route(traits, config, directory, self.notebook.pins, client_login=bool(inbound.credentials))
         plan = Plan(
             made.targets,
+            wanted=made.wanted,
             health=self.health,
             patience=Patience(tries=config.server.tries, seconds=config.server.patience),
             began=trio.current_time(),

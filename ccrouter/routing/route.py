@@ -42,6 +42,8 @@ class Route:
     considered: tuple[Considered, ...] = ()
     changes: tuple[str, ...] = ()
     pinned: str | None = None
+    wanted: Target | None = None
+    """The target that comes first without the pin, where that is another."""
     session: str | None = field(default=None)
     """The key of its pin, where it has or is to have one."""
 
@@ -129,7 +131,8 @@ def _pinned(made: Route, session: str, directory: Directory, pins: Pins, *, plai
     if target is None:
         return made
     others = tuple(each for each in made.targets if each != target)
-    return evolve(made, targets=(target, *others), pinned=held)
+    wanted = made.targets[0] if target in made.targets else None
+    return evolve(made, targets=(target, *others), pinned=held, wanted=wanted)
 
 
 def _intent(because: str, names: tuple[str, ...], default: str | None) -> str:

@@ -199,6 +199,7 @@ def test_a_list_is_pinned_and_the_session_stays_with_its_second():
     held(pins, first, first.targets[1])
     second = sent(traits(model="big", of=MAIN), there=there, pins=pins)
     assert (spelled(second), second.pinned) == (["ollama:big", "work:big"], "ollama:big")
+    assert str(second.wanted) == "work:big"
     assert set(second.targets) == set(first.targets)
 
 
@@ -226,7 +227,7 @@ def test_a_name_that_nobody_explains_keeps_its_first_meaning():
     pins_default = sent(traits(model="glm-5", of=MAIN), there=both, pins=Pins())
     assert spelled(pins_default) == ["ollama:glm-5"]
     again = sent(traits(model="glm-5", of=MAIN), there=both, pins=pins)
-    assert (spelled(again), again.pinned) == (["work:glm-5", "ollama:glm-5"], "work:glm-5")
+    assert (spelled(again), again.pinned, again.wanted) == (["work:glm-5", "ollama:glm-5"], "work:glm-5", None)
 
 
 def test_an_edited_default_is_another_intent():
