@@ -235,6 +235,7 @@ class Endpoints:
         ask = partial(
             menu.rows,
             list(directory.providers.values()),
+            directory.claude,
             self._router.lists,
             self._router.backends.facts,
             credentials,

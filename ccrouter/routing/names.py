@@ -6,7 +6,8 @@ The rules, first match wins (the contract with users, "Model names"):
 2. an alias of the configuration, which may name several models in fallback order; ``haiku`` and its like are
    aliases of every model of that family;
 3. ``PROVIDER:MODEL``, the longest provider name first; ``PROVIDER,MODEL`` and ``PROVIDER/MODEL`` too;
-4. a Claude name goes to the provider for Claude models, when there is one;
+4. a Claude name goes to the provider for Claude models, when there is one: of several to the default, if that is
+   one of them, else to the one that takes the Claude login, else to the first;
 5. a model that exactly one provider lists;
 6. the default: a provider, one of its models, or an alias for such. A Claude name that came this far has no
    provider for Claude models to go to; the default provider does not know it either, and gets it as the
@@ -15,7 +16,7 @@ The rules, first match wins (the contract with users, "Model names"):
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -76,8 +77,13 @@ class Directory:
 
     @cached_property
     def claude(self) -> Provider | None:
-        """The provider for Claude models: the first of Anthropic's own, if any is set up."""
-        return next((each for each in self.providers.values() if each.preset.first_party), None)
+        """The provider for Claude models; None where none is set up, and none is the user's default."""
+        return _claude(self, self.providers)
+
+    @cached_property
+    def claude_by_login(self) -> Provider | None:
+        """The same for a client with a login of its own, which opens one that need not be set up."""
+        return self.claude or _claude(self, self.addressable)
 
 
 def is_claude(model: str) -> bool:
@@ -159,9 +165,10 @@ def _meant(
     name: str, directory: Directory, client_login: bool, lent: bool, background: bool
 ) -> list[tuple[str, bool]]:
     """What a name stands for, with whether that is a repository's word."""
-    if background and _is_moved_by_family(name, directory.aliases) and _claude(directory, client_login):
+    claude = directory.claude_by_login if client_login else directory.claude
+    if background and claude is not None and _is_moved_by_family(name, directory.aliases):
         return [(name, lent)]  # a safety check asks for a model that a conversation may have, too
-    return _unalias(name, directory, lent)
+    return _unalias(name, directory, lent=lent)
 
 
 def _is_moved_by_family(name: str, aliases: Container[str]) -> bool:
@@ -170,7 +177,7 @@ def _is_moved_by_family(name: str, aliases: Container[str]) -> bool:
     return alias in _FAMILIES and alias not in (_SMALLEST, name.removesuffix(_LONG_CONTEXT))
 
 
-def _unalias(name: str, directory: Directory, lent: bool) -> list[tuple[str, bool]]:
+def _unalias(name: str, directory: Directory, *, lent: bool) -> list[tuple[str, bool]]:
     """Aliases may name aliases; a loop ends at the name that closes it.
 
     Of each name also whether it is a repository's word: what an alias stands for is the word of who made it.
@@ -208,7 +215,8 @@ def _targets(name: str, directory: Directory, client_login: bool, lent: bool) ->
             "not_found_error",
             f"{name!r}: the provider {off[0]} is switched off by the profile in force (`ccrouter use` shows it)",
         )
-    if is_claude(name) and (claude := _claude(directory, client_login)) is not None:
+    claude = directory.claude_by_login if client_login else directory.claude
+    if claude is not None and is_claude(name):
         return [_fit(claude, name)]
     owners = [
         provider
@@ -219,15 +227,36 @@ def _targets(name: str, directory: Directory, client_login: bool, lent: bool) ->
         return [Target(owners[0], name)]
     default = directory.default
     own = directory.lent.default
-    defaults = [(default, own)] if default in directory.addressable else _unalias(default, directory, own)
+    defaults = [(default, own)] if default in directory.addressable else _unalias(default, directory, lent=own)
     return [_by_default(name, each, directory, borrowed) for each, borrowed in defaults]
 
 
-def _claude(directory: Directory, client_login: bool) -> Provider | None:
-    """Where Claude models go: to a provider that is set up, else to one that the client's login opens."""
-    if directory.claude is not None or not client_login:
-        return directory.claude
-    return next((each for each in directory.addressable.values() if each.preset.first_party), None)
+def _claude(directory: Directory, there: Mapping[str, Provider]) -> Provider | None:
+    """Of all providers that are ``there`` the one for Claude models, if there is any.
+
+    The user's default needs not be set up: a login that is lost must not move them to an account that is paid by
+    the token. A repository's default needs to be.
+    """
+    known = there if directory.lent.default else directory.addressable
+    default = directory.default
+    names = {default: False} if default in known else dict(_unalias(default, directory, lent=False))
+    for name in names:
+        split = _split(name, known)
+        said = known.get(name) if split is None else split[0]
+        if said is not None and said.preset.first_party:
+            return said
+    return for_claude(there.values())
+
+
+def for_claude(providers: Iterable[Provider]) -> Provider | None:
+    """Where Claude models go as long as nobody says more: where the login is taken, else to the first."""
+    own = [each for each in providers if each.preset.first_party]
+    return next((each for each in own if takes_login(each)), next(iter(own), None))
+
+
+def takes_login(provider: Provider) -> bool:
+    """Whether it is authenticated by a Claude login, as long as there is one."""
+    return provider.preset.auth == "client" and not provider.has_own_key
 
 
 def _by_default(name: str, default: str, directory: Directory, lent: bool) -> Target:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ccrouter.providers.provider import Preset, Provider
 from ccrouter.providers.secret import Literal, Secret
 from ccrouter.routing.config import Config, Profile
-from ccrouter.routing.names import SEPARATORS, is_claude
+from ccrouter.routing.names import SEPARATORS, for_claude, is_claude
 from ccrouter.routing.rules import Rule
 from ccrouter.routing.spelling import KeyPath, shown, spell_path
 
@@ -28,7 +28,13 @@ _SENSITIVE = re.compile(r"auth|key|token|secret|password|cookie|credential")
 def warnings(config: Config, presets: Mapping[str, Preset]) -> list[str]:
     """What is allowed and still deserves a word: credentials that travel in the clear, checks by other models."""
     checks = [words for _, words in checks_told(config, presets)]
-    return [*_in_the_clear(config), *checks, *_uncounted(config), *_misspelt(config, presets)]
+    return [
+        *_in_the_clear(config),
+        *checks,
+        *_without_bare_names(config, presets),
+        *_uncounted(config),
+        *_misspelt(config, presets),
+    ]
 
 
 def _misspelt(config: Config, presets: Mapping[str, Preset]) -> list[str]:
@@ -67,6 +73,26 @@ def _names(config: Config) -> Iterator[tuple[KeyPath, str]]:
             yield from (((*place, "aliases", alias), name) for name in names)
         for number, rule in enumerate(table.routes):
             yield from (((*place, "routes", number, "use"), name) for name in rule.use)
+
+
+def _without_bare_names(config: Config, presets: Mapping[str, Preset]) -> list[str]:
+    """Providers of Claude models that a bare name does not lead to, where nobody said which one it leads to."""
+    own = {name: each for name, each in config.providers.items() if each.preset.first_party}
+    login = next((name for name, each in presets.items() if each.first_party and each.auth == "client"), "")
+    default = config.default or ""
+    if not {login, *own}.isdisjoint(_separated(name)[0] for name in config.aliases.get(default, (default,))):
+        return []
+    there = for_claude(own.values())
+    if login in own and there is not None:
+        chosen, where = there.name, f"`{shown(there.name)}`"
+    else:
+        chosen, where = login, f"`{login}` where there is a Claude login or key"
+    return [
+        f"{spell_path(('providers', name))}: names like `claude-…` go to {where}, and not here; say"
+        f' `default = "{shown(name)}"` to have them here, or `default = "{shown(chosen)}"`'
+        for name in own
+        if name != chosen
+    ]
 
 
 def _uncounted(config: Config) -> list[str]:
