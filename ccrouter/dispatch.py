@@ -170,6 +170,9 @@ class Dispatcher:
             if session is not None and (outcome.result == "done" or outcome.usage):
                 self.notebook.pins.hold(session, chosen.route.intent, target, now)
                 self.notebook.pinned()
+            if chosen.route.releases is not None and outcome.result == "done":
+                self.notebook.pins.release(chosen.route.releases, now)
+                self.notebook.pinned()
         if target is not None and outcome.usage:
             spent = budget.amount(outcome.usage, target.known.price)
             if target.provider.budget:

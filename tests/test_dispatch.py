@@ -352,6 +352,18 @@ async def test_what_a_reply_cost_is_told_by_the_model_that_gave_it() -> None:
     assert it.dispatch.trails.last(1)[0].dollars == pytest.approx(1.1)
 
 
+async def test_a_session_is_released_when_another_model_has_answered() -> None:
+    it = rig(Script(), providers=TWO, aliases={"big": ("anthropic:claude-x", "ollama:q")})
+    tools = [{"name": "Read", "input_schema": {"type": "object"}}]
+    big, other = (asked((SESSION, b"s"), model=model, tools=tools) for model in ("big", "ollama:x"))
+    await settled(it, big, Target(TWO[1], "q"), Outcome(result="done"))
+    assert (await targets(it, big))[0] == "ollama:q"
+    await settled(it, other, Target(TWO[1], "x"), Outcome(result="failed"))
+    assert (await targets(it, big))[0] == "ollama:q"
+    await settled(it, other, Target(TWO[1], "x"), Outcome(result="done"))
+    assert (await targets(it, big))[0] == "anthropic:claude-x"
+
+
 # What is remembered of it
 
 

@@ -57,6 +57,17 @@ class NotLent(ApiError):
 
 
 @frozen(kw_only=True)
+class Meaning:
+    """What a name means: its targets in fallback order, never none.
+
+    ``names`` are those that it stands for, without aliases.
+    """
+
+    targets: tuple[Target, ...]
+    names: tuple[str, ...]
+
+
+@frozen(kw_only=True)
 class Directory:
     """Everything that a name can mean at one moment.
 
@@ -72,13 +83,20 @@ class Directory:
     listed: Mapping[str, tuple[str, ...]] = field(factory=dict)
     off: frozenset[str] = frozenset()
     lent: Lent = field(factory=Lent)
-    resolved: dict[Any, tuple[Target, ...]] = field(factory=dict, init=False, eq=False, repr=False)
-    """What `resolve` remembers."""
+    resolved: dict[Any, Meaning] = field(factory=dict, init=False, eq=False, repr=False)
+    """What `meaning` remembers."""
 
     @cached_property
     def claude(self) -> Provider | None:
         """The provider for Claude models; None where none is set up, and none is the user's default."""
         return _claude(self, self.providers)
+
+    @cached_property
+    def default_names(self) -> tuple[str, ...]:
+        """What the default stands for: itself, or the names behind an alias."""
+        if self.default in self.addressable:
+            return (self.default,)
+        return tuple(name for name, _ in _unalias(self.default, self, lent=False))
 
     @cached_property
     def claude_by_login(self) -> Provider | None:
@@ -105,7 +123,20 @@ def resolve(
     lent: bool = False,
     background: bool = False,
 ) -> tuple[Target, ...]:
-    """The targets of ``name`` in fallback order; never empty.
+    """The targets of ``name`` in fallback order; never empty. See `meaning`."""
+    how = {"client_login": client_login, "lent": lent, "background": background}
+    return meaning(name, directory, **how).targets
+
+
+def meaning(
+    name: str,
+    directory: Directory,
+    *,
+    client_login: bool = False,
+    lent: bool = False,
+    background: bool = False,
+) -> Meaning:
+    """What ``name`` means.
 
     ``client_login``: the client brings a credential for Anthropic of its own, which makes that provider
     usable even when the router has none. ``lent``: the name is not the user's own word but a repository's, so it
@@ -118,7 +149,8 @@ def resolve(
         return known
     found: list[Target] = []
     refused: NotLent | None = None
-    for each, borrowed in _meant(_decoded(name, directory), directory, client_login, lent, background):
+    meant = _meant(_decoded(name, directory), directory, client_login, lent, background)
+    for each, borrowed in meant:
         try:
             more = _targets(each, directory, client_login, borrowed)
         except NotLent as error:  # the next of the list may be allowed
@@ -127,12 +159,12 @@ def resolve(
             found += [target for target in more if target not in found]
     if not found and refused is not None:
         raise refused
-    targets = tuple(found)
+    known = Meaning(targets=tuple(found), names=tuple(each for each, _ in meant))
     if len(name) <= _SHORT:
         if len(directory.resolved) >= _MOST:
             directory.resolved.clear()
-        directory.resolved[key] = targets
-    return targets
+        directory.resolved[key] = known
+    return known
 
 
 def is_plain(name: str, directory: Directory) -> bool:
@@ -238,9 +270,7 @@ def _claude(directory: Directory, there: Mapping[str, Provider]) -> Provider | N
     the token. A repository's default needs to be.
     """
     known = there if directory.lent.default else directory.addressable
-    default = directory.default
-    names = {default: False} if default in known else dict(_unalias(default, directory, lent=False))
-    for name in names:
+    for name in directory.default_names:
         split = _split(name, known)
         said = known.get(name) if split is None else split[0]
         if said is not None and said.preset.first_party:

@@ -20,7 +20,7 @@ from ccrouter.providers.provider import Target
 from ccrouter.routing.caller import Caller, RequestClass
 from ccrouter.routing.config import Config
 from ccrouter.routing.marker import marked
-from ccrouter.routing.names import Directory, NotLent, is_plain, resolve
+from ccrouter.routing.names import Directory, NotLent, is_plain, meaning
 from ccrouter.routing.pins import Pins, key
 from ccrouter.routing.rules import Considered
 from ccrouter.routing.traits import Traits
@@ -46,6 +46,8 @@ class Route:
     """The target that comes first without the pin, where that is another."""
     session: str | None = field(default=None)
     """The key of its pin, where it has or is to have one."""
+    releases: str | None = None
+    """The key of a pin that is over: its user has chosen a model of which there is but one."""
 
 
 def route(
@@ -76,24 +78,31 @@ def route(
         names, because = (request.model,), "the model's name"
         plain, background = is_plain(request.model, directory), caller.background
     targets: list[Target] = []
+    stands_for: list[str] = []
     refused: NotLent | None = None
     for name in names:
         own = name == request.model  # as its user asked for it
         try:
-            meant = resolve(
+            meant = meaning(
                 name, directory, client_login=client_login, lent=lent and not own, background=background
             )
         except NotLent as error:
             refused = refused or error
             changes += (f"candidates: without {error.message}",)
         else:
-            targets += [each for each in meant if each not in targets]
+            targets += [each for each in meant.targets if each not in targets]
+            stands_for += meant.names
     if not targets and refused is not None:
         raise refused
-    intent, session = "", None
-    if caller.session is not None and (plain or len(targets) > 1):
-        intent = _intent(because, names, config.default)
-        session = _pinned_as(caller, key(caller.session, caller.agent_id), intent, pins)
+    intent, session, releases = "", None, None
+    if caller.session is not None:
+        conversation = key(caller.session, caller.agent_id)
+        if plain or len(targets) > 1:
+            defaults = () if config.default is None else directory.default_names
+            intent = _intent(traits.moment.profile or "", because, *names, "", *stands_for, "", *defaults)
+            session = _pinned_as(caller, conversation, intent, pins)
+        elif _chooses(traits) and pins.holds(conversation):
+            releases = conversation
     made = Route(
         request=request,
         targets=tuple(targets),
@@ -103,6 +112,7 @@ def route(
         considered=considered,
         changes=changes,
         session=session,
+        releases=releases,
     )
     return made if session is None else _pinned(made, session, directory, pins, plain=plain)
 
@@ -135,6 +145,14 @@ def _pinned(made: Route, session: str, directory: Directory, pins: Pins, *, plai
     return evolve(made, targets=(target, *others), pinned=held, wanted=wanted)
 
 
-def _intent(because: str, names: tuple[str, ...], default: str | None) -> str:
-    text = "\n".join([because, *names, default or ""])
+def _chooses(traits: Traits) -> bool:
+    """Whether a request shows what its user chose for the conversation.
+
+    What only looks like a turn of it (an older client does not say what is none) has no tools.
+    """
+    return traits.caller.kind == "main" and traits.has("tools")
+
+
+def _intent(*parts: str) -> str:
+    text = "\n".join(parts)
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]

@@ -13,6 +13,7 @@ from ccrouter.routing.names import Directory, Lent
 from ccrouter.routing.pins import Pins
 from ccrouter.routing.route import route
 from ccrouter.routing.rules import Considered, Rule, When
+from ccrouter.routing.traits import Moment
 from tests.routing.samples import provider, request, traits
 
 MARKER = "<ccrouter-model>ollama:marked</ccrouter-model>"
@@ -236,6 +237,64 @@ def test_an_edited_default_is_another_intent():
     held(pins, first, first.targets[0])
     made = sent(traits(model="glm-5", of=MAIN), Config(default="ollama"), directory(default="ollama"), pins)
     assert (spelled(made), made.pinned) == (["ollama:glm-5"], None)
+
+
+TURNED = {"big": ("ollama:big", "work:big"), "inner": ("ollama:big", "work:big")}
+
+
+@pytest.mark.parametrize(
+    ("name", "aliases", "edited", "profile"),
+    [
+        ("big", BIG, TURNED, None),
+        ("big", {"big": ("inner",), "inner": BIG["big"]}, {"big": ("inner",), "inner": TURNED["big"]}, None),
+        ("big[1m]", BIG, TURNED, None),
+        ("{rule}", {"inner": BIG["big"]}, TURNED, None),
+        ("free", {"inner": BIG["big"]}, TURNED, None),  # by the default
+        ("big", BIG, BIG, "local"),
+    ],
+)
+def test_an_edited_list_and_another_profile_are_followed_in_mid_conversation(name, aliases, edited, profile):
+    rule = Rule(name="r", when=When(model=("{rule}",)), use=("inner",))
+    pins, config = Pins(), Config(default="inner", routes=(rule,))
+    first = sent(traits(model=name, of=MAIN), config, directory(aliases=aliases, default="inner"), pins)
+    held(pins, first, first.targets[0 if aliases != edited else 1])
+    asked = traits(model=name, of=MAIN, moment=Moment(profile=profile))
+    made = sent(asked, config, directory(aliases=edited, default="inner"), pins)
+    free = sent(asked, config, directory(aliases=edited, default="inner"))
+    assert (spelled(made), made.pinned) == (spelled(free), None)
+    held(pins, made, made.targets[1])
+    again = sent(asked, config, directory(aliases=edited, default="inner"), pins)
+    assert again.pinned == spelled(made)[1]
+
+
+TOOLS = [{"name": "Read", "input_schema": {"type": "object"}}]
+
+
+@pytest.mark.parametrize(
+    ("model", "who", "tools", "released"),
+    [
+        ("opus", MAIN, TOOLS, True),
+        ("ollama:x", MAIN, TOOLS, True),
+        ("opus", MAIN, [], False),  # such as an older client's question whether there is room
+        ("big", MAIN, TOOLS, False),
+        ("opus", evolve(MAIN, session="other"), TOOLS, False),
+        ("opus", evolve(MAIN, session=None), TOOLS, False),
+        *(
+            ("opus", Caller(kind=kind, session="s"), TOOLS, False)
+            for kind in ("subagent", "workflow", "compaction", "auxiliary", "side_reply")
+        ),
+    ],
+)
+def test_a_turn_with_a_model_of_which_there_is_but_one_releases_the_session(model, who, tools, released):
+    pins, there = Pins(), directory(aliases=BIG)
+    first = sent(traits(model="big", of=MAIN), there=there, pins=pins)
+    held(pins, first, first.targets[1])
+    made = sent(traits(model=model, tools=tools, of=who), there=there, pins=pins)
+    assert made.releases == ("s" if released else None)
+    if released:
+        pins.release("s", 1.0)
+        assert sent(traits(model=model, tools=tools, of=who), there=there, pins=pins).releases is None
+        assert spelled(sent(traits(model="big", of=MAIN), there=there, pins=pins)) == ["work:big", "ollama:big"]
 
 
 def test_a_pin_to_a_target_that_is_gone_does_not_hold():
