@@ -16,8 +16,8 @@ The rules, first match wins (the contract with users, "Model names"):
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from attrs import field, frozen
@@ -52,19 +52,29 @@ class Lent:
     subagent: bool = False
 
 
-class NotLent(ApiError):
+class Barred(ApiError):
+    """A name leads to a provider that it may not lead to now; of a list the next is asked."""
+
+
+class NotLent(Barred):
     """A repository's word leads to a provider that nobody set up."""
+
+
+class SwitchedOff(Barred):
+    """A name leads to a provider that the profile in force switches off."""
 
 
 @frozen(kw_only=True)
 class Meaning:
     """What a name means: its targets in fallback order, never none.
 
-    ``names`` are those that it stands for, without aliases.
+    ``names`` are those that it stands for, without aliases; ``without`` says which of them it had to do without,
+    and why.
     """
 
     targets: tuple[Target, ...]
     names: tuple[str, ...]
+    without: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -147,24 +157,38 @@ def meaning(
     known = directory.resolved.get(key)  # a conversation asks for the same a thousand times
     if known is not None:
         return known
-    found: list[Target] = []
-    refused: NotLent | None = None
     meant = _meant(_decoded(name, directory), directory, client_login, lent, background)
-    for each, borrowed in meant:
-        try:
-            more = _targets(each, directory, client_login, borrowed)
-        except NotLent as error:  # the next of the list may be allowed
-            refused = refused or error
-        else:
-            found += [target for target in more if target not in found]
-    if not found and refused is not None:
-        raise refused
-    known = Meaning(targets=tuple(found), names=tuple(each for each, _ in meant))
+    without: list[str] = []
+    found = _allowed(meant, partial(_targets, directory, client_login, without), without)
+    known = Meaning(targets=found, names=tuple(each for each, _ in meant), without=tuple(without))
     if len(name) <= _SHORT:
         if len(directory.resolved) >= _MOST:
             directory.resolved.clear()
         directory.resolved[key] = known
     return known
+
+
+def _allowed(
+    meant: Iterable[tuple[str, bool]], find: Callable[[str, bool], Iterable[Target]], without: list[str]
+) -> tuple[Target, ...]:
+    """The targets of all names that may be followed; ``without`` gets a word for each other one.
+
+    Raises Barred where none may.
+    """
+    found: list[Target] = []
+    barred: Barred | None = None
+    for name, lent in meant:
+        try:
+            more = find(name, lent)
+        except Barred as error:
+            barred = barred or error
+            if error.message not in without:
+                without.append(error.message)
+        else:
+            found += [target for target in more if target not in found]
+    if barred is not None and not found:
+        raise barred
+    return tuple(found)
 
 
 def is_plain(name: str, directory: Directory) -> bool:
@@ -233,7 +257,9 @@ def _unalias(name: str, directory: Directory, *, lent: bool) -> list[tuple[str, 
     return list(found.items())
 
 
-def _targets(name: str, directory: Directory, client_login: bool, lent: bool) -> list[Target]:
+def _targets(
+    directory: Directory, client_login: bool, without: list[str], name: str, lent: bool
+) -> Sequence[Target]:
     """What a name that is no alias means: one target, or those of the default."""
     if split := _named(name, directory, lent, client_login):
         provider, model = split
@@ -242,11 +268,7 @@ def _targets(name: str, directory: Directory, client_login: bool, lent: bool) ->
         return [_fit(provider, model)]
     # Not somebody else's, prompt and all, only because its owner is off.
     if off := _split(name, {each: each for each in directory.off}):
-        raise ApiError(
-            404,
-            "not_found_error",
-            f"{name!r}: the provider {off[0]} is switched off by the profile in force (`ccrouter use` shows it)",
-        )
+        raise _switched_off(name, off[0])
     claude = directory.claude_by_login if client_login else directory.claude
     if claude is not None and is_claude(name):
         return [_fit(claude, name)]
@@ -260,7 +282,7 @@ def _targets(name: str, directory: Directory, client_login: bool, lent: bool) ->
     default = directory.default
     own = directory.lent.default
     defaults = [(default, own)] if default in directory.addressable else _unalias(default, directory, lent=own)
-    return [_by_default(name, each, directory, borrowed) for each, borrowed in defaults]
+    return _allowed(defaults, lambda each, lent: [_by_default(name, each, directory, lent)], without)
 
 
 def _claude(directory: Directory, there: Mapping[str, Provider]) -> Provider | None:
@@ -294,6 +316,9 @@ def _by_default(name: str, default: str, directory: Directory, lent: bool) -> Ta
     if split := _named(default, directory, lent):
         provider, model = split
         return _fit(provider, model or name)
+    off = _split(f"{default}:", {each: each for each in directory.off})
+    if off is not None:
+        raise _switched_off(default, off[0])
     known = directory.addressable.get(default)
     if known is not None and lent and not _is_lent(known, directory):
         raise _not_lent(default, default)
@@ -331,6 +356,14 @@ def _not_lent(name: str, provider: str) -> NotLent:
         "not_found_error",
         f"{name!r}: a project's file or an agent's definition can't choose the provider {provider}, which is not"
         f" set up here; to allow it, add [providers.{provider}] to the configuration",
+    )
+
+
+def _switched_off(name: str, provider: str) -> SwitchedOff:
+    return SwitchedOff(
+        404,
+        "not_found_error",
+        f"{name!r}: the provider {provider} is switched off by the profile in force (`ccrouter use` shows it)",
     )
 
 

@@ -101,7 +101,8 @@ def _as_it_is(target: Target) -> Target:
 class Plan:
     """See above. ``began`` and every ``now`` are seconds of one clock.
 
-    ``wanted`` where that is not the first of ``targets``: a session may stay with a stand-in.
+    ``wanted`` where that is not the first of ``targets``: a session may stay with a stand-in. ``refused``: what
+    the client is told where there are no targets at all.
 
     ``budget`` says for a target whether its provider's budget is used up, as the refusal that the client would
     get; ``informed`` gives it with what is known of its model, which few requests need.
@@ -109,6 +110,7 @@ class Plan:
 
     targets: tuple[Target, ...]
     wanted: Target | None = None
+    refused: ApiError | None = None
     health: Health = field(factory=Health)
     patience: Patience = field(factory=Patience)
     began: float = 0.0
@@ -120,7 +122,6 @@ class Plan:
     _resting: list[Passed] = field(factory=list, init=False)
     _trying: tuple[Target, float] | None = field(default=None, init=False)
     _waited: bool = field(default=False, init=False)
-    _refused: ApiError | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._left = list(self.targets)
@@ -175,12 +176,10 @@ class Plan:
     def verdict(self) -> Refusal | ApiError:
         """What the client is told when the plan is at its end without a reply: the most useful of all failures."""
         failures = [each for each in self.tries if each.outcome.failure is not None]
+        if self.refused is not None and all(map(self._is_no_word, failures)):
+            return self.refused
         if not failures:
-            if self._refused is not None:
-                return self._refused
             raise ValueError("nothing was tried")
-        if self._refused is not None and all(map(self._is_no_word, failures)):
-            return self._refused
         # Of equals the first, the one wanted.
         best = max(failures, key=lambda each: (not self._is_no_word(each), TREATMENTS[_kind(each)].rank))
         failure = best.outcome.failure
@@ -225,7 +224,7 @@ class Plan:
         why = self._hopeless(target) if refusal is None else refusal.message
         if why is None:
             return False
-        self._refused = self._refused or refusal
+        self.refused = self.refused or refusal
         self._passed.append(Passed(target=target, why=why))
         return True
 

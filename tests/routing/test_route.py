@@ -5,7 +5,6 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.config import Config
@@ -36,7 +35,9 @@ def directory(*, aliases=None, listed=None, default="anthropic", without=()):
 
 
 def sent(one, config=None, there=None, pins=None, **more):
-    return route(one, config or Config(), there or directory(), pins or Pins(), **more)
+    made = route(one, config or Config(), there or directory(), pins or Pins(), **more)
+    assert bool(made.targets) is (made.refused is None)
+    return made
 
 
 def spelled(made):
@@ -168,9 +169,50 @@ def test_a_rule_can_send_what_is_asked_for_to_another_provider():
 
 def test_a_name_that_leads_nowhere_is_told():
     rule = Rule(name="a", use=("ollama:",))
-    with pytest.raises(ApiError, match="names a provider but no model") as caught:
-        sent(traits(of=MAIN), Config(routes=(rule,)))
-    assert caught.value.status == 404
+    made = sent(traits(of=MAIN), Config(routes=(rule,)))
+    assert (made.refused.status, str(made.refused)) == (404, "'ollama:' names a provider but no model")
+    assert (made.because, made.names, made.session) == ("the rule a", ("ollama:",), None)
+    assert made.considered == (Considered("a", None),)
+
+
+OFF = frozenset({"ollama"})
+SWITCHED = "the provider ollama is switched off by the profile in force"
+
+
+@pytest.mark.parametrize(
+    ("config", "model", "targets"),
+    [
+        (Config(subagent=("ollama:q", "work:m")), "opus", ["work:m"]),
+        (Config(classifier=("ollama:q", "work:m")), "opus", ["work:m"]),
+        (Config(routes=(Rule(name="r", use=("ollama:q", "work:m")),)), "opus", ["work:m"]),
+        (Config(), "mixed", ["work:m", "anthropic:opus"]),
+        (Config(), "inner", ["work:m", "anthropic:opus"]),
+        (Config(default="homed"), "free", ["work:m", "anthropic:free"]),
+        (Config(subagent=("off", "mixed")), "opus", ["work:m", "anthropic:opus"]),
+    ],
+)
+def test_of_a_list_those_that_are_switched_off_are_left_out_and_that_is_told(config, model, targets):
+    aliases = {
+        "mixed": ("work:m", "ollama:q", "opus"),
+        "inner": ("mixed",),
+        "off": ("ollama:q", "ollama:r"),
+        "homed": ("ollama:q", "work:m", "ollama", "anthropic"),
+    }
+    there = evolve(directory(aliases=aliases, default=config.default or "anthropic", without=["ollama"]), off=OFF)
+    who = CHECK if config.classifier else SUBAGENT
+    made = sent(traits(model=model, of=who), config, there)
+    assert spelled(made) == targets
+    assert made.changes
+    assert all(each.startswith("candidates: without") and SWITCHED in each for each in made.changes)
+    assert sent(traits(model=model, of=who), config, there).changes == made.changes
+
+
+@pytest.mark.parametrize("name", ["ollama:q", "off", "free"])
+def test_where_all_are_switched_off_that_is_said(name):
+    there = directory(aliases={"off": ("ollama:q", "ollama:r")}, default="off", without=["ollama"])
+    made = sent(traits(model=name, of=MAIN), there=evolve(there, off=OFF))
+    assert SWITCHED in str(made.refused)
+    assert (made.refused.status, made.names) == (404, (name,))
 
 
 def test_a_client_with_a_login_reaches_anthropic():
@@ -372,8 +414,7 @@ LENT_RULE = Rule(name="r", use=("lmstudio:x",), lent=True)
 def test_a_repository_reaches_no_server_that_nobody_set_up(one, config):
     lmstudio = provider("lmstudio")
     there = evolve(directory(), addressable={**directory().addressable, "lmstudio": lmstudio})
-    with pytest.raises(ApiError, match=MAY_NOT):
-        sent(one, config, there)
+    assert MAY_NOT in str(sent(one, config, there).refused)
     own = evolve(config, routes=tuple(evolve(each, lent=False) for each in config.routes), lent=Lent())
     if own != config:
         assert spelled(sent(one, own, there)) == ["lmstudio:x"]
@@ -413,5 +454,4 @@ def test_a_marker_may_name_claude_where_the_clients_own_login_opens_it():
     there = evolve(there, addressable={**there.addressable, "anthropic": ANTHROPIC})
     one = traits(system="<ccrouter-model>anthropic:claude-haiku-5-5</ccrouter-model>", of=SUBAGENT)
     assert spelled(sent(one, there=there, client_login=True)) == ["anthropic:claude-haiku-5-5"]
-    with pytest.raises(ApiError, match="can't choose the provider anthropic"):
-        sent(one, there=there)
+    assert "can't choose the provider anthropic" in str(sent(one, there=there).refused)
