@@ -22,6 +22,7 @@ from ccrouter.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
+from ccrouter.routing.quota import is_of_one_model
 from ccrouter.wire import envelope
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
@@ -33,6 +34,7 @@ Kind = Literal[
     "garbled",
     "rate_limit",
     "quota",
+    "model_quota",
     "overloaded",
     "server",
     "missing_model",
@@ -103,6 +105,8 @@ TREATMENTS: Mapping[Kind, Treatment] = MappingProxyType(
         "rate_limit": Treatment(again=1, pause=NEVER, scope="target", rest=5.0, rank=6),
         "missing_model": Treatment(final=True, scope="target", patience=2, rest=30.0, rank=7),
         "quota": Treatment(final=True, scope="provider", rest=60.0, rank=8),
+        # A plan's limit of one model, which can last for days; its others have room.
+        "model_quota": Treatment(final=True, scope="target", rest=60.0, rank=8),
         "capability": Treatment(final=True, rank=9),
         # The client compacts its conversation, and goes on.
         "overflow": Treatment(rank=10),
@@ -147,8 +151,10 @@ def _kind_of_status(status: int, message: str, again: str | None, failure: Refus
         case 404:
             return "missing_model"
         case 429:
-            used_up = again == _NEVER_AGAIN or _header(failure, _PLAN_STATUS) == "rejected"
-            return "quota" if used_up else "rate_limit"
+            rejected = _header(failure, _PLAN_STATUS) == "rejected"
+            if rejected and is_of_one_model(_header(failure, _PLAN_CLAIM)):
+                return "model_quota"
+            return "quota" if rejected or again == _NEVER_AGAIN else "rate_limit"
         case 408 | 504:
             return "timeout"
         case 409 | 529 | 503:
@@ -161,6 +167,7 @@ def _kind_of_status(status: int, message: str, again: str | None, failure: Refus
 
 #: Anthropic's word on whether a subscription still has room, beside a 429.
 _PLAN_STATUS = "anthropic-ratelimit-unified-status"
+_PLAN_CLAIM = "anthropic-ratelimit-unified-representative-claim"
 
 
 def rest_of(failure: Failure) -> float | None:

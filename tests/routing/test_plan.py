@@ -11,7 +11,7 @@ from ccrouter.providers.provider import Provider, Target
 from ccrouter.routing.failure import NEVER, TREATMENTS, Refusal, kind_of, rest_of
 from ccrouter.routing.health import Health
 from ccrouter.routing.plan import SHORT, Outcome, Patience, Plan, Wait, api_error
-from tests.routing.samples import FAILURES, TOO_LONG, both, refused, target, told
+from tests.routing.samples import FAILURES, TOO_LONG, both, plan_refused, refused, target, told
 
 A, A_TOO, B, C = target("a", of="one"), target("a2", of="one"), target("b", of="two"), target("c", of="three")
 FOUR = (A, A_TOO, B, C)
@@ -186,6 +186,15 @@ def test_who_rests_is_passed_over_and_that_is_told():
     assert [(each.target, each.why) for each in plan.passed] == [
         (each, "left alone for 15 s more after failures (timeout)") for each in (A, A_TOO)
     ]
+
+
+def test_a_weekly_limit_of_one_model_leaves_the_plans_other_models_in_use():
+    health = Health()
+    followed(Plan((A,), health=health), failed(plan_refused("seven_day_opus", retry_after="400000")[0]))
+    for now in (1, 3 * 24 * 3600):
+        assert Plan((A_TOO, B), health=health).following(now) == A_TOO
+        assert Plan((A, B), health=health).following(now) == B
+    assert Plan((A, B), health=health).following(400_001) == A
 
 
 def test_when_all_rest_the_first_is_tried_all_the_same():
