@@ -133,7 +133,7 @@ class Dispatcher:
             del self._told[next(iter(self._told))]
 
     async def choose(self, inbound: Inbound) -> Chosen:
-        """Decide. Raises ApiError where the request's model leads nowhere."""
+        """Decide. Where the request's model leads nowhere, the plan is at its end already."""
         who = caller(inbound.headers, inbound.request.fields)
         holds, problems = self.in_force(who)
         config = holds.config
@@ -144,6 +144,8 @@ class Dispatcher:
         made = route(traits, config, directory, self.notebook.pins, client_login=bool(inbound.credentials))
         plan = Plan(
             made.targets,
+            wanted=made.wanted,
+            refused=made.refused,
             health=self.health,
             patience=Patience(tries=config.server.tries, seconds=config.server.patience),
             began=trio.current_time(),
@@ -169,24 +171,14 @@ class Dispatcher:
             if session is not None and (outcome.result == "done" or outcome.usage):
                 self.notebook.pins.hold(session, chosen.route.intent, target, now)
                 self.notebook.pinned()
+            if chosen.route.releases is not None and outcome.result == "done":
+                self.notebook.pins.release(chosen.route.releases, now)
+                self.notebook.pinned()
         if target is not None and outcome.usage:
             spent = budget.amount(outcome.usage, target.known.price)
             if target.provider.budget:
                 self.notebook.spend(target.provider.name, self._day(), spent)
         self._remember(inbound, chosen, outcome)
-
-    def refused(self, inbound: Inbound, error: ApiError) -> None:
-        """Take note of a request that no target was found for."""
-        self._keep(
-            Trail(
-                at=self._backends.clock(),
-                request_id=inbound.request_id,
-                caller=_cut(caller(inbound.headers, inbound.request.fields)),
-                model=inbound.request.model[:LONGEST],
-                result="failed",
-                failure=str(error)[:LONGEST],
-            )
-        )
 
     def summary(self, directory: Directory) -> dict[str, Any]:
         """What ``GET /status`` tells of all this."""
@@ -267,35 +259,30 @@ class Dispatcher:
     def _remember(self, inbound: Inbound, chosen: Chosen, outcome: Outcome) -> None:
         made, plan = chosen.route, chosen.plan
         price = next((each.target.known.price for each in reversed(plan.tries)), None)
-        self._keep(
-            Trail(
-                at=self._backends.clock(),
-                request_id=inbound.request_id,
-                caller=_cut(chosen.caller),
-                model=inbound.request.model[:LONGEST],
-                profile=chosen.in_force.profile,
-                problems=chosen.problems,
-                considered=made.considered,
-                because=made.because,
-                names=brief(made.names),
-                candidates=chosen.candidates,
-                pinned=made.pinned,
-                passed=tuple((str(each.target)[:LONGEST], each.why[:LONGEST]) for each in plan.passed),
-                tries=tuple(tried(each) for each in plan.tries),
-                result=outcome.result,
-                failure=_told(outcome, plan),
-                changes=brief((*made.changes, *outcome.changes)),
-                notes=brief(outcome.notes),
-                usage=outcome.usage,
-                dollars=budget.amount(outcome.usage, price).dollars if price is not None else None,
-                seconds=trio.current_time() - plan.began,
-                prompt=_prompt(inbound) if chosen.in_force.config.explain.prompts else None,
-            ),
-            chosen.in_force.config,
+        trail = Trail(
+            at=self._backends.clock(),
+            request_id=inbound.request_id,
+            caller=_cut(chosen.caller),
+            model=inbound.request.model[:LONGEST],
+            profile=chosen.in_force.profile,
+            problems=chosen.problems,
+            considered=made.considered,
+            because=made.because,
+            names=brief(made.names),
+            candidates=chosen.candidates,
+            pinned=made.pinned,
+            passed=tuple((str(each.target)[:LONGEST], each.why[:LONGEST]) for each in plan.passed),
+            tries=tuple(tried(each) for each in plan.tries),
+            result=outcome.result,
+            failure=_told(outcome, plan),
+            changes=brief((*made.changes, *outcome.changes)),
+            notes=brief(outcome.notes),
+            usage=outcome.usage,
+            dollars=budget.amount(outcome.usage, price).dollars if price is not None else None,
+            seconds=trio.current_time() - plan.began,
+            prompt=_prompt(inbound) if chosen.in_force.config.explain.prompts else None,
         )
-
-    def _keep(self, trail: Trail, config: Config | None = None) -> None:
-        self.trails.keep(trail, (config or self._config()).explain.keep)
+        self.trails.keep(trail, chosen.in_force.config.explain.keep)
 
 
 def placed(inbound: Inbound, chosen: Chosen) -> Inbound:

@@ -192,9 +192,7 @@ class Endpoints:
             target, outcome = await relay(sent, client, chosen.plan, router.backends, pacing, router.ending)
         except ApiError as error:
             outcome = Outcome(result="failed", failure=error)
-            if chosen is None:
-                router.dispatch.refused(inbound, error)
-            elif (told := ended_in(error, chosen.plan.tries)) is not None:
+            if chosen is not None and (told := ended_in(error, chosen.plan.tries)) is not None:
                 target, outcome = told.target, evolve(told.outcome, failure=error)
             raise
         finally:
@@ -238,10 +236,9 @@ class Endpoints:
         await client.respond(200, [*headers, (b"request-id", request_id.encode())], body)
 
     async def _counted(self, inbound: Inbound) -> tuple[Headers, bytes]:
-        try:
-            await self._router.looked()
-            chosen = await self._router.dispatch.choose(inbound)
-        except ApiError:
+        await self._router.looked()
+        chosen = await self._router.dispatch.choose(inbound)
+        if not chosen.plan.targets:
             return await estimated(inbound)
         return await count(placed(inbound, chosen), chosen.plan.targets[0], self._router.backends)
 
@@ -254,6 +251,7 @@ class Endpoints:
         ask = partial(
             menu.rows,
             list(directory.providers.values()),
+            directory.claude,
             self._router.lists,
             self._router.backends.facts,
             credentials,

@@ -18,8 +18,8 @@ from ccrouter.translate.dialects import spoken
 async def explain(inbound: Inbound, dispatch: Dispatcher, backends: Backends) -> dict[str, Any]:
     """The route of a request, its candidates with all that is known of them, and what each would get of it.
 
-    The backends are asked what their models can do, as for a request; nothing of the request reaches them. Raises
-    ApiError where its model leads nowhere.
+    The backends are asked what their models can do, as for a request; nothing of the request reaches them. Where
+    its model leads nowhere, ``failure`` says why.
     """
     chosen = await dispatch.choose(inbound)
     made, who = chosen.route, chosen.caller
@@ -41,6 +41,7 @@ async def explain(inbound: Inbound, dispatch: Dispatcher, backends: Backends) ->
         "names": [printable(each) for each in made.names],
         "pinned": made.pinned,
         "changes": list(made.changes),
+        "failure": None if made.refused is None else printable(str(made.refused)),
         "candidates": [_candidate(inbound, chosen, target, dispatch, backends) for target in targets],
     }
 

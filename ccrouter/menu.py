@@ -16,6 +16,7 @@ from ccrouter.upstream.models import ModelLists
 
 async def rows(
     providers: Sequence[Provider],
+    claude: Provider | None,
     lists: ModelLists,
     facts: Facts,
     credentials: ClientCredentials,
@@ -25,22 +26,22 @@ async def rows(
 ) -> list[dict[str, Any]]:
     """All models in Anthropic's shape, asking each provider for at most ``seconds``.
 
-    ``discovery``: under ids that older clients accept.
+    Those of ``claude``, the provider for Claude models, have no provider's name before theirs. ``discovery``:
+    under ids that older clients accept.
     """
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lists.refresh, providers, credentials, seconds)
         nursery.start_soon(facts.refresh, providers, credentials, seconds)
     return [
-        _row(provider, facts.known(provider, each.id), discovery=discovery)
+        _row(provider, facts.known(provider, each.id), bare=provider is claude, discovery=discovery)
         for provider in providers
         for each in lists.of(provider).models
     ]
 
 
-def _row(provider: Provider, model: Model, *, discovery: bool) -> dict[str, Any]:
-    first_party = provider.preset.first_party
-    plain = model.id if first_party else f"{provider.name}:{model.id}"
-    foreign = discovery and not first_party
+def _row(provider: Provider, model: Model, *, bare: bool, discovery: bool) -> dict[str, Any]:
+    plain = model.id if bare else f"{provider.name}:{model.id}"
+    foreign = discovery and not bare
     return {
         "type": "model",
         "id": discovery_id(provider.name, model.id) if foreign else plain,

@@ -104,8 +104,8 @@ async def test_a_profile_that_is_gone_is_told_and_no_request_fails_for_it(tmp_pa
 async def test_a_provider_that_a_profile_switches_off_is_not_there(tmp_path: Path) -> None:
     it = rig(Script(), providers=TWO, config=LOCAL, state=tmp_path)
     it.dispatch._choice.write(Choice(profile="bare"))
-    with pytest.raises(ApiError, match="the provider ollama is switched off"):
-        await targets(it, asked(model="ollama:q"))
+    chosen = await it.dispatch.choose(asked(model="ollama:q"))
+    assert "the provider ollama is switched off" in str(chosen.plan.verdict())
 
 
 # A project's file
@@ -352,6 +352,18 @@ async def test_what_a_reply_cost_is_told_by_the_model_that_gave_it() -> None:
     assert it.dispatch.trails.last(1)[0].dollars == pytest.approx(1.1)
 
 
+async def test_a_session_is_released_when_another_model_has_answered() -> None:
+    it = rig(Script(), providers=TWO, aliases={"big": ("anthropic:claude-x", "ollama:q")})
+    tools = [{"name": "Read", "input_schema": {"type": "object"}}]
+    big, other = (asked((SESSION, b"s"), model=model, tools=tools) for model in ("big", "ollama:x"))
+    await settled(it, big, Target(TWO[1], "q"), Outcome(result="done"))
+    assert (await targets(it, big))[0] == "ollama:q"
+    await settled(it, other, Target(TWO[1], "x"), Outcome(result="failed"))
+    assert (await targets(it, big))[0] == "ollama:q"
+    await settled(it, other, Target(TWO[1], "x"), Outcome(result="done"))
+    assert (await targets(it, big))[0] == "anthropic:claude-x"
+
+
 # What is remembered of it
 
 
@@ -365,15 +377,26 @@ async def test_no_more_is_remembered_than_the_configuration_says() -> None:
     assert len(it.dispatch.trails) == 0
 
 
-async def test_a_request_that_leads_nowhere_is_remembered_with_its_failure() -> None:
-    it = rig(Script())
-    it.dispatch.refused(
-        asked((SESSION, b"s"), model="nowhere:"), ApiError(404, "not_found_error", "no such model")
+async def test_a_request_that_leads_nowhere_is_remembered_with_what_was_decided(tmp_path: Path) -> None:
+    rules = (
+        Rule(name="other", when=When(classes=("compaction",)), use=("anthropic:x",)),
+        Rule(name="all", use=("ollama:q", "nowhere")),
     )
+    it = rig(Script(), providers=TWO, default="ollama", config=evolve(LOCAL, routes=rules), state=tmp_path)
+    it.dispatch._choice.write(Choice(profile="bare"))
+    wanted = asked((SESSION, b"s"))
+    chosen = await it.dispatch.choose(wanted)
+    assert chosen.plan.following(0.0) is None
+    refusal = chosen.plan.verdict()
+    assert isinstance(refusal, ApiError)
+    it.dispatch.settle(wanted, chosen, None, Outcome(result="failed", failure=refusal))
     (trail,) = it.dispatch.trails.last(1)
-    assert (trail.result, trail.model, trail.caller.session) == ("failed", "nowhere:", "s")
+    assert (trail.result, trail.caller.session, trail.profile) == ("failed", "s", "bare")
+    assert (trail.because, trail.names) == ("the rule all", ("ollama:q", "nowhere"))
+    assert [each.rule for each in trail.considered] == ["other", "all"]
     assert trail.failure is not None
-    assert "no such model" in trail.failure
+    assert "the provider ollama is switched off" in trail.failure
+    assert "the provider ollama is switched off" in trail.changes[0]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import trio.testing
 from attrs import evolve
 from trio.testing import MockClock
 
-from ccrouter.errors import ApiError, ConnectFailed
+from ccrouter.errors import ConnectFailed
 from ccrouter.explain import explain
 from ccrouter.providers.provider import Budget, Model
 from ccrouter.routing.budget import Amount
@@ -105,9 +105,11 @@ async def test_explaining_changes_nothing_of_what_it_tells(autojump_clock: MockC
     assert len(it.dispatch.notebook.pins) == 0
 
 
-async def test_a_name_that_leads_nowhere_is_refused_as_the_request_would_be() -> None:
-    with pytest.raises(ApiError, match="names a provider but no model"):
-        await explained(rig(Script()), model="anthropic:")
+async def test_of_a_name_that_leads_nowhere_it_is_told_who_decided_and_why_it_fails() -> None:
+    rule = Rule(name="r", use=("anthropic:",))
+    told = await explained(rig(Script(), config=Config(routes=(rule,))))
+    assert (told["because"], told["names"], told["candidates"]) == ("the rule r", ["anthropic:"], [])
+    assert told["failure"] == "'anthropic:' names a provider but no model"
 
 
 # What is never told

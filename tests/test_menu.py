@@ -19,7 +19,9 @@ from tests.rig import JSON, Rig, Script, Sleep, provider, rig
 async def rows(it: Rig, *, seconds: float = 1.0, discovery: bool = False) -> list[dict[str, Any]]:
     providers = list(it.providers.values())
     nobody = ClientCredentials()
-    return await menu.rows(providers, it.lists, it.backends.facts, nobody, seconds=seconds, discovery=discovery)
+    claude = (await it.directory()).claude
+    facts = it.backends.facts
+    return await menu.rows(providers, claude, it.lists, facts, nobody, seconds=seconds, discovery=discovery)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,14 @@ async def test_claudes_own_models_have_their_own_names_and_others_their_provider
     assert [each["display_name"] for each in old] == ["Claude X", "claude-y", "GLM (work)", "q (work)"]
     assert all(each["id"].startswith(("claude", "anthropic")) for each in old)
     assert (old[2]["max_input_tokens"], old[2]["max_tokens"]) == (131072, 4096)
+
+
+async def test_of_two_accounts_for_claude_only_one_has_the_bare_names() -> None:
+    models = (Model("claude-x"),)
+    providers = [provider("work", "anthropic", models=models), provider("anthropic", models=models)]
+    it = rig(Script(status=404), providers=providers, default="anthropic")
+    assert [each["id"] for each in await rows(it)] == ["work:claude-x", "claude-x"]
+    assert [each["id"] for each in await rows(it, discovery=True)] == ["anthropic-via-work:claude-x", "claude-x"]
 
 
 async def test_all_are_asked_at_once_and_nobody_is_waited_for_longer(autojump_clock: MockClock) -> None:

@@ -159,6 +159,8 @@ def would_happen(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"{told['model']}, about {told['tokens_estimated']} tokens"
     yield from _about(told)
     yield from _list("changed", told["changes"])
+    if told.get("failure"):  # a router of an older version refuses the question
+        yield f"  failure    {told['failure']}"
     if told["candidates"]:
         yield "  candidates in this order:"
     for number, each in enumerate(told["candidates"], 1):

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 
 from ccrouter.providers.provider import Auth, Preset, Provider, Timeouts
 from ccrouter.routing.config import Config
-from ccrouter.routing.names import Directory
+from ccrouter.routing.names import Directory, for_claude
 
 DEMO = "demo"
 
@@ -65,5 +65,5 @@ def build(
 
 def _default(providers: Mapping[str, Provider]) -> str:
     """Claude where there is one, else the first configured provider, else the first found."""
-    claude = next((name for name, each in providers.items() if each.preset.first_party), None)
-    return claude or next(iter(providers))
+    claude = for_claude(providers.values())
+    return next(iter(providers)) if claude is None else claude.name

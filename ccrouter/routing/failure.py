@@ -1,7 +1,8 @@
 """Which kind of failure it was, and what follows from it. Pure; the table is `TREATMENTS`.
 
 Only what a backend is to blame for leads to another one. What the request got wrong stays wrong elsewhere, and a
-wrong key is mended by nobody but its user.
+wrong key is mended by nobody but its user. That much is so of the target that was wanted; what stands in for it
+may be without a key, or refuse what the wanted one takes (`routing.plan`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ccrouter.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
+from ccrouter.routing.quota import is_of_one_model
 from ccrouter.wire import envelope
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
@@ -32,6 +34,7 @@ Kind = Literal[
     "garbled",
     "rate_limit",
     "quota",
+    "model_quota",
     "overloaded",
     "server",
     "missing_model",
@@ -69,14 +72,17 @@ class Treatment:
     """What follows from a kind of failure.
 
     ``elsewhere``: the next target may do better. ``again``: how often the same one is tried once more where there
-    is no next, after ``pause`` seconds or as many as the backend says. ``scope`` is left alone after ``patience``
-    such failures in a row, for ``rest`` seconds at first (longer where the backend says so). ``rank``: of several
-    failures the client is told the one with the highest, which is the one that it, or its user, can do most about.
+    is no next, after ``pause`` seconds or as many as the backend says. ``final``: it is not over by itself in a
+    moment, and the client can do nothing about it. ``scope`` is left alone after ``patience`` such failures in a
+    row, for ``rest`` seconds at first (longer where the backend says so). ``rank``: of several failures the client
+    is told the one with the highest, which is the one that it, or its user, can do most about; what is final to a
+    stand-in comes last.
     """
 
     elsewhere: bool = True
     again: int = 0
     pause: float = 0.0
+    final: bool = False
     scope: Scope = "nobody"
     patience: int = 1
     rest: float = 0.0
@@ -97,13 +103,15 @@ TREATMENTS: Mapping[Kind, Treatment] = MappingProxyType(
         "overloaded": Treatment(scope="target", rest=5.0, rank=5),
         # A moment is waited for rather than to move a conversation to another model, and its cache with it.
         "rate_limit": Treatment(again=1, pause=NEVER, scope="target", rest=5.0, rank=6),
-        "missing_model": Treatment(scope="target", patience=2, rest=30.0, rank=7),
-        "quota": Treatment(scope="provider", rest=60.0, rank=8),
-        "capability": Treatment(rank=9),
+        "missing_model": Treatment(final=True, scope="target", patience=2, rest=30.0, rank=7),
+        "quota": Treatment(final=True, scope="provider", rest=60.0, rank=8),
+        # A plan's limit of one model, which can last for days; its others have room.
+        "model_quota": Treatment(final=True, scope="target", rest=60.0, rank=8),
+        "capability": Treatment(final=True, rank=9),
         # The client compacts its conversation, and goes on.
         "overflow": Treatment(rank=10),
-        "credential": Treatment(elsewhere=False, rank=11),
-        "request": Treatment(elsewhere=False, rank=11),
+        "credential": Treatment(elsewhere=False, final=True, rank=11),
+        "request": Treatment(elsewhere=False, final=True, rank=11),
         "stopped": Treatment(elsewhere=False, rank=12),
     }
 )
@@ -143,8 +151,10 @@ def _kind_of_status(status: int, message: str, again: str | None, failure: Refus
         case 404:
             return "missing_model"
         case 429:
-            used_up = again == _NEVER_AGAIN or _header(failure, _PLAN_STATUS) == "rejected"
-            return "quota" if used_up else "rate_limit"
+            rejected = _header(failure, _PLAN_STATUS) == "rejected"
+            if rejected and is_of_one_model(_header(failure, _PLAN_CLAIM)):
+                return "model_quota"
+            return "quota" if rejected or again == _NEVER_AGAIN else "rate_limit"
         case 408 | 504:
             return "timeout"
         case 409 | 529 | 503:
@@ -157,6 +167,7 @@ def _kind_of_status(status: int, message: str, again: str | None, failure: Refus
 
 #: Anthropic's word on whether a subscription still has room, beside a 429.
 _PLAN_STATUS = "anthropic-ratelimit-unified-status"
+_PLAN_CLAIM = "anthropic-ratelimit-unified-representative-claim"
 
 
 def rest_of(failure: Failure) -> float | None:

@@ -6,7 +6,8 @@ The rules, first match wins (the contract with users, "Model names"):
 2. an alias of the configuration, which may name several models in fallback order; ``haiku`` and its like are
    aliases of every model of that family;
 3. ``PROVIDER:MODEL``, the longest provider name first; ``PROVIDER,MODEL`` and ``PROVIDER/MODEL`` too;
-4. a Claude name goes to the provider for Claude models, when there is one;
+4. a Claude name goes to the provider for Claude models, when there is one: of several to the default, if that is
+   one of them, else to the one that takes the Claude login, else to the first;
 5. a model that exactly one provider lists;
 6. the default: a provider, one of its models, or an alias for such. A Claude name that came this far has no
    provider for Claude models to go to; the default provider does not know it either, and gets it as the
@@ -15,8 +16,8 @@ The rules, first match wins (the contract with users, "Model names"):
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
-from functools import cached_property
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from attrs import field, frozen
@@ -51,8 +52,29 @@ class Lent:
     subagent: bool = False
 
 
-class NotLent(ApiError):
+class Barred(ApiError):
+    """A name leads to a provider that it may not lead to now; of a list the next is asked."""
+
+
+class NotLent(Barred):
     """A repository's word leads to a provider that nobody set up."""
+
+
+class SwitchedOff(Barred):
+    """A name leads to a provider that the profile in force switches off."""
+
+
+@frozen(kw_only=True)
+class Meaning:
+    """What a name means: its targets in fallback order, never none.
+
+    ``names`` are those that it stands for, without aliases; ``without`` says which of them it had to do without,
+    and why.
+    """
+
+    targets: tuple[Target, ...]
+    names: tuple[str, ...]
+    without: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -71,13 +93,25 @@ class Directory:
     listed: Mapping[str, tuple[str, ...]] = field(factory=dict)
     off: frozenset[str] = frozenset()
     lent: Lent = field(factory=Lent)
-    resolved: dict[Any, tuple[Target, ...]] = field(factory=dict, init=False, eq=False, repr=False)
-    """What `resolve` remembers."""
+    resolved: dict[Any, Meaning] = field(factory=dict, init=False, eq=False, repr=False)
+    """What `meaning` remembers."""
 
     @cached_property
     def claude(self) -> Provider | None:
-        """The provider for Claude models: the first of Anthropic's own, if any is set up."""
-        return next((each for each in self.providers.values() if each.preset.first_party), None)
+        """The provider for Claude models; None where none is set up, and none is the user's default."""
+        return _claude(self, self.providers)
+
+    @cached_property
+    def default_names(self) -> tuple[str, ...]:
+        """What the default stands for: itself, or the names behind an alias."""
+        if self.default in self.addressable:
+            return (self.default,)
+        return tuple(name for name, _ in _unalias(self.default, self, lent=False))
+
+    @cached_property
+    def claude_by_login(self) -> Provider | None:
+        """The same for a client with a login of its own, which opens one that need not be set up."""
+        return self.claude or _claude(self, self.addressable)
 
 
 def is_claude(model: str) -> bool:
@@ -99,7 +133,20 @@ def resolve(
     lent: bool = False,
     background: bool = False,
 ) -> tuple[Target, ...]:
-    """The targets of ``name`` in fallback order; never empty.
+    """The targets of ``name`` in fallback order; never empty. See `meaning`."""
+    how = {"client_login": client_login, "lent": lent, "background": background}
+    return meaning(name, directory, **how).targets
+
+
+def meaning(
+    name: str,
+    directory: Directory,
+    *,
+    client_login: bool = False,
+    lent: bool = False,
+    background: bool = False,
+) -> Meaning:
+    """What ``name`` means.
 
     ``client_login``: the client brings a credential for Anthropic of its own, which makes that provider
     usable even when the router has none. ``lent``: the name is not the user's own word but a repository's, so it
@@ -110,23 +157,38 @@ def resolve(
     known = directory.resolved.get(key)  # a conversation asks for the same a thousand times
     if known is not None:
         return known
-    found: list[Target] = []
-    refused: NotLent | None = None
-    for each, borrowed in _meant(_decoded(name, directory), directory, client_login, lent, background):
-        try:
-            more = _targets(each, directory, client_login, borrowed)
-        except NotLent as error:  # the next of the list may be allowed
-            refused = refused or error
-        else:
-            found += [target for target in more if target not in found]
-    if not found and refused is not None:
-        raise refused
-    targets = tuple(found)
+    meant = _meant(_decoded(name, directory), directory, client_login, lent, background)
+    without: list[str] = []
+    found = _allowed(meant, partial(_targets, directory, client_login, without), without)
+    known = Meaning(targets=found, names=tuple(each for each, _ in meant), without=tuple(without))
     if len(name) <= _SHORT:
         if len(directory.resolved) >= _MOST:
             directory.resolved.clear()
-        directory.resolved[key] = targets
-    return targets
+        directory.resolved[key] = known
+    return known
+
+
+def _allowed(
+    meant: Iterable[tuple[str, bool]], find: Callable[[str, bool], Iterable[Target]], without: list[str]
+) -> tuple[Target, ...]:
+    """The targets of all names that may be followed; ``without`` gets a word for each other one.
+
+    Raises Barred where none may.
+    """
+    found: list[Target] = []
+    barred: Barred | None = None
+    for name, lent in meant:
+        try:
+            more = find(name, lent)
+        except Barred as error:
+            barred = barred or error
+            if error.message not in without:
+                without.append(error.message)
+        else:
+            found += [target for target in more if target not in found]
+    if barred is not None and not found:
+        raise barred
+    return tuple(found)
 
 
 def is_plain(name: str, directory: Directory) -> bool:
@@ -159,9 +221,10 @@ def _meant(
     name: str, directory: Directory, client_login: bool, lent: bool, background: bool
 ) -> list[tuple[str, bool]]:
     """What a name stands for, with whether that is a repository's word."""
-    if background and _is_moved_by_family(name, directory.aliases) and _claude(directory, client_login):
+    claude = directory.claude_by_login if client_login else directory.claude
+    if background and claude is not None and _is_moved_by_family(name, directory.aliases):
         return [(name, lent)]  # a safety check asks for a model that a conversation may have, too
-    return _unalias(name, directory, lent)
+    return _unalias(name, directory, lent=lent)
 
 
 def _is_moved_by_family(name: str, aliases: Container[str]) -> bool:
@@ -170,7 +233,7 @@ def _is_moved_by_family(name: str, aliases: Container[str]) -> bool:
     return alias in _FAMILIES and alias not in (_SMALLEST, name.removesuffix(_LONG_CONTEXT))
 
 
-def _unalias(name: str, directory: Directory, lent: bool) -> list[tuple[str, bool]]:
+def _unalias(name: str, directory: Directory, *, lent: bool) -> list[tuple[str, bool]]:
     """Aliases may name aliases; a loop ends at the name that closes it.
 
     Of each name also whether it is a repository's word: what an alias stands for is the word of who made it.
@@ -194,7 +257,9 @@ def _unalias(name: str, directory: Directory, lent: bool) -> list[tuple[str, boo
     return list(found.items())
 
 
-def _targets(name: str, directory: Directory, client_login: bool, lent: bool) -> list[Target]:
+def _targets(
+    directory: Directory, client_login: bool, without: list[str], name: str, lent: bool
+) -> Sequence[Target]:
     """What a name that is no alias means: one target, or those of the default."""
     if split := _named(name, directory, lent, client_login):
         provider, model = split
@@ -203,12 +268,9 @@ def _targets(name: str, directory: Directory, client_login: bool, lent: bool) ->
         return [_fit(provider, model)]
     # Not somebody else's, prompt and all, only because its owner is off.
     if off := _split(name, {each: each for each in directory.off}):
-        raise ApiError(
-            404,
-            "not_found_error",
-            f"{name!r}: the provider {off[0]} is switched off by the profile in force (`ccrouter use` shows it)",
-        )
-    if is_claude(name) and (claude := _claude(directory, client_login)) is not None:
+        raise _switched_off(name, off[0])
+    claude = directory.claude_by_login if client_login else directory.claude
+    if claude is not None and is_claude(name):
         return [_fit(claude, name)]
     owners = [
         provider
@@ -219,15 +281,34 @@ def _targets(name: str, directory: Directory, client_login: bool, lent: bool) ->
         return [Target(owners[0], name)]
     default = directory.default
     own = directory.lent.default
-    defaults = [(default, own)] if default in directory.addressable else _unalias(default, directory, own)
-    return [_by_default(name, each, directory, borrowed) for each, borrowed in defaults]
+    defaults = [(default, own)] if default in directory.addressable else _unalias(default, directory, lent=own)
+    return _allowed(defaults, lambda each, lent: [_by_default(name, each, directory, lent)], without)
 
 
-def _claude(directory: Directory, client_login: bool) -> Provider | None:
-    """Where Claude models go: to a provider that is set up, else to one that the client's login opens."""
-    if directory.claude is not None or not client_login:
-        return directory.claude
-    return next((each for each in directory.addressable.values() if each.preset.first_party), None)
+def _claude(directory: Directory, there: Mapping[str, Provider]) -> Provider | None:
+    """Of all providers that are ``there`` the one for Claude models, if there is any.
+
+    The user's default needs not be set up: a login that is lost must not move them to an account that is paid by
+    the token. A repository's default needs to be.
+    """
+    known = there if directory.lent.default else directory.addressable
+    for name in directory.default_names:
+        split = _split(name, known)
+        said = known.get(name) if split is None else split[0]
+        if said is not None and said.preset.first_party:
+            return said
+    return for_claude(there.values())
+
+
+def for_claude(providers: Iterable[Provider]) -> Provider | None:
+    """Where Claude models go as long as nobody says more: where the login is taken, else to the first."""
+    own = [each for each in providers if each.preset.first_party]
+    return next((each for each in own if takes_login(each)), next(iter(own), None))
+
+
+def takes_login(provider: Provider) -> bool:
+    """Whether it is authenticated by a Claude login, as long as there is one."""
+    return provider.preset.auth == "client" and not provider.has_own_key
 
 
 def _by_default(name: str, default: str, directory: Directory, lent: bool) -> Target:
@@ -235,6 +316,9 @@ def _by_default(name: str, default: str, directory: Directory, lent: bool) -> Ta
     if split := _named(default, directory, lent):
         provider, model = split
         return _fit(provider, model or name)
+    off = _split(f"{default}:", {each: each for each in directory.off})
+    if off is not None:
+        raise _switched_off(default, off[0])
     known = directory.addressable.get(default)
     if known is not None and lent and not _is_lent(known, directory):
         raise _not_lent(default, default)
@@ -272,6 +356,14 @@ def _not_lent(name: str, provider: str) -> NotLent:
         "not_found_error",
         f"{name!r}: a project's file or an agent's definition can't choose the provider {provider}, which is not"
         f" set up here; to allow it, add [providers.{provider}] to the configuration",
+    )
+
+
+def _switched_off(name: str, provider: str) -> SwitchedOff:
+    return SwitchedOff(
+        404,
+        "not_found_error",
+        f"{name!r}: the provider {provider} is switched off by the profile in force (`ccrouter use` shows it)",
     )
 
 

@@ -7,10 +7,11 @@ A pin decides among the targets that are equally meant, never against anybody's 
 * a name that nobody explained (no rule, no alias, no ``PROVIDER:``) can mean another model as soon as a server is
   started or a list changes: a session goes on with what it meant first.
 
-A pin holds for one *intent*: the rule, alias or name by which the targets were chosen. Another model name, another
-profile or an edited rule is another intent, and its first request is pinned anew. A pin to a target that is gone,
-or rests after failures, does not hold. What a client asks besides, with an intent of its own, such as a compaction
-that has a rule to itself, has a pin of its own (`routing.route`).
+A pin holds for one *intent*: the rule or name by which the targets were chosen, all that its aliases stand for,
+and the profile. Another model name, another profile, an edited rule or alias is another intent, and its first
+request is pinned anew; a turn of the conversation for which there is but one model releases the session. A pin
+to a target that is gone, or rests after failures, does not hold. What a client asks besides, with an intent of its
+own, such as a compaction that has a rule to itself, has a pin of its own (`routing.route`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ _REFRESH = 3600.0
 
 @frozen
 class Pin:
-    """``target`` is ``PROVIDER:MODEL``, ``seen`` when it was last used, in seconds since 1970."""
+    """``target`` is ``PROVIDER:MODEL``, ``seen`` when it was last used, in seconds since 1970.
+
+    Without a target it says that the session was released, to those who wrote down an older one.
+    """
 
     intent: str
     target: str
@@ -52,6 +56,17 @@ class Pins:
         """The target that a session stays with; None where it may choose."""
         pin = self._pins.get(session)
         return pin.target if pin is not None and pin.intent == intent else None
+
+    def holds(self, session: str) -> bool:
+        """Whether a session stays with a target, whatever is meant."""
+        pin = self._pins.get(session)
+        return pin is not None and bool(pin.target)
+
+    def release(self, session: str, now: float) -> None:
+        """The session stays with nobody any more."""
+        self._pins.pop(session, None)
+        self._pins[session] = self.changed[session] = Pin("", "", now)
+        self._trim()
 
     def hold(self, session: str, intent: str, target: Target, now: float) -> None:
         """The session was answered by ``target``, and is to stay with it."""

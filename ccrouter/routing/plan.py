@@ -9,7 +9,12 @@ try now, a `Wait` to sit out first, or None when it is at its end. After each tr
   point), and only for a failure that may be another's luck (`failure.TREATMENTS`).
 * Passed over, at no cost, is who rests after failures (`health`), who has used up its budget, and who is known not
   to have what just failed: after an overflow only a larger window helps.
-* Nobody is refused for the sake of health: when all rest, the first of them is tried all the same.
+* The first target is the one that was wanted, the others stand in for it. What is final to a stand-in (it has no
+  key, no such model, nothing left of its plan, or refuses the request) is no word on the wanted one: the next is
+  tried, and it is what the client hears only where nobody said anything else. A moment's overload that the client
+  would sit out must not end its turn because there is no key for the second of the list.
+* Nobody is refused for the sake of health: when all rest, or all who do not were stand-ins to whom it was final,
+  the first of those that rest is tried all the same.
 * Where no other target is left, the last one is tried once more if that may help; and before any other, if it
   says itself that it wants but a moment.
 * All that is bounded by a number of tries and by time, well inside the client's own patience.
@@ -17,7 +22,7 @@ try now, a `Wait` to sit out first, or None when it is at its end. After each tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Literal
 
 from attrs import define, field, frozen
@@ -96,22 +101,27 @@ def _as_it_is(target: Target) -> Target:
 class Plan:
     """See above. ``began`` and every ``now`` are seconds of one clock.
 
+    ``wanted`` where that is not the first of ``targets``: a session may stay with a stand-in. ``refused``: what
+    the client is told where there are no targets at all.
+
     ``budget`` says for a target whether its provider's budget is used up, as the refusal that the client would
     get; ``informed`` gives it with what is known of its model, which few requests need.
     """
 
     targets: tuple[Target, ...]
+    wanted: Target | None = None
+    refused: ApiError | None = None
     health: Health = field(factory=Health)
     patience: Patience = field(factory=Patience)
     began: float = 0.0
     budget: Callable[[Target], ApiError | None] = _no_objection
     informed: Callable[[Target], Target] = _as_it_is
     tries: list[Try] = field(factory=list, init=False)
-    passed: list[Passed] = field(factory=list, init=False)
+    _passed: list[Passed] = field(factory=list, init=False)
     _left: list[Target] = field(init=False)
+    _resting: list[Passed] = field(factory=list, init=False)
     _trying: tuple[Target, float] | None = field(default=None, init=False)
     _waited: bool = field(default=False, init=False)
-    _refused: ApiError | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._left = list(self.targets)
@@ -132,7 +142,14 @@ class Plan:
     @property
     def more(self) -> bool:
         """Whether another target may follow the present one."""
-        return len(self.tries) + 1 < self.patience.tries and bool(self._left)
+        stands_in = self._trying is not None and self._stands_in(self._trying[0])
+        others = self._left or (stands_in and self._resting)
+        return len(self.tries) + 1 < self.patience.tries and bool(others)
+
+    @property
+    def passed(self) -> list[Passed]:
+        """Who was passed over so far."""
+        return [*self._passed, *self._resting]
 
     def begun(self, now: float) -> None:
         """The present try has begun to be answered."""
@@ -159,11 +176,12 @@ class Plan:
     def verdict(self) -> Refusal | ApiError:
         """What the client is told when the plan is at its end without a reply: the most useful of all failures."""
         failures = [each for each in self.tries if each.outcome.failure is not None]
+        if self.refused is not None and all(map(self._is_no_word, failures)):
+            return self.refused
         if not failures:
-            if self._refused is not None:
-                return self._refused
             raise ValueError("nothing was tried")
-        best = max(failures, key=lambda each: TREATMENTS[_kind(each)].rank)  # of equals the first, the one wanted
+        # Of equals the first, the one wanted.
+        best = max(failures, key=lambda each: (not self._is_no_word(each), TREATMENTS[_kind(each)].rank))
         failure = best.outcome.failure
         if isinstance(failure, Refusal | ApiError):
             return failure
@@ -172,36 +190,43 @@ class Plan:
     def _may_go_on(self, now: float) -> bool:
         if len(self.tries) >= self.patience.tries or now - self.began >= self.patience.seconds:
             return False
-        return TREATMENTS[_kind(self.tries[-1])].elsewhere
+        return TREATMENTS[_kind(self.tries[-1])].elsewhere or self._is_no_word(self.tries[-1])
+
+    def _stands_in(self, target: Target) -> bool:
+        return target != (self.wanted or self.targets[0])
+
+    def _is_no_word(self, one: Try) -> bool:
+        """Whether a failure is final to a stand-in, and so says nothing of the target that was wanted."""
+        return TREATMENTS[_kind(one)].final and self._stands_in(one.target)
 
     def _next(self, now: float) -> Target | None:
-        """The first of those left that has a chance; for the first try, the first that may be tried at all."""
-        resting: list[tuple[Target, str]] = []
+        """The first of those left that has a chance, who rests only where nobody else has one."""
         while self._left:
             target = self._left.pop(0)
-            if (refusal := self.budget(target)) is not None:
-                self._refused = self._refused or refusal
-                self._pass(target, refusal.message)
-            elif (why := self._hopeless(target)) is not None:
-                self._pass(target, why)
-            elif (down := self.health.down(target, now)) is not None:
-                resting.append((target, f"left alone for {down.seconds:.3g} s more after failures ({down.why})"))
-            else:
-                self._pass_all(resting)
+            if self._is_out(target):
+                continue
+            if (down := self.health.down(target, now)) is None:
                 return target
-        if self.tries or not resting:
-            self._pass_all(resting)
-            return None
-        (first, _), *others = resting
-        self._left = [each for each, _ in others]
-        return first
+            why = f"left alone for {down.seconds:.3g} s more after failures ({down.why})"
+            self._resting.append(Passed(target=target, why=why))
+        while self._resting and all(map(self._is_no_word, self.tries)):
+            target = self._resting.pop(0).target
+            if self._is_out(target):
+                continue
+            self._left = [each.target for each in self._resting]
+            self._resting.clear()
+            return target
+        return None
 
-    def _pass_all(self, resting: Iterable[tuple[Target, str]]) -> None:
-        for target, why in resting:
-            self._pass(target, why)
-
-    def _pass(self, target: Target, why: str) -> None:
-        self.passed.append(Passed(target=target, why=why))
+    def _is_out(self, target: Target) -> bool:
+        """Whether a target can't be tried, or in vain; that is noted."""
+        refusal = self.budget(target)
+        why = self._hopeless(target) if refusal is None else refusal.message
+        if why is None:
+            return False
+        self.refused = self.refused or refusal
+        self._passed.append(Passed(target=target, why=why))
+        return True
 
     def _hopeless(self, target: Target) -> str | None:
         """Why a target can't do better than those that were tried, as far as that is known."""

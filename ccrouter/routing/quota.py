@@ -5,7 +5,9 @@ has):
 
 * ``anthropic-ratelimit-unified-WINDOW-utilization`` (a part of 1) and ``-reset`` (seconds since 1970), for the
   windows ``5h`` and ``7d`` and others; ``-status`` without a window says when all is used up. Seen in several
-  clients' logs, 2026-04 to 2026-09.
+  clients' logs, 2026-04 to 2026-09. Beside a refusal ``-representative-claim`` names the limit that was met:
+  ``five_hour`` and ``seven_day`` are the whole plan's, others (``seven_day_opus``, ``seven_day_sonnet``) one
+  model's. Names as Claude Code 2.1.329 knows them, 2026-11.
 * ``x-codex-primary-used-percent`` and ``-reset-at`` (seconds since 1970), and the same for ``secondary``.
 
 What stands here is of one account for each provider: whoever lends the router several logins at once has their
@@ -25,6 +27,9 @@ from ccrouter.wire.headers import Headers
 
 _UNIFIED = re.compile(rb"anthropic-ratelimit-unified-([0-9a-z_]{1,24})-utilization")
 _CODEX = re.compile(rb"x-codex-(primary|secondary)-used-percent")
+
+#: The limits that hold for all models of a plan.
+_OF_THE_PLAN = frozenset({"five_hour", "seven_day"})
 
 #: The window that stands for all of them, when a plan is used up.
 _ALL = "all"
@@ -74,6 +79,11 @@ class Quotas:
         return [windows[name] for name in sorted(windows) if windows[name].holds(now)]
 
 
+def is_of_one_model(claim: str | None) -> bool:
+    """Whether a limit that was met leaves room for other models of the plan; what is not said does not."""
+    return bool(claim) and claim not in _OF_THE_PLAN
+
+
 def _none(headers: Mapping[bytes, bytes], now: float) -> Iterator[Window]:
     del headers, now
     return iter(())
@@ -85,7 +95,8 @@ def _unified(headers: Mapping[bytes, bytes], now: float) -> Iterator[Window]:
             continue
         resets = _number(headers.get(b"anthropic-ratelimit-unified-" + found[1] + b"-reset"))
         yield Window(found[1].decode(), _percent(part * 100), resets, now)
-    if headers.get(b"anthropic-ratelimit-unified-status") == b"rejected":
+    claim = headers.get(b"anthropic-ratelimit-unified-representative-claim", b"").decode("latin-1")
+    if headers.get(b"anthropic-ratelimit-unified-status") == b"rejected" and not is_of_one_model(claim):
         resets = _number(headers.get(b"anthropic-ratelimit-unified-reset"))
         yield Window(_ALL, 100, resets, now)
 

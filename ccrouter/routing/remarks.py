@@ -13,11 +13,13 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
+from attrs import evolve
+
 from ccrouter.providers.provider import Preset, Provider
 from ccrouter.providers.secret import Literal, Secret
 from ccrouter.routing.config import Config, Profile
 from ccrouter.routing.mentions import mentions, separated
-from ccrouter.routing.names import is_claude
+from ccrouter.routing.names import for_claude, is_claude
 from ccrouter.routing.patterns import one_fits
 from ccrouter.routing.rules import Rule, When
 from ccrouter.routing.spelling import KeyPath, shown, spell_path
@@ -37,6 +39,8 @@ def warnings(config: Config, presets: Mapping[str, Preset]) -> list[str]:
         *_in_the_clear(config),
         *_taken_literally(config),
         *checks,
+        *_without_bare_names(config, presets),
+        *_switched_off(config),
         *_uncounted(config),
         *_odd(config, presets),
     ]
@@ -86,6 +90,54 @@ def _names(config: Config) -> Iterator[tuple[KeyPath, str]]:
     yield from mentions(config)
     for name, profile in config.profiles.items():
         yield from mentions(profile, ("profiles", name))
+
+
+def _without_bare_names(config: Config, presets: Mapping[str, Preset]) -> list[str]:
+    """Providers of Claude models that a bare name does not lead to, where nobody said which one it leads to."""
+    own = {name: each for name, each in config.providers.items() if each.preset.first_party}
+    login = next((name for name, each in presets.items() if each.first_party and each.auth == "client"), "")
+    default = config.default or ""
+    if not {login, *own}.isdisjoint(separated(name)[0] for name in config.aliases.get(default, (default,))):
+        return []
+    there = for_claude(own.values())
+    if login in own and there is not None:
+        chosen, where = there.name, f"`{shown(there.name)}`"
+    else:
+        chosen, where = login, f"`{login}` where there is a Claude login or key"
+    return [
+        f"{spell_path(('providers', name))}: names like `claude-…` go to {where}, and not here; say"
+        f' `default = "{shown(name)}"` to have them here, or `default = "{shown(chosen)}"`'
+        for name in own
+        if name != chosen
+    ]
+
+
+def _switched_off(config: Config) -> list[str]:
+    """Rules, settings and aliases of which a profile switches off all that they name."""
+    found = []
+    for name, profile in config.profiles.items():
+        aliases = config.aliases | profile.aliases
+        without = set(_not_in_force(config, name, profile))
+        named: dict[KeyPath, list[str]] = {}
+        for path, each in _names(evolve(config, profiles={name: profile})):
+            if path not in without:
+                named.setdefault(path, []).extend(aliases.get(each, (each,)))
+        for path, ends in named.items():
+            if all(separator and first in profile.off for first, separator, _ in map(separated, ends)):
+                found.append(
+                    f"{spell_path(path)}: leads nowhere as long as the profile `{shown(name)}` is in force, which"
+                    f" switches off {' and '.join(sorted({separated(each)[0] for each in ends}))}"
+                )
+    return found
+
+
+def _not_in_force(config: Config, name: str, profile: Profile) -> Iterator[KeyPath]:
+    """What of the rest of the file does not hold under a profile."""
+    yield from ((key,) for key in ("subagent", "classifier") if getattr(profile, key))
+    yield from (("aliases", alias) for alias in profile.aliases)
+    for number, rule in enumerate(config.routes):
+        if rule.when.profile and not one_fits(rule.when.profile, name):
+            yield "routes", number, "use"
 
 
 def _uncounted(config: Config) -> list[str]:

@@ -16,11 +16,12 @@ import hashlib
 
 from attrs import evolve, field, frozen
 
+from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.routing.caller import Caller, RequestClass
 from ccrouter.routing.config import Config
 from ccrouter.routing.marker import marked
-from ccrouter.routing.names import Directory, NotLent, is_plain, resolve
+from ccrouter.routing.names import Barred, Directory, is_plain, meaning
 from ccrouter.routing.pins import Pins, key
 from ccrouter.routing.rules import Considered
 from ccrouter.routing.traits import Traits
@@ -32,7 +33,10 @@ _CONVERSATIONS: frozenset[RequestClass] = frozenset({"main", "subagent", "workfl
 
 @frozen(kw_only=True)
 class Route:
-    """Where a request goes. ``request`` is what is sent on: without its marker."""
+    """Where a request goes. ``request`` is what is sent on: without its marker.
+
+    Without ``targets``, ``refused`` says why: a name leads nowhere (404).
+    """
 
     request: MessagesRequest
     targets: tuple[Target, ...]
@@ -42,14 +46,19 @@ class Route:
     considered: tuple[Considered, ...] = ()
     changes: tuple[str, ...] = ()
     pinned: str | None = None
+    wanted: Target | None = None
+    """The target that comes first without the pin, where that is another."""
     session: str | None = field(default=None)
     """The key of its pin, where it has or is to have one."""
+    refused: ApiError | None = None
+    releases: str | None = None
+    """The key of a pin that is over: its user has chosen a model of which there is but one."""
 
 
 def route(
     traits: Traits, config: Config, directory: Directory, pins: Pins, *, client_login: bool = False
 ) -> Route:
-    """Choose. Raises ApiError 404 where a name leads nowhere."""
+    """Choose."""
     request, caller = traits.request, traits.caller
     changes: tuple[str, ...] = ()
     considered: tuple[Considered, ...] = ()
@@ -73,36 +82,76 @@ def route(
     if not names:
         names, because = (request.model,), "the model's name"
         plain, background = is_plain(request.model, directory), caller.background
-    targets: list[Target] = []
-    refused: NotLent | None = None
-    for name in names:
-        own = name == request.model  # as its user asked for it
-        try:
-            meant = resolve(
-                name, directory, client_login=client_login, lent=lent and not own, background=background
-            )
-        except NotLent as error:
-            refused = refused or error
-            changes += (f"candidates: without {error.message}",)
-        else:
-            targets += [each for each in meant if each not in targets]
-    if not targets and refused is not None:
-        raise refused
-    intent, session = "", None
-    if caller.session is not None and (plain or len(targets) > 1):
-        intent = _intent(because, names, config.default)
-        session = _pinned_as(caller, key(caller.session, caller.agent_id), intent, pins)
+    meant = _meanings(names, traits, directory, client_login=client_login, lent=lent, background=background)
+    targets = meant.targets
+    intent, session, releases = "", None, None
+    if caller.session is not None and targets:
+        conversation = key(caller.session, caller.agent_id)
+        if plain or len(targets) > 1:
+            defaults = () if config.default is None else directory.default_names
+            intent = _intent(traits.moment.profile or "", because, *names, "", *meant.names, "", *defaults)
+            session = _pinned_as(caller, conversation, intent, pins)
+        elif _chooses(traits) and pins.holds(conversation):
+            releases = conversation
     made = Route(
         request=request,
-        targets=tuple(targets),
+        targets=targets,
         names=names,
         because=because,
         intent=intent,
         considered=considered,
-        changes=changes,
+        changes=(*changes, *(f"candidates: without {each}" for each in meant.without)),
         session=session,
+        refused=meant.refused,
+        releases=releases,
     )
     return made if session is None else _pinned(made, session, directory, pins, plain=plain)
+
+
+@frozen(kw_only=True)
+class _Meanings:
+    """What several names mean together. ``refused``: why there are no ``targets``."""
+
+    targets: tuple[Target, ...] = ()
+    names: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    refused: ApiError | None = None
+
+
+def _meanings(
+    names: tuple[str, ...],
+    traits: Traits,
+    directory: Directory,
+    *,
+    client_login: bool,
+    lent: bool,
+    background: bool,
+) -> _Meanings:
+    targets: list[Target] = []
+    stands_for: list[str] = []
+    without: list[str] = []
+    refused: ApiError | None = None
+    for name in names:
+        own = name == traits.request.model  # as its user asked for it
+        try:
+            meant = meaning(
+                name, directory, client_login=client_login, lent=lent and not own, background=background
+            )
+        except Barred as error:  # the next of the list may be asked
+            refused = refused or error
+            without.append(error.message)
+        except ApiError as error:
+            return _Meanings(without=tuple(without), refused=error)
+        else:
+            without += meant.without
+            targets += [each for each in meant.targets if each not in targets]
+            stands_for += meant.names
+    return _Meanings(
+        targets=tuple(targets),
+        names=tuple(stands_for),
+        without=tuple(without),
+        refused=None if targets else refused,
+    )
 
 
 def _pinned_as(caller: Caller, conversation: str, intent: str, pins: Pins) -> str:
@@ -129,9 +178,18 @@ def _pinned(made: Route, session: str, directory: Directory, pins: Pins, *, plai
     if target is None:
         return made
     others = tuple(each for each in made.targets if each != target)
-    return evolve(made, targets=(target, *others), pinned=held)
+    wanted = made.targets[0] if target in made.targets else None
+    return evolve(made, targets=(target, *others), pinned=held, wanted=wanted)
 
 
-def _intent(because: str, names: tuple[str, ...], default: str | None) -> str:
-    text = "\n".join([because, *names, default or ""])
+def _chooses(traits: Traits) -> bool:
+    """Whether a request shows what its user chose for the conversation.
+
+    What only looks like a turn of it (an older client does not say what is none) has no tools.
+    """
+    return traits.caller.kind == "main" and traits.has("tools")
+
+
+def _intent(*parts: str) -> str:
+    text = "\n".join(parts)
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]

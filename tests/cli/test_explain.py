@@ -115,6 +115,7 @@ async def test_what_was_skipped_and_what_failed_is_said_with_the_reason(autojump
         "ollama: -> nowhere  failed in 0.00 s",
         "  request    req_1",
         "  class      main (nothing says otherwise)",
+        "  chosen by  the model's name: ollama:",
         "  failure    'ollama:' names a provider but no model",
     ]
     lines = of_the_past(broke)
@@ -132,6 +133,19 @@ def test_the_share_of_the_cache_is_told_where_there_is_one() -> None:
     assert module._usage(cached) == "10 in (70 % from the cache), 4 out"
     assert module._usage({"input_tokens": 5}) == "5 in, 0 out"
     assert module._usage({"output_tokens": 5}) == "0 in, 5 out"
+
+
+async def test_what_would_lead_nowhere_is_said_with_who_decided() -> None:
+    it = rig(Script(), config=Config(routes=(Rule(name="r", use=("anthropic:",)),)))
+    async with talk(it) as client:
+        await client.send(request(), target="/explain")
+        told = json.loads(await client.reply())
+    assert list(would_happen(told))[1:] == [
+        "  class      main (nothing says otherwise)",
+        "  rule       r: fits",
+        "  chosen by  the rule r: anthropic:",
+        "  failure    'anthropic:' names a provider but no model",
+    ]
 
 
 async def test_what_would_happen_reads_from_who_asks_to_each_candidate(autojump_clock: MockClock) -> None:

@@ -227,6 +227,13 @@ FAILURES: Mapping[str, Failing] = {
     "garbled": Failing(body=(b"event: message_start\n", UpstreamBroken("half a reply"))),
     "rate_limit": Failing(status=429, headers={"retry_after": "1"}),
     "quota": Failing(status=429, headers={"x_should_retry": "false"}),
+    "model_quota": Failing(
+        status=429,
+        headers={
+            "anthropic_ratelimit_unified_status": "rejected",
+            "anthropic_ratelimit_unified_representative_claim": "seven_day_opus",
+        },
+    ),
     "overloaded": Failing(status=529),
     "server": Failing(status=500),
     "missing_model": Failing(status=404),

@@ -52,6 +52,29 @@ async def test_the_users_own_error_is_not_tried_elsewhere() -> None:
     assert len(it.dial.calls) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(400, OVERFLOW), (529, b'{"type":"error","error":{"type":"overloaded_error","message":"!"}}')],
+)
+async def test_a_fallback_without_a_key_is_passed_over_and_hides_nothing(status: int, body: bytes) -> None:
+    it = rig(
+        Script(where="anthropic.com", status=status, headers=JSON, body=[body]),
+        Script(where=":11434", body=message()),
+        providers=[provider("anthropic"), provider("openrouter"), provider("vllm", "ollama")],
+        aliases={
+            "two": ("anthropic:claude-x", "openrouter:z"),
+            "three": ("anthropic:claude-x", "openrouter:z", "vllm:q"),
+        },
+    )
+    for _ in range(2):  # the second time it rests, and is asked all the same
+        heard = await exchange(it, "two")
+        assert (heard.status, heard.headers.get("x-should-retry"), heard.received) == (status, None, body)
+    (trail,) = it.dispatch.trails.last(1)
+    assert {(each.target, each.kind) for each in trail.tries} > {("openrouter:z", "credential")}
+    if status == 529:
+        assert (await exchange(it, "three")).status == 200
+
+
 async def test_nothing_is_tried_again_after_the_commit_point() -> None:
     it = rig(
         Script(body=[message()[0], UpstreamBroken("cut")]),

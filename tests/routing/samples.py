@@ -45,6 +45,13 @@ def both(status, words="no", **headers):
     return [refused(status, words, **headers), told(status, words, **headers)]
 
 
+def plan_refused(claim, **more):
+    """By a plan's limit of that name."""
+    said = {"status": "rejected", "representative_claim": claim}
+    unified = {f"anthropic_ratelimit_unified_{name}": value for name, value in said.items()}
+    return both(429, "this week's limit", **unified, **more)
+
+
 TOO_LONG = "prompt is too long: 201000 tokens > 200000 maximum"
 
 #: Failures of each kind, as they come: a reply of the backend, an error in our words, a broken connection.
@@ -58,7 +65,10 @@ FAILURES: dict[Kind, list[Failure]] = {
         *both(402),
         *both(429, x_should_retry="false"),
         *both(429, anthropic_ratelimit_unified_status="rejected", retry_after="9000"),
+        *plan_refused("five_hour"),
+        *plan_refused("seven_day"),
     ],
+    "model_quota": [*plan_refused("seven_day_opus"), *plan_refused("seven_day_sonnet", retry_after="400000")],
     "overloaded": [*both(409), *both(503), *both(529), *both(529, retry_after="2")],
     "server": [*both(500), *both(502), *both(520), *both(500, x_should_retry="false")],
     "missing_model": both(404),

@@ -72,6 +72,8 @@ def test_the_demo_never_answers_in_place_of_a_configured_provider():
         (config(configured("ollama"), configured("anthropic")), (), "anthropic"),
         (config(configured("ollama"), configured("foundry")), (), "foundry"),
         (config(configured("ollama")), {"client"}, "anthropic"),
+        (config(configured("foundry")), {"client"}, "anthropic"),
+        (config(configured("foundry"), default="foundry"), {"client"}, "foundry"),
         (config(configured("ollama"), default="ollama"), {"client"}, "ollama"),
         (config(default="openrouter"), (), "openrouter"),
         (config(configured("ollama")), {"codex"}, "ollama"),

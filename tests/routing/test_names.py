@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ccrouter.errors import ApiError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
+from ccrouter.providers.secret import Literal
 from ccrouter.routing.names import (
     _MOST,
     DISCOVERY_PREFIX,
@@ -125,6 +126,43 @@ def test_a_client_with_a_login_of_its_own_reaches_anthropic_without_any_set_up()
     assert spelled(resolve("claude-opus-5-5", there, client_login=True)) == ["anthropic:claude-opus-5-5"]
     assert spelled(resolve("claude-opus-5-5", there)) == ["work:glm-5"]
     assert spelled(resolve("glm-5", there, client_login=True)) == ["work:glm-5"]
+
+
+# Several accounts for Claude models
+
+
+SECOND = evolve(provider("second", "anthropic"), api_key=Literal("k"))
+FOUNDRY = evolve(provider("foundry"), api_key=Literal("k"))
+ACCOUNTS = {"mine": ("second:claude-opus-5-5", "ollama:x"), "cheap": ("ollama:x",)}
+
+
+@pytest.mark.parametrize(
+    ("providers", "default", "chosen"),
+    [
+        ((SECOND, ANTHROPIC), "anthropic", "anthropic"),
+        ((SECOND, ANTHROPIC), "second", "second"),
+        ((SECOND, ANTHROPIC), "second:claude-haiku-5-5", "second"),
+        ((SECOND, ANTHROPIC, OLLAMA), "mine", "second"),
+        ((SECOND, ANTHROPIC, OLLAMA), "cheap", "anthropic"),
+        ((SECOND, ANTHROPIC, OLLAMA), "ollama", "anthropic"),
+        ((FOUNDRY, SECOND, OLLAMA), "ollama", "foundry"),
+        ((SECOND, FOUNDRY, OLLAMA), "ollama", "second"),
+        ((SECOND, OLLAMA), "anthropic", "anthropic"),
+        ((SECOND, OLLAMA), "ollama", "second"),
+    ],
+)
+def test_of_several_accounts_for_claude_the_default_is_meant_else_the_login_else_the_first(
+    providers, default, chosen
+):
+    there = directory(*providers, default=default, addressable=[ANTHROPIC], aliases=ACCOUNTS)
+    for login in (False, True):
+        for name in ("claude-opus-5-5", "sonnet"):
+            assert spelled(resolve(name, there, client_login=login)) == [f"{chosen}:{name}"]
+
+
+def test_a_repositorys_default_moves_claude_names_to_no_account_that_nobody_set_up():
+    there = directory(SECOND, default="anthropic", addressable=[ANTHROPIC])
+    assert spelled(resolve("opus", evolve(there, lent=Lent(default=True)))) == ["second:opus"]
 
 
 # The default

@@ -37,6 +37,21 @@ def test_a_session_that_went_on_to_the_next_stays_with_that():
     assert pins.of("s", "i") == "work:b"
 
 
+def test_a_session_that_was_released_is_free_and_so_it_is_to_those_who_know_an_older_pin():
+    pins, other = Pins(), Pins({"s": Pin("i", "work:a", NOW)})
+    assert not pins.holds("s")
+    pins.hold("s", "i", A, NOW)
+    assert pins.holds("s")
+    pins.release("s", NOW + 1)
+    other.merge(load(json.loads(json.dumps(dump(pins.changed))), NOW + 1))
+    for each in (pins, other):
+        assert (each.of("s", "i"), each.holds("s")) == (None, False)
+    pins.merge({"s": Pin("i", "work:a", NOW)})
+    assert not pins.holds("s")
+    pins.hold("s", "i", B, NOW + 2)
+    assert pins.of("s", "i") == "work:b"
+
+
 # What is to be written down
 
 

@@ -11,7 +11,7 @@ from ccrouter.providers.provider import Provider, Target
 from ccrouter.routing.failure import NEVER, TREATMENTS, Refusal, kind_of, rest_of
 from ccrouter.routing.health import Health
 from ccrouter.routing.plan import SHORT, Outcome, Patience, Plan, Wait, api_error, ended_in
-from tests.routing.samples import FAILURES, TOO_LONG, both, refused, target, told
+from tests.routing.samples import FAILURES, TOO_LONG, both, plan_refused, refused, target, told
 
 A, A_TOO, B, C = target("a", of="one"), target("a2", of="one"), target("b", of="two"), target("c", of="three")
 FOUR = (A, A_TOO, B, C)
@@ -188,6 +188,15 @@ def test_who_rests_is_passed_over_and_that_is_told():
     ]
 
 
+def test_a_weekly_limit_of_one_model_leaves_the_plans_other_models_in_use():
+    health = Health()
+    followed(Plan((A,), health=health), failed(plan_refused("seven_day_opus", retry_after="400000")[0]))
+    for now in (1, 3 * 24 * 3600):
+        assert Plan((A_TOO, B), health=health).following(now) == A_TOO
+        assert Plan((A, B), health=health).following(now) == B
+    assert Plan((A, B), health=health).following(400_001) == A
+
+
 def test_when_all_rest_the_first_is_tried_all_the_same():
     plan = Plan((A, B, C), health=resting(A, B, C))
     assert followed(plan, failed(refused(503))) == [A, None]
@@ -202,6 +211,59 @@ def test_when_all_rest_the_one_that_ended_its_rest_meanwhile_is_next():
     health.well(B)
     assert plan.following(1) == B
     assert plan.passed == []
+
+
+# A stand-in's own troubles
+
+FINAL = [kind for kind, each in TREATMENTS.items() if each.final]
+OTHERS_LUCK = [kind for kind, each in TREATMENTS.items() if each.elsewhere]
+
+
+@pytest.mark.parametrize("kind", FINAL)
+@pytest.mark.parametrize("wanted", OTHERS_LUCK)
+def test_what_is_final_to_a_stand_in_leads_to_the_next_and_hides_nothing(kind, wanted):
+    for final in FAILURES[kind]:
+        plan = Plan((A, B, C))
+        first = FAILURES[wanted][0]
+        assert followed(plan, failed(first), failed(final), Outcome(result="done")) == [A, B, C, None]
+        plan = Plan((A, B, C))
+        followed(plan, failed(first), failed(final), failed(final))
+        assert plan.verdict() is first or str(first) in str(plan.verdict())
+
+
+@pytest.mark.parametrize("kind", FINAL)
+def test_who_rests_is_tried_when_it_is_final_to_all_others(kind):
+    for final in FAILURES[kind]:
+        plan = Plan((A, B, C), health=resting(A))
+        assert followed(plan, failed(final), failed(final), failed(refused(529))) == [B, C, A, None]
+        assert plan.verdict() is plan.tries[-1].outcome.failure
+        assert plan.passed == []
+        assert followed(Plan((A, B, C), health=resting(A, C)), failed(final), Outcome(result="done")) == [
+            B,
+            A,
+            None,
+        ]
+
+
+def test_who_rests_is_left_alone_as_long_as_others_may_do_better_in_a_moment():
+    plan = Plan((A, B, C), health=resting(A))
+    assert followed(plan, failed(refused(401)), failed(refused(529))) == [B, C, None]
+    assert [each.target for each in plan.passed] == [A]
+
+
+def test_a_used_up_budget_is_told_rather_than_that_a_stand_in_has_no_key():
+    plan = Plan((A, B), budget=spent(A))
+    assert followed(plan, failed(refused(401))) == [B, None]
+    assert str(plan.verdict()) == "the budget of one:a is used up"
+
+
+@pytest.mark.parametrize("kind", FINAL)
+def test_a_session_that_stays_with_a_stand_in_finds_back_to_the_one_that_was_wanted(kind):
+    for final in FAILURES[kind]:
+        assert followed(Plan((B, A), wanted=A), failed(final), Outcome(result="done")) == [B, A, None]
+        plan = Plan((B, A), wanted=A)
+        followed(plan, failed(final), failed(refused(529)))
+        assert plan.verdict() is plan.tries[-1].outcome.failure
 
 
 def spent(*targets):
@@ -365,7 +427,7 @@ def test_without_an_attempt_there_is_no_verdict():
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
 def test_the_verdict_is_the_failure_that_most_can_be_done_about(order):
-    failures = [CONNECT, refused(429, retry_after="7"), refused(404)]
+    failures = [CONNECT, refused(429, retry_after="7"), refused(400, TOO_LONG)]
     plan = Plan((A, B, C))
     followed(plan, *[failed(failures[place]) for place in order])
     assert plan.verdict() is failures[2]
@@ -428,6 +490,7 @@ _STAGE = (
 )
 any_failure = st.sampled_from(sorted(FAILURES)).flatmap(lambda kind: st.sampled_from(FAILURES[kind]))
 backend_at_fault = any_failure.filter(lambda failure: TREATMENTS[kind_of(failure)].elsewhere)
+final = st.sampled_from(FINAL).flatmap(lambda kind: st.sampled_from(FAILURES[kind]))
 steps = st.sampled_from([0.0, 0.1, 0.3, 1.0, 6.0, 40.0])
 
 
@@ -436,11 +499,12 @@ class PlanMachine(RuleBasedStateMachine):
 
     @initialize(
         order=st.lists(st.sampled_from(_STAGE), min_size=1, max_size=5, unique=True).map(tuple),
+        place=st.sampled_from([0, 0, 0, 1]),
         tries=st.integers(1, 6),
         seconds=st.sampled_from([0.5, 10.0, 120.0]),
         down=st.lists(st.tuples(st.sampled_from(_STAGE), any_failure), max_size=6),
     )
-    def begin(self, order, tries, seconds, down):
+    def begin(self, order, place, tries, seconds, down):
         self.now = 1000.0
         self.health = Told()
         for each, failure in down:
@@ -449,7 +513,15 @@ class PlanMachine(RuleBasedStateMachine):
         self.spent = set()
         self.patience = Patience(tries=tries, seconds=seconds)
         self.order = order
-        self.plan = Plan(order, health=self.health, patience=self.patience, began=self.now, budget=self.budget)
+        self.wanted = order[place % len(order)]
+        self.plan = Plan(
+            order,
+            wanted=self.wanted,
+            health=self.health,
+            patience=self.patience,
+            began=self.now,
+            budget=self.budget,
+        )
         self.tried = []
         self.failures = []
         self.under_way = False
@@ -493,7 +565,7 @@ class PlanMachine(RuleBasedStateMachine):
         assert step not in self.spent
         if self.tried:
             assert self.last.result == "failed"
-            assert TREATMENTS[kind_of(self.failures[-1])].elsewhere
+            assert self.leads_elsewhere()
             assert self.now - self.plan.began < self.patience.seconds
         if step in self.tried:
             assert step == self.tried[-1]
@@ -502,10 +574,18 @@ class PlanMachine(RuleBasedStateMachine):
         assert self.more, "another target follows, and nobody said so"
         assert not self.is_hopeless(step)
         if were_down[step] is not None:
-            assert not self.tried, "who rests is tried only if nobody else can be"
-            before = self.order[: self.order.index(step)]
-            assert all(each in self.spent for each in before)
-            assert all(each in self.spent or were_down[each] is not None for each in self.order)
+            assert all(self.no_words()), "who rests is tried only if nobody else can be"
+            assert {each.target for each in self.plan.passed} <= set(self.order) - set(self.tried)
+
+    def no_words(self):
+        """Of each failure whether it is final to a stand-in."""
+        return [
+            TREATMENTS[kind_of(failure)].final and each != self.wanted
+            for each, failure in zip(self.tried, self.failures, strict=False)  # the last may have none
+        ]
+
+    def leads_elsewhere(self):
+        return TREATMENTS[kind_of(self.failures[-1])].elsewhere or self.no_words()[-1]
 
     def is_hopeless(self, of):
         """As far as is known from the failures: windows that are too small, tools that it can't call."""
@@ -530,13 +610,13 @@ class PlanMachine(RuleBasedStateMachine):
         assert seen == set(self.order), "as long as there is another one, that is tried"
 
     def nobody_was_left(self):
-        if self.tried and (self.last.result != "failed" or not TREATMENTS[kind_of(self.failures[-1])].elsewhere):
+        if self.tried and (self.last.result != "failed" or not self.leads_elsewhere()):
             return
         if len(self.tried) >= self.patience.tries or self.now - self.plan.began >= self.patience.seconds:
             return
         assert {each.target for each in self.plan.passed} | set(self.tried) == set(self.order)
-        if not self.tried:
-            assert set(self.order) <= self.spent
+        if all(self.no_words()):
+            assert not any(each.why.startswith("left alone") for each in self.plan.passed)
 
     # What becomes of a try
 
@@ -550,6 +630,11 @@ class PlanMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.under_way)
     @rule(failure=backend_at_fault)
     def the_backend_fails(self, failure):
+        self.record(failed(failure))
+
+    @precondition(lambda self: self.under_way)
+    @rule(failure=final)
+    def it_is_final_to_the_backend(self, failure):
         self.record(failed(failure))
 
     @precondition(lambda self: self.under_way)
@@ -595,7 +680,10 @@ class PlanMachine(RuleBasedStateMachine):
     def health_is_told_of_each_try_exactly_once(self):
         expected = []
         for each in self.plan.tries:
-            word = {"done": "well", "failed": "failed"}.get(each.outcome.result, "gave_up")
+            words = {"done": "well", "failed": "failed"}
+            if each.outcome.failure is not None:
+                words["broken"] = "failed"
+            word = words.get(each.outcome.result, "gave_up")
             expected += [("begin", each.target), (word, each.target)]
         if self.under_way:
             expected.append(("begin", self.tried[-1]))
@@ -614,8 +702,11 @@ class PlanMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.failures and not self.under_way)
     @rule()
     def the_verdict_is_the_most_useful_failure_as_it_was(self):
-        best = max(self.failures, key=lambda failure: TREATMENTS[kind_of(failure)].rank)
         verdict = self.plan.verdict()
+        told = [failure for failure, no_word in zip(self.failures, self.no_words(), strict=True) if not no_word]
+        if not told and str(verdict).endswith("has no budget"):
+            return
+        best = max(told or self.failures, key=lambda failure: TREATMENTS[kind_of(failure)].rank)
         if isinstance(best, Refusal | ApiError):
             assert verdict is best
         else:

@@ -91,6 +91,22 @@ def test_a_plan_that_refuses_is_full_until_it_takes_again():
     assert quotas.fullness(ANTHROPIC, NOW) == 42
 
 
+@pytest.mark.parametrize(
+    ("claim", "full"),
+    [
+        ("five_hour", 100),
+        ("seven_day", 100),
+        ("seven_day_opus", 42),
+        ("seven_day_sonnet", 42),
+        ("seven_day_overage_included", 42),
+        ("", 100),
+    ],
+)
+def test_a_limit_of_one_model_is_none_of_the_whole_plan(claim, full):
+    rejected = unified(status="rejected", representative_claim=claim, **FIVE_HOURS)
+    assert heard(ANTHROPIC, rejected).fullness(ANTHROPIC, NOW) == full
+
+
 def test_each_provider_has_a_plan_of_its_own_and_headers_of_its_own():
     everything = [*unified(**FIVE_HOURS), *codex(primary_used_percent="9")]
     assert heard(WORK, everything).fullness(WORK, NOW) is None

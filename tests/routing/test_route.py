@@ -5,7 +5,6 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.config import Config
@@ -13,6 +12,7 @@ from ccrouter.routing.names import Directory, Lent
 from ccrouter.routing.pins import Pins
 from ccrouter.routing.route import route
 from ccrouter.routing.rules import Considered, Rule, When
+from ccrouter.routing.traits import Moment
 from tests.routing.samples import provider, request, traits
 
 MARKER = "<ccrouter-model>ollama:marked</ccrouter-model>"
@@ -35,7 +35,9 @@ def directory(*, aliases=None, listed=None, default="anthropic", without=()):
 
 
 def sent(one, config=None, there=None, pins=None, **more):
-    return route(one, config or Config(), there or directory(), pins or Pins(), **more)
+    made = route(one, config or Config(), there or directory(), pins or Pins(), **more)
+    assert bool(made.targets) is (made.refused is None)
+    return made
 
 
 def spelled(made):
@@ -167,9 +169,50 @@ def test_a_rule_can_send_what_is_asked_for_to_another_provider():
 
 def test_a_name_that_leads_nowhere_is_told():
     rule = Rule(name="a", use=("ollama:",))
-    with pytest.raises(ApiError, match="names a provider but no model") as caught:
-        sent(traits(of=MAIN), Config(routes=(rule,)))
-    assert caught.value.status == 404
+    made = sent(traits(of=MAIN), Config(routes=(rule,)))
+    assert (made.refused.status, str(made.refused)) == (404, "'ollama:' names a provider but no model")
+    assert (made.because, made.names, made.session) == ("the rule a", ("ollama:",), None)
+    assert made.considered == (Considered("a", None),)
+
+
+OFF = frozenset({"ollama"})
+SWITCHED = "the provider ollama is switched off by the profile in force"
+
+
+@pytest.mark.parametrize(
+    ("config", "model", "targets"),
+    [
+        (Config(subagent=("ollama:q", "work:m")), "opus", ["work:m"]),
+        (Config(classifier=("ollama:q", "work:m")), "opus", ["work:m"]),
+        (Config(routes=(Rule(name="r", use=("ollama:q", "work:m")),)), "opus", ["work:m"]),
+        (Config(), "mixed", ["work:m", "anthropic:opus"]),
+        (Config(), "inner", ["work:m", "anthropic:opus"]),
+        (Config(default="homed"), "free", ["work:m", "anthropic:free"]),
+        (Config(subagent=("off", "mixed")), "opus", ["work:m", "anthropic:opus"]),
+    ],
+)
+def test_of_a_list_those_that_are_switched_off_are_left_out_and_that_is_told(config, model, targets):
+    aliases = {
+        "mixed": ("work:m", "ollama:q", "opus"),
+        "inner": ("mixed",),
+        "off": ("ollama:q", "ollama:r"),
+        "homed": ("ollama:q", "work:m", "ollama", "anthropic"),
+    }
+    there = evolve(directory(aliases=aliases, default=config.default or "anthropic", without=["ollama"]), off=OFF)
+    who = CHECK if config.classifier else SUBAGENT
+    made = sent(traits(model=model, of=who), config, there)
+    assert spelled(made) == targets
+    assert made.changes
+    assert all(each.startswith("candidates: without") and SWITCHED in each for each in made.changes)
+    assert sent(traits(model=model, of=who), config, there).changes == made.changes
+
+
+@pytest.mark.parametrize("name", ["ollama:q", "off", "free"])
+def test_where_all_are_switched_off_that_is_said(name):
+    there = directory(aliases={"off": ("ollama:q", "ollama:r")}, default="off", without=["ollama"])
+    made = sent(traits(model=name, of=MAIN), there=evolve(there, off=OFF))
+    assert SWITCHED in str(made.refused)
+    assert (made.refused.status, made.names) == (404, (name,))
 
 
 def test_a_client_with_a_login_reaches_anthropic():
@@ -199,6 +242,7 @@ def test_a_list_is_pinned_and_the_session_stays_with_its_second():
     held(pins, first, first.targets[1])
     second = sent(traits(model="big", of=MAIN), there=there, pins=pins)
     assert (spelled(second), second.pinned) == (["ollama:big", "work:big"], "ollama:big")
+    assert str(second.wanted) == "work:big"
     assert set(second.targets) == set(first.targets)
 
 
@@ -226,7 +270,7 @@ def test_a_name_that_nobody_explains_keeps_its_first_meaning():
     pins_default = sent(traits(model="glm-5", of=MAIN), there=both, pins=Pins())
     assert spelled(pins_default) == ["ollama:glm-5"]
     again = sent(traits(model="glm-5", of=MAIN), there=both, pins=pins)
-    assert (spelled(again), again.pinned) == (["work:glm-5", "ollama:glm-5"], "work:glm-5")
+    assert (spelled(again), again.pinned, again.wanted) == (["work:glm-5", "ollama:glm-5"], "work:glm-5", None)
 
 
 def test_an_edited_default_is_another_intent():
@@ -235,6 +279,64 @@ def test_an_edited_default_is_another_intent():
     held(pins, first, first.targets[0])
     made = sent(traits(model="glm-5", of=MAIN), Config(default="ollama"), directory(default="ollama"), pins)
     assert (spelled(made), made.pinned) == (["ollama:glm-5"], None)
+
+
+TURNED = {"big": ("ollama:big", "work:big"), "inner": ("ollama:big", "work:big")}
+
+
+@pytest.mark.parametrize(
+    ("name", "aliases", "edited", "profile"),
+    [
+        ("big", BIG, TURNED, None),
+        ("big", {"big": ("inner",), "inner": BIG["big"]}, {"big": ("inner",), "inner": TURNED["big"]}, None),
+        ("big[1m]", BIG, TURNED, None),
+        ("{rule}", {"inner": BIG["big"]}, TURNED, None),
+        ("free", {"inner": BIG["big"]}, TURNED, None),  # by the default
+        ("big", BIG, BIG, "local"),
+    ],
+)
+def test_an_edited_list_and_another_profile_are_followed_in_mid_conversation(name, aliases, edited, profile):
+    rule = Rule(name="r", when=When(model=("{rule}",)), use=("inner",))
+    pins, config = Pins(), Config(default="inner", routes=(rule,))
+    first = sent(traits(model=name, of=MAIN), config, directory(aliases=aliases, default="inner"), pins)
+    held(pins, first, first.targets[0 if aliases != edited else 1])
+    asked = traits(model=name, of=MAIN, moment=Moment(profile=profile))
+    made = sent(asked, config, directory(aliases=edited, default="inner"), pins)
+    free = sent(asked, config, directory(aliases=edited, default="inner"))
+    assert (spelled(made), made.pinned) == (spelled(free), None)
+    held(pins, made, made.targets[1])
+    again = sent(asked, config, directory(aliases=edited, default="inner"), pins)
+    assert again.pinned == spelled(made)[1]
+
+
+TOOLS = [{"name": "Read", "input_schema": {"type": "object"}}]
+
+
+@pytest.mark.parametrize(
+    ("model", "who", "tools", "released"),
+    [
+        ("opus", MAIN, TOOLS, True),
+        ("ollama:x", MAIN, TOOLS, True),
+        ("opus", MAIN, [], False),  # such as an older client's question whether there is room
+        ("big", MAIN, TOOLS, False),
+        ("opus", evolve(MAIN, session="other"), TOOLS, False),
+        ("opus", evolve(MAIN, session=None), TOOLS, False),
+        *(
+            ("opus", Caller(kind=kind, session="s"), TOOLS, False)
+            for kind in ("subagent", "workflow", "compaction", "auxiliary", "side_reply")
+        ),
+    ],
+)
+def test_a_turn_with_a_model_of_which_there_is_but_one_releases_the_session(model, who, tools, released):
+    pins, there = Pins(), directory(aliases=BIG)
+    first = sent(traits(model="big", of=MAIN), there=there, pins=pins)
+    held(pins, first, first.targets[1])
+    made = sent(traits(model=model, tools=tools, of=who), there=there, pins=pins)
+    assert made.releases == ("s" if released else None)
+    if released:
+        pins.release("s", 1.0)
+        assert sent(traits(model=model, tools=tools, of=who), there=there, pins=pins).releases is None
+        assert spelled(sent(traits(model="big", of=MAIN), there=there, pins=pins)) == ["work:big", "ollama:big"]
 
 
 def test_a_pin_to_a_target_that_is_gone_does_not_hold():
@@ -312,8 +414,7 @@ LENT_RULE = Rule(name="r", use=("lmstudio:x",), lent=True)
 def test_a_repository_reaches_no_server_that_nobody_set_up(one, config):
     lmstudio = provider("lmstudio")
     there = evolve(directory(), addressable={**directory().addressable, "lmstudio": lmstudio})
-    with pytest.raises(ApiError, match=MAY_NOT):
-        sent(one, config, there)
+    assert MAY_NOT in str(sent(one, config, there).refused)
     own = evolve(config, routes=tuple(evolve(each, lent=False) for each in config.routes), lent=Lent())
     if own != config:
         assert spelled(sent(one, own, there)) == ["lmstudio:x"]
@@ -353,5 +454,4 @@ def test_a_marker_may_name_claude_where_the_clients_own_login_opens_it():
     there = evolve(there, addressable={**there.addressable, "anthropic": ANTHROPIC})
     one = traits(system="<ccrouter-model>anthropic:claude-haiku-5-5</ccrouter-model>", of=SUBAGENT)
     assert spelled(sent(one, there=there, client_login=True)) == ["anthropic:claude-haiku-5-5"]
-    with pytest.raises(ApiError, match="can't choose the provider anthropic"):
-        sent(one, there=there)
+    assert "can't choose the provider anthropic" in str(sent(one, there=there).refused)
