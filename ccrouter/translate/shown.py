@@ -109,6 +109,10 @@ class Shown:
         return chunk
 
 
+#: In every dialect, of a message that goes on as the user's `reminder`.
+TOLD_BY_USER = "system: a later message told as the user's"
+
+
 def reminder(chunk: Chunk) -> Chunk:
     """What the system says in mid-conversation, where only the user can say it."""
     text = chunk.get("text")

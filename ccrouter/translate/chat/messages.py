@@ -21,7 +21,7 @@ from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks, Replay
 from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
 from ccrouter.translate.foreign import compact
-from ccrouter.translate.shown import Chunk, Shapes, Shown, reminder
+from ccrouter.translate.shown import TOLD_BY_USER, Chunk, Shapes, Shown, reminder
 from ccrouter.translate.tools import Ids, Names, note_renamed
 from ccrouter.translate.turns import Call, Conversation, Result, Text, Thinking, Turn
 
@@ -132,7 +132,7 @@ class _Writer:
         texts = self._shown.chunks(part for part in turn.parts if isinstance(part, Text))
         if self._quirks.later_system == "user":
             if texts:
-                self._note("system: a later message told as the user's")
+                self._note(TOLD_BY_USER)
             self._user += map(reminder, texts)
         elif texts:
             self._add(self._quirks.later_system, self._content(texts))

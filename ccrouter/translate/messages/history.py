@@ -1,12 +1,13 @@
 """What a target of the Messages lane gets of a conversation that other models took part in.
 
 A pure function of the messages and the target; each message depends only on itself and on those before it, but
-for the results that answer its calls. So a longer conversation begins with the same messages, and a conversation
-that its target can take is the same object again: nothing of it is written anew.
+for the results that answer its calls, and for what the system says beside it. So a longer conversation begins with
+the same messages, and one that its target can take is the same object again: nothing of it is written anew.
 
 **Who is strict.** Anthropic, and models that a gateway passes on to it (``Preset.relays``). For them a history is
 mended as far as they would refuse it: see also `ccrouter.translate.messages.history_calls`. Everybody else gets
-the blocks that are known to be taken (``Preset.blocks``), and the rest in words.
+the blocks that are known to be taken (``Preset.blocks``), and the rest in words; what the system says later, the
+user says there (`ccrouter.translate.messages.history_system`).
 
 **Thinking** goes back to who made it. What a Messages backend that is not Anthropic signed travels in our
 signature with the payload ``{"f": "messages", "s": S}`` and becomes ``S`` again; without ``s`` there was no
@@ -32,14 +33,11 @@ from typing import Any
 from ccrouter.providers.provider import Target
 from ccrouter.translate import provenance, told
 from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
-from ccrouter.translate.messages import history_calls, makers
+from ccrouter.translate.messages import history_calls, history_system, makers
 from ccrouter.translate.turns import Document, Image, Shown
 from ccrouter.wire import spans
 
 Block = dict[str, Any]
-
-#: What is left of a message when nothing of it can be shown; its place keeps the roles in turns.
-NOTHING = "(no text)"
 
 #: What stands for the target's own signature where there is none of it.
 _NOBODYS = object()
@@ -74,9 +72,12 @@ def settle(messages: Any, target: Target, *, thinks: bool = True) -> tuple[Any, 
         return messages, []
     settling = _Settling(target, thinks)
     found = settling.messages(messages)
+    preset = target.provider.preset
     if settling.strict:
         found = history_calls.answered(_begun(found, settling.note), settling.note)
-    if target.provider.preset.results_last:
+    elif preset.quirks.later_system == "user":
+        found = history_system.joined(found, settling.note)
+    if preset.results_last:
         found = history_calls.apart(found, settling.note)
     return found, list(settling.changes.told())
 
@@ -129,13 +130,13 @@ class _Settling:
         else:
             return message
         if self.strict and role == "assistant" and kept and _is_thinking(kept[-1]):
-            kept = [*kept, _text(NOTHING)]  # thinking must not be the last of it
+            kept = [*kept, _text(told.NOTHING)]  # thinking must not be the last of it
         if not kept and role == "assistant" and self.strict:
             self.note("content: a message left out of which nothing can be shown")
             return None
         if not kept and not content:
             self.note("content: an empty message given words")
-        return {**message, "content": kept if kept or role == "system" else [_text(NOTHING)]}
+        return {**message, "content": kept if kept or role == "system" else [_text(told.NOTHING)]}
 
     def _content(self, content: list[Any], role: object) -> list[Any]:
         found: list[Any] | None = None
@@ -326,7 +327,7 @@ def _begun(messages: list[Any], note: told.Note) -> list[Any]:
     if not isinstance(first, dict) or first.get("role") == "user":
         return messages
     note("messages: a conversation that the user did not begin given a beginning")
-    return [{"role": "user", "content": [_text(NOTHING)]}, *messages]
+    return [{"role": "user", "content": [_text(told.NOTHING)]}, *messages]
 
 
 def _source(block: Block) -> object:

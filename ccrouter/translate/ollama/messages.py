@@ -14,7 +14,7 @@ from typing import Any
 
 from ccrouter.providers.provider import Target
 from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
-from ccrouter.translate.shown import Chunk, Shapes, Shown, reminder
+from ccrouter.translate.shown import TOLD_BY_USER, Chunk, Shapes, Shown, reminder
 from ccrouter.translate.tools import Ids, Names, note_renamed
 from ccrouter.translate.turns import Call, Conversation, Result, Text, Thinking, Turn
 
@@ -90,7 +90,7 @@ class _Writer:
         """Most templates take a system prompt at the start only."""
         texts = self._chunks(part for part in turn.parts if isinstance(part, Text))
         if texts:
-            self._note("system: a later message told as the user's")
+            self._note(TOLD_BY_USER)
         self._user += map(reminder, texts)
         self._user += self._chunks(part for part in turn.parts if not isinstance(part, Text))
 
