@@ -100,8 +100,8 @@ def rewrite(text: str, item: Item, value: Any) -> Edit:
 
     What is new in it is written anew. Each object and array in it that is one of the old value's own, the very
     same, is written in the characters that it came in. What an array ends with as before stays in its place unread
-    (and is written anew where it is used a second time): a conversation is long, and what changes in it often stands
-    at its beginning.
+    (and is written anew where it is used a second time): a conversation is long, and what changes in it is often
+    its beginning.
     """
     kept = _kept_at_end(item.value, value)
     if kept:

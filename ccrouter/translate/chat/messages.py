@@ -74,8 +74,7 @@ class _Writer:
         self._maker = (target.provider.name, target.model)
         self._names = names
         self._ids = Ids(self._quirks.call_ids)
-        link = _file if self._quirks.file_links else None
-        self._shown = Shown(target, Shapes(_text, _image, _file, link), self.changes)
+        self._shown = Shown(target, Shapes("chat", _text, _image, _file, _file), self.changes)
         self._user: list[Chunk] = []
 
     def system(self, texts: list[Text]) -> None:

@@ -26,12 +26,11 @@ conversation was led through something else), it says so, and the client asks ag
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from ccrouter.providers.provider import Target
-from ccrouter.translate import provenance, told
+from ccrouter.translate import provenance, sight, told
 from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
 from ccrouter.translate.messages import history_calls, history_system, makers
 from ccrouter.translate.turns import Document, Image, Shown
@@ -43,14 +42,6 @@ Block = dict[str, Any]
 _NOBODYS = object()
 
 _ROLES = ("user", "assistant", "system")
-
-#: How Anthropic's look that were seen, 2026-11: base64 of a message, of its base64, or of an envelope around it.
-_BEGINNINGS = ("E", "R", "C")
-_GENUINE = re.compile(r"[ERC][A-Za-z0-9+/]+={0,2}")
-#: What certainly isn't Anthropic's: anything but base64 in either alphabet, OpenAI's (Fernet), a UUID (vLLM's).
-_FORGED = re.compile(
-    r"gAAAA.*|[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?![A-Za-z0-9+/_-]+={0,2}\Z).*", re.DOTALL
-)
 
 
 def edits(
@@ -87,14 +78,14 @@ class _Settling:
 
     def __init__(self, target: Target, thinks: bool) -> None:
         preset = target.provider.preset
-        self.strict = preset.first_party or target.model.startswith(preset.relays)
+        self.strict = sight.is_strict(target)
         self.changes = Changes()
         self.note = self.changes.note
         self._target = target
         self._maker = (target.provider.name, target.model)
         self._blocks = preset.blocks
-        self._sees = target.known.vision is not False and (self._blocks is None or "image" in self._blocks)
-        self._links = preset.image_links
+        self._shows_image = sight.of(target, "messages").shows_image
+        self._sees = self._shows_image("base64")
         self._thinks_at_calls = preset.thinks_at_calls and thinks
         self._told: frozenset[object] = frozenset()
         """Calls of backends' own tools in the message at hand that are told in words, with their results."""
@@ -166,7 +157,7 @@ class _Settling:
                 return self._redacted(block)
             case "tool_result":
                 return self._result(block)
-            case "image" if not self._shows(block):
+            case "image" if not self._shows_image(_source(block)):
                 return self._in_words(block, role)
             case "document" if not self.strict and _source(block) == "file":
                 return self._in_words(block, role)
@@ -251,15 +242,7 @@ class _Settling:
         return _NOBODYS
 
     def _is_foreign(self, signature: object) -> bool:
-        """Whether a signature certainly isn't the target's.
-
-        Who checks them gets none that Anthropic can't have made, everybody else none that it made.
-        """
-        if not isinstance(signature, str) or not signature:
-            return self.strict
-        if self.strict:
-            return not signature.startswith(_BEGINNINGS) and _FORGED.fullmatch(signature) is not None
-        return _GENUINE.fullmatch(signature) is not None
+        return sight.is_anothers(signature, strict=self.strict)
 
     def _with_thinking(self, content: list[Any]) -> list[Any]:
         kinds = {each["type"] for each in content if isinstance(each, dict) and isinstance(each.get("type"), str)}
@@ -276,11 +259,6 @@ class _Settling:
             return None
         kept = self._content(content, "tool")
         return None if kept is content else [{**block, "content": kept}]
-
-    def _shows(self, image: Block) -> bool:
-        kind = _source(image)
-        reached = self.strict or kind in ("base64", "url")  # a file lies at Anthropic
-        return self._sees and reached and (self._links or kind != "url")
 
     def _calls_in_words(self, content: list[Any]) -> frozenset[object]:
         if self.strict:
@@ -306,7 +284,7 @@ class _Settling:
     def _as_block(self, part: Shown) -> Block:
         match part:
             case Image(url=str(url)) if self._sees:
-                if self._links:
+                if self._shows_image("url"):
                     return {"type": "image", "source": {"type": "url", "url": url}}
                 return _text(told.without_image(url))
             case Image() if self._sees:

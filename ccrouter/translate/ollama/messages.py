@@ -46,7 +46,7 @@ class _Writer:
         self._ids = Ids("any")
         self._called: dict[str, str] = {}
         """The names of the calls so far, by their ids."""
-        self._shown = Shown(target, Shapes(_text, _image, image_links=False), self.changes)
+        self._shown = Shown(target, Shapes("ollama", _text, _image), self.changes)
         self._user: list[Chunk] = []
 
     def system(self, texts: tuple[Text, ...]) -> None:

@@ -57,7 +57,7 @@ class _Writer:
         self._maker = (target.provider.name, target.model)
         self._names = names
         self._ids = Ids(self._quirks.call_ids)
-        self._shown = Shown(target, Shapes(_text, _image, _file, _link), self.changes)
+        self._shown = Shown(target, Shapes("responses", _text, _image, _file, _link), self.changes)
 
     @property
     def takes_marks(self) -> bool:
