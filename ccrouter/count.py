@@ -29,36 +29,37 @@ _JSON: Headers = [(b"content-type", b"application/json")]
 
 
 async def count(inbound: Inbound, target: Target, backends: Backends) -> tuple[Headers, bytes]:
-    """Headers and body of the reply."""
+    """Headers and body of the reply. What is counted is what the target would be shown."""
+    (target,) = await backends.facts.inform([target], inbound.credentials)
     wire = backends.wire(target, "count_tokens")
     path = {
         "messages": target.provider.preset.count_path,
         "responses": target.provider.preset.responses_count_path,
     }.get(wire)
     if path is None:
-        return await estimated(inbound)
+        return await estimated(inbound, target)
     timeouts = evolve(target.provider.timeouts, total=COUNT_WITHIN)
-    brisk = Target(evolve(target.provider, timeouts=timeouts), target.model)
+    brisk = evolve(target, provider=evolve(target.provider, timeouts=timeouts))
     try:
         whole = await ask(inbound, brisk, backends)
     except (ApiError, UpstreamError):
-        return await estimated(inbound)
+        return await estimated(inbound, target)
     told = _tokens(whole.body)
     if whole.status != 200 or told is None:
-        return await estimated(inbound)
+        return await estimated(inbound, target)
     if wire != "messages":
         return _JSON, _body(told)
     kept = lane.reply_headers(whole.headers, target.provider.preset, decoded=False)
     return http.without(kept, (b"request-id",)), whole.body
 
 
-async def estimated(inbound: Inbound) -> tuple[Headers, bytes]:
-    """An estimate, told as one in a header."""
+async def estimated(inbound: Inbound, target: Target | None = None) -> tuple[Headers, bytes]:
+    """An estimate of what ``target`` would be shown, told as one in a header."""
     request = inbound.request
     if len(request.text) > LONG:
-        tokens = await trio.to_thread.run_sync(estimate, request)
+        tokens = await trio.to_thread.run_sync(estimate, request, target)
     else:
-        tokens = estimate(request)
+        tokens = estimate(request, target)
     return [*_JSON, (b"x-ccrouter-estimate", b"1")], _body(tokens)
 
 

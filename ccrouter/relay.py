@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Literal
 
 import trio
@@ -275,14 +276,8 @@ class _Attempt:
     def _refusal(self, whole: Whole) -> Refusal:
         provider = self.target.provider
         request = self._inbound.request
-        error = reword(
-            self.target,
-            whole.status,
-            whole.headers,
-            whole.body,
-            request=request,
-            count=lambda: tokens.of(request),
-        )
+        count = partial(tokens.of, request, self.target)
+        error = reword(self.target, whole.status, whole.headers, whole.body, request=request, count=count)
         if error is None:
             headers = lane.reply_headers(whole.headers, provider.preset, decoded=False)
             return Refusal(whole.status, headers, whole.body)

@@ -124,6 +124,30 @@ async def test_a_request_that_the_backend_could_not_be_asked_is_estimated() -> N
     assert not it.dial.calls
 
 
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
+SEEN = [{"role": "user", "content": [IMAGE]}]
+
+
+async def test_who_counts_is_asked_for_what_the_model_would_be_shown() -> None:
+    it = asked("llamacpp", Script(headers=JSON, body=[b'{"input_tokens": 7}']))
+    it.questions.scripts = [Script(where="/props", headers=JSON, body=[b'{"modalities":{"vision":false}}'])]
+    assert (await counted(it, messages=SEEN))[0] == {"input_tokens": 7}
+    (call,) = it.dial.calls
+    assert "text-only" in call.body.decode()
+    assert "AAAA" not in call.body.decode()
+
+
+async def test_so_is_the_estimate() -> None:
+    it = asked("ollama")
+    shown = {"capabilities": ["completion"], "model_info": {}}
+    it.questions.scripts = [
+        Script(where="/api/show", headers=JSON, body=[json.dumps(shown).encode()]),
+        Script(status=404),
+    ]
+    (told, _), whole = await counted(it, messages=SEEN), estimate(FIELDS | {"messages": SEEN})
+    assert told["input_tokens"] < whole - 1_000
+
+
 async def test_a_missing_count_is_no_reason_to_speak_another_wire() -> None:
     openai = provider("openai")
     openai = evolve(openai, preset=evolve(openai.preset, falls_back=True))

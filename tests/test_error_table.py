@@ -489,6 +489,7 @@ def own(words: str, **fields: Any) -> dict[str, Any]:
 
 LIMIT = "The usage limit has been reached"
 FORM = "invalid_request_error"
+_JINJA = "Error: Jinja Exception: System message must be at the beginning."
 MENDED = "p: bad key (the credential comes from the configuration)"
 
 ROWS: dict[str, Row] = {
@@ -601,6 +602,25 @@ ROWS: dict[str, Row] = {
     ),
     "400 that is a 500, by its code": row(500, own("no", type="invalid_request_error", code=400), 400, FORM),
     "400 that is a 500, as a string": row(500, {"error": "m does not support tools"}, 400, FORM),
+    **{
+        f"400 of a chat template, from {server}": row(500, body, 400, FORM)
+        for server, body in {
+            "llama.cpp": own(f"While executing CallExpression\n{_JINJA}", code=500, type="server_error"),
+            "LM Studio": {
+                "type": "error",
+                "error": {
+                    "type": "api_error",
+                    "message": f"Engine protocol predict request returned 400: {json.dumps(own(_JINJA, code=400))}",
+                },
+            },
+            "Ollama": {
+                "type": "error",
+                "error": {"type": "api_error", "message": "system message must be at the beginning"},
+            },
+            "Jan": own("Conversation roles must alternate at row 19:\n{{ raise_exception(...) }}", code=500),
+        }.items()
+    },
+    "500 of who was turned away itself": row(500, own("the upstream returned 429", code=500), 502, "api_error"),
     "408": row(408, own("too slow", code=408), 504, "timeout_error"),
     "504": row(504, own("too slow", code=504), 504, "timeout_error"),
     "504 of Google": row(504, [own("too slow", code=504, status="DEADLINE_EXCEEDED")], 504, "timeout_error"),

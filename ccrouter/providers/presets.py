@@ -335,6 +335,7 @@ _ROWS = (
         base_url="http://demo.invalid",
         transport="demo",
         keep_attribution=True,
+        quirks=Quirks(later_system="system"),
         noted="built in; answers without a network",
     ),
 )

@@ -1,4 +1,5 @@
-"""How a backend's chat or responses wire differs from the book, as data. Each row of `presets` says its own.
+"""How a backend's wires differ from the book, as data: chat and responses, where nothing else is said. Each row of
+`presets` says its own.
 
 What is said of ``schema`` holds of its Messages endpoint too.
 
@@ -53,7 +54,8 @@ class Quirks:
     """The field must be there on every assistant message, even empty (DeepSeek: 400 once there are calls)."""
     system_role: Literal["system", "developer"] = "system"
     later_system: Literal["system", "developer", "user"] = "user"
-    """The role of system messages in mid-conversation; ``user`` for chat templates that take one at the start."""
+    """The role of system messages in mid-conversation; ``user`` for chat templates that take one at the start. On
+    the Messages wire, too, but for Claude, which takes them wherever it is served."""
     stream_options: bool = True
     """``stream_options: {include_usage: true}`` is understood."""
     images: bool = True

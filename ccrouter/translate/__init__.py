@@ -24,5 +24,7 @@ What they share, most of it tables:
                    ``retry`` and ``healing``, what the client can go on without
 ``abilities``      refuses what a model is known not to be able to do; ``limits`` how long an answer may be;
                    ``window`` what can't fit into it
-``tokens``         how many tokens a request has, when no backend says; ``most_tokens`` how many it has at most
+``sight``          what a target is shown of pictures, files and thinking
+``tokens``         how many tokens a request has, or what a target is shown of it, when no backend says;
+                   ``most_tokens`` how many it has at most; ``media`` those of pictures and PDFs
 """

@@ -4,8 +4,8 @@ Claude Code asks for 32000 whatever the model. A backend that has less refuses, 
 or its turn, though a shorter answer would have done. So ``max_tokens`` is cut to the largest output that is known
 of the model or of its vendor, and to what the prompt leaves of its window.
 
-What the prompt takes is an estimate. Where it leaves next to nothing, the request goes as it is: if it is too long
-indeed, the backend says so with true numbers, on which the client compacts.
+What the prompt takes is an estimate, of what the model is shown. Where it leaves next to nothing, the request goes
+as it is: if it is too long indeed, the backend says so with true numbers, on which the client compacts.
 """
 
 from __future__ import annotations
@@ -28,5 +28,5 @@ def output(request: MessagesRequest, target: Target) -> int | None:
     most = min([asked, *(each for each in known if each is not None)])
     if model.room is None or window.surely_fits(request, model.room, more=most):
         return most
-    left = model.room - tokens.of(request)
+    left = model.room - tokens.of(request, target)
     return min(most, left) if left >= _LEAST else most

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 
+from ccrouter.providers.provider import Target
 from ccrouter.translate import tokens
 from ccrouter.wire.messages import MessagesRequest
 
@@ -88,13 +89,12 @@ _LETTERS: tuple[tuple[bytes, float], ...] = (
 )
 
 
-def of(request: MessagesRequest) -> int:
-    """The most for a request, found once."""
+def of(request: MessagesRequest, target: Target | None = None) -> int:
+    """The most for a request, or for what ``target`` is shown of it, found once."""
     if "most_tokens" not in request.computed:
-        texts, beside = tokens.parts(request.fields)
-        request.computed["most_tokens"] = of_text(" ".join(texts)) + beside
-    count: int = request.computed["most_tokens"]
-    return count
+        request.computed["most_tokens"] = tokens.Count(request.fields, of_text)
+    count: tokens.Count = request.computed["most_tokens"]
+    return count.of(target)
 
 
 def of_text(text: str) -> int:

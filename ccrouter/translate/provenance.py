@@ -15,6 +15,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 import zlib
 from typing import Any
 
@@ -26,6 +27,14 @@ VERSION = "ccr1"
 MAKER = "ccrouter"
 
 _LONGEST = 8 * 1024 * 1024
+
+#: How Anthropic's look that were seen, 2026-11: base64 of a message, of its base64, or of an envelope around it.
+_BEGINNINGS = ("E", "R", "C")
+_GENUINE = re.compile(r"[ERC][A-Za-z0-9+/]+={0,2}")
+#: What certainly isn't Anthropic's: anything but base64 in either alphabet, OpenAI's (Fernet), a UUID (vLLM's).
+_FORGED = re.compile(
+    r"gAAAA.*|[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?![A-Za-z0-9+/_-]+={0,2}\Z).*", re.DOTALL
+)
 
 
 @frozen
@@ -86,6 +95,16 @@ def read(signature: object) -> Origin | None:
 def is_ours(signature: object) -> bool:
     """Whether a signature claims to be ccrouter's, whole or not."""
     return isinstance(signature, str) and signature.startswith(f"{VERSION}.")
+
+
+def is_anthropics(signature: str) -> bool:
+    """Whether a signature looks like Anthropic's, all of it."""
+    return _GENUINE.fullmatch(signature) is not None
+
+
+def may_be_anthropics(signature: str) -> bool:
+    """Whether a signature isn't certainly another's than Anthropic's."""
+    return signature.startswith(_BEGINNINGS) or _FORGED.fullmatch(signature) is None
 
 
 def _check(head: str) -> str:

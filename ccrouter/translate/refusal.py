@@ -48,8 +48,13 @@ _OVERLOADED = frozenset(
 )
 _BUSY = re.compile(r"\bat capacity\b|overloaded|server (?:is )?busy|loading model", re.IGNORECASE)
 
-#: What a 500 is no fault of the server's, and will be no other the next time.
-_NOT_SERVED = re.compile(r"\bdoes not support\b|\brequires --\w", re.IGNORECASE)
+#: What a 500 is no fault of the server's, and will be no other the next time: a request in another form than it
+#: has, than its engine (LM Studio's "returned 400: …") or than a chat template takes (seen 2025-08 to 2026-09).
+_NOT_SERVED = re.compile(
+    r"\bdoes not support\b|\brequires --\w|\breturned 4(?:00|22)\b"
+    r"|\bjinja exception\b|\braise_exception\b|\bsystem message must be at the beginning\b",
+    re.IGNORECASE,
+)
 
 #: Codes of a refused key where the status is only 400.
 _BAD_KEY = frozenset({"invalid_api_key", "api_key_invalid"})

@@ -25,8 +25,8 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from ccrouter.providers.provider import Target
-from ccrouter.translate import told
+from ccrouter.providers.provider import Target, Wire
+from ccrouter.translate import sight, told
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.turns import Document, Image, Mark, Text
 
@@ -39,14 +39,14 @@ _VERSION = re.compile(r"(.*?)(\d{1,9})(?:\.(\d{1,9}))?")
 class Shapes:
     """The parts of a wire: ``image`` of a URL, ``file`` of a name and a data URL, ``link`` of a name and a URL.
 
-    None where it has no such part. ``image_links``: a picture may lie elsewhere.
+    None where it has no such part. Which of them a target is shown, `ccrouter.translate.sight` says.
     """
 
+    wire: Wire
     text: Callable[[str], Chunk]
     image: Callable[[str], Chunk]
     file: Callable[[str, str], Chunk] | None = None
     link: Callable[[str, str], Chunk] | None = None
-    image_links: bool = True
 
 
 class Shown:
@@ -59,8 +59,7 @@ class Shown:
         """How marks are written; where they are, texts must stay apart, marked or not."""
         self._shapes = shapes
         self._note = changes.note
-        self._files = quirks.files
-        self._images = quirks.images and target.known.vision is not False
+        self._seeing = sight.of(target, shapes.wire)
 
     def chunks(self, parts: Iterable[object], *, marked: bool = True) -> list[Chunk]:
         """The parts that can be shown, with their marks unless they may not be ``marked``."""
@@ -79,10 +78,10 @@ class Shown:
         return found
 
     def _image(self, image: Image) -> Chunk:
-        if not self._images:
+        if not self._seeing.shows_image("base64"):
             self._note("image: left out, the model takes only text")
             return self._shapes.text(told.UNSEEN)
-        if image.url is not None and not self._shapes.image_links:
+        if image.url is not None and not self._seeing.shows_image("url"):
             self._note("image: told as text")
             return self._shapes.text(told.without_image(image.url))
         return self._shapes.image(
@@ -93,9 +92,10 @@ class Shown:
         if document.text is not None:
             self._note("document: told as text")
             return self._shapes.text(f"[document: {document.name}]\n{document.text}")
-        if self._files and document.data is not None and self._shapes.file is not None:
+        shows = self._seeing.shows_file
+        if document.data is not None and self._shapes.file is not None and shows("base64"):
             return self._shapes.file(_ended(document), f"data:{document.media_type};base64,{document.data}")
-        if self._files and document.url is not None and self._shapes.link is not None:
+        if document.url is not None and self._shapes.link is not None and shows("url"):
             return self._shapes.link(_ended(document), document.url)
         self._note("document: left out, the backend takes no such file")
         return self._shapes.text(told.without_file(document))
@@ -107,6 +107,10 @@ class Shown:
             lasting = {} if mark.ttl is None else {"ttl": mark.ttl}
             return {**chunk, "cache_control": {"type": "ephemeral", **lasting}}
         return chunk
+
+
+#: In every dialect, of a message that goes on as the user's `reminder`.
+TOLD_BY_USER = "system: a later message told as the user's"
 
 
 def reminder(chunk: Chunk) -> Chunk:

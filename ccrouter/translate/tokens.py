@@ -24,22 +24,22 @@ Such text is the limit of the promise, as no number is within 15 % of both there
 
 **Around the text** stand a chat template's marks: ``_PER_MESSAGE`` and the three below it.
 
-**Images** cost width x height / 750 after scaling to 1568 pixels at most on the long side, and at most 1600
-(Anthropic, *Vision*); where the size cannot be read from the first bytes, 1600.
+**Images and PDFs** are counted by `ccrouter.translate.media`.
 
-**PDFs** cost 3000 tokens a page: its text, 1500 to 3000, and its picture (Anthropic, *PDF support*). Pages
-are counted where the file shows its page objects uncompressed, else taken as 40 kB each.
+**For a target** what it isn't shown costs nothing but its place in words (see `ccrouter.translate.sight`). Without
+one, for rules and for counts that nobody's limits depend on, all is counted. Either way a request is read once.
 """
 
 from __future__ import annotations
 
-import binascii
 import json
-import re
-import struct
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
+from attrs import frozen
+
+from ccrouter.providers.provider import Target
+from ccrouter.translate import media, sight
 from ccrouter.translate.members import objects
 from ccrouter.translate.provenance import MAKER
 from ccrouter.wire.messages import MessagesRequest
@@ -50,20 +50,8 @@ _PER_MESSAGE = 4
 _PER_TOOL = 16
 _PER_CALL = 18
 _PER_RESULT = 9
-
-_IMAGE_MOST = 1600
-_IMAGE_SIDE = 1568
-_PIXELS_PER_TOKEN = 750
-#: How much of an image's base64 is decoded in search of its size.
-_IMAGE_HEAD = 64
-_JPEG_HEAD = 128 * 1024  # comes after its metadata
-_JPEG_START = "/9j/"
-
-_PDF_PAGE = 3000
-_PDF_BYTES_PER_PAGE = 40_000
-#: How much of a PDF's base64 is searched for pages; the rest is taken to be like it.
-_PDF_SEARCHED = 4 * 1024 * 1024
-_PDF_PAGE_OBJECT = re.compile(rb"/Type\s*/Page(?![a-zA-Z])")
+#: What stands in place of a picture or a file that a target isn't shown, but for its address (`told`).
+_IN_WORDS = 20
 
 #: Opens the system block that says which client is asking. Anthropic strips it, others do not get it.
 _ATTRIBUTION = "x-anthropic-billing-header"
@@ -163,24 +151,61 @@ _SCRIPT_COSTS: tuple[tuple[bytes, float], ...] = (
 )
 
 
-def of(request: MessagesRequest) -> int:
-    """The estimate for a request, made once."""
+def of(request: MessagesRequest, target: Target | None = None) -> int:
+    """The estimate for a request, or for what ``target`` is shown of it, made once."""
     if "tokens" not in request.computed:
-        request.computed["tokens"] = estimate(request.fields)
-    count: int = request.computed["tokens"]
-    return count
+        request.computed["tokens"] = Count(request.fields, estimate_text)
+    count: Count = request.computed["tokens"]
+    return count.of(target)
 
 
 def estimate(fields: Mapping[str, Any]) -> int:
-    """The input tokens of a decoded Messages request."""
-    texts, beside = parts(fields)
-    return estimate_text(" ".join(texts)) + beside
+    """The input tokens of a decoded Messages request, all of it shown."""
+    return Count(fields, estimate_text).of()
 
 
-def parts(fields: Mapping[str, Any]) -> tuple[list[str], int]:
-    """The texts of a decoded Messages request, and the tokens of what stands around and beside them."""
-    reading = _Reading(fields)
-    return reading.texts, reading.marks + reading.media
+class Count:
+    """The tokens of a decoded Messages request, by what a text is estimated at."""
+
+    def __init__(self, fields: Mapping[str, Any], of_text: Callable[[str], int]) -> None:
+        reading = _Reading(fields)
+        self._of_text = of_text
+        self._media, self._thoughts = reading.media, reading.thoughts
+        texts = of_text(" ".join(reading.texts))
+        self._whole = texts + reading.marks + sum(each.tokens for each in reading.media)
+        self._shown: dict[sight.Sight, int] = {}
+
+    def of(self, target: Target | None = None) -> int:
+        """The tokens of what a target is shown; of all that there is, where no target is named."""
+        if target is None or not (self._media or self._thoughts):
+            return self._whole
+        seeing = sight.of(target)
+        if seeing not in self._shown:
+            self._shown[seeing] = self._whole - self._unshown(seeing)
+        return self._shown[seeing]
+
+    def _unshown(self, seeing: sight.Sight) -> int:
+        media = sum(each.tokens - each.shown_to(seeing) for each in self._media)
+        thoughts = [text for signature, text in self._thoughts if not seeing.shows_thinking(signature)]
+        return media + self._of_text(" ".join(thoughts))
+
+
+@frozen
+class _Medium:
+    """A picture or a file that is no text; ``url``: its address, if that is where it is."""
+
+    kind: Literal["image", "file"]
+    place: object
+    url: str
+    tokens: int
+
+    def shown_to(self, seeing: sight.Sight) -> int:
+        """The tokens that are left of it: all, or those of the words that stand in its place."""
+        shows = seeing.shows_image if self.kind == "image" else seeing.shows_file
+        if shows(self.place):
+            return self.tokens
+        told = self.kind == "file" or shows("base64")  # who sees nothing is not told where it would be
+        return _IN_WORDS + len(self.url) * told
 
 
 def estimate_text(text: str) -> int:
@@ -209,7 +234,9 @@ class _Reading:
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self.texts: list[str] = []
         self.marks = 0
-        self.media = 0
+        self.media: list[_Medium] = []
+        self.thoughts: list[tuple[object, str]] = []
+        """Signatures, and the texts that they stand for, which are among the others, too."""
         self._system(fields.get("system"))
         for tool in objects(fields.get("tools")):
             self.marks += _PER_TOOL
@@ -255,15 +282,17 @@ class _Reading:
             self.marks += _PER_CALL
             return [block.get("name"), _json(block.get("input"))]
         if kind == "image":
-            self.media += _image_tokens(source)
+            self.media.append(_Medium("image", *_place(source), media.of_image(source)))
             return []
         if kind == "document":
             about = [block.get("title"), block.get("context")]
             form = source.get("type") if isinstance(source, dict) else None
             if isinstance(source, dict) and form in ("text", "content"):
                 return [*about, source.get("data" if form == "text" else "content")]
-            self.media += _pdf_tokens(source)
+            self.media.append(_Medium("file", *_place(source), media.of_pdf(source)))
             return about
+        if kind == "thinking" and isinstance(thought := block.get("thinking"), str) and thought:
+            self.thoughts.append((block.get("signature"), thought))
         if kind.endswith("tool_result"):
             self.marks += _PER_RESULT
         return [value for key, value in block.items() if key not in _OPAQUE]
@@ -272,6 +301,14 @@ class _Reading:
 def _is_attribution(block: Any) -> bool:
     text = block.get("text") if isinstance(block, dict) else block
     return isinstance(text, str) and text.startswith(_ATTRIBUTION)
+
+
+def _place(source: Any) -> tuple[object, str]:
+    """Where an image or a document is, in the source's words, and its address."""
+    if not isinstance(source, dict):
+        return None, ""
+    url = source.get("url")
+    return source.get("type"), url if isinstance(url, str) else ""
 
 
 def _json(value: Any) -> str:
@@ -290,77 +327,3 @@ def _json(value: Any) -> str:
             else:
                 words.append(str(item))
         return " ".join(words)
-
-
-def _base64(source: Any) -> str:
-    """The encoded bytes of an image or document, ``""`` for one that lies elsewhere."""
-    encoded = source.get("data") if isinstance(source, dict) else None
-    return encoded if isinstance(encoded, str) else ""
-
-
-def _decode(encoded: str) -> bytes:
-    try:
-        return binascii.a2b_base64(encoded[: len(encoded) // 4 * 4])
-    except ValueError:
-        return b""
-
-
-def _pdf_tokens(source: Any) -> int:
-    encoded = _base64(source)
-    searched = encoded[:_PDF_SEARCHED]
-    pages = len(_PDF_PAGE_OBJECT.findall(_decode(searched)))
-    if not pages:
-        return (len(encoded) * 3 // 4 // _PDF_BYTES_PER_PAGE + 1) * _PDF_PAGE
-    return pages * len(encoded) // len(searched) * _PDF_PAGE
-
-
-def _image_tokens(source: Any) -> int:
-    encoded = _base64(source)
-    head = _decode(encoded[: _JPEG_HEAD if encoded.startswith(_JPEG_START) else _IMAGE_HEAD])
-    try:
-        width, height = _image_size(head)
-    except (struct.error, IndexError):
-        width = height = 0
-    if not width or not height:
-        return _IMAGE_MOST
-    scale = min(1.0, _IMAGE_SIDE / max(width, height))
-    return max(1, min(_IMAGE_MOST, round(width * scale * height * scale / _PIXELS_PER_TOKEN)))
-
-
-def _image_size(head: bytes) -> tuple[int, int]:
-    """Width and height as the first bytes of PNG, GIF, WebP or JPEG tell them; zeros where they do not."""
-    size: tuple[int, int] = (0, 0)
-    if head.startswith(b"\x89PNG"):
-        size = struct.unpack_from(">II", head, 16)
-    elif head.startswith(b"GIF8"):
-        size = struct.unpack_from("<HH", head, 6)
-    elif head.startswith(b"RIFF") and head[8:15] == b"WEBPVP8":
-        size = _webp_size(head)
-    elif head.startswith(b"\xff\xd8"):
-        size = _jpeg_size(head)
-    return size
-
-
-def _webp_size(head: bytes) -> tuple[int, int]:
-    flavour = head[15:16]
-    if flavour == b"X":  # extended: both less one, in three bytes each
-        return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
-    if flavour == b"L":  # lossless: both less one, in 14 bits each
-        bits = struct.unpack_from("<I", head, 21)[0]
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    width, height = struct.unpack_from("<HH", head, 26)
-    return width & 0x3FFF, height & 0x3FFF
-
-
-def _jpeg_size(head: bytes) -> tuple[int, int]:
-    at = 2
-    while head[at] == 0xFF:
-        marker = head[at + 1]
-        if marker == 0xFF:  # filling
-            at += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of frame
-            height, width = struct.unpack_from(">HH", head, at + 5)
-            return width, height
-        else:
-            at += 2 + struct.unpack_from(">H", head, at + 2)[0]
-    return 0, 0

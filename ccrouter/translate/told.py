@@ -22,6 +22,8 @@ from ccrouter.translate.turns import Document, Image, Mark, Shown, Text
 #: What stands where a call's answer is missing, or said nothing: no wire takes a call without a result.
 UNFINISHED = "(no result: the call was not finished)"
 SILENT = "(no output)"
+#: What is left of a message when nothing of it can be shown; its place keeps the roles in turns.
+NOTHING = "(no text)"
 #: What stands before a result whose call is gone.
 ORPHANED = "[result of a call that is not in this conversation]"
 #: What stands for an image that the model can't see.

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ccrouter.providers.provider import Target
 from ccrouter.translate import tokens
 from ccrouter.wire.messages import MessagesRequest
 
@@ -54,9 +55,10 @@ _IN_CHUNK = (
 class Counting:
     """The usage of one reply: what the backend tells, and estimates where it tells nothing."""
 
-    def __init__(self, request: MessagesRequest, *, reasoning_apart: bool = False) -> None:
+    def __init__(self, request: MessagesRequest, target: Target, *, reasoning_apart: bool = False) -> None:
         """``reasoning_apart`` as in `read`."""
         self._request = request
+        self._target = target
         self._apart = reasoning_apart
         self.told: dict[str, Any] = {}
         """What the backend counted itself."""
@@ -88,7 +90,7 @@ class Counting:
     @property
     def prompt(self) -> int:
         """An estimate of the prompt's tokens, made once."""
-        return tokens.of(self._request)
+        return tokens.of(self._request, self._target)
 
     @property
     def output(self) -> int:

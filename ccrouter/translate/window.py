@@ -5,10 +5,11 @@ one cuts the prompt in silence, so that the model answers without having read it
 lose minutes over it or fail in a way that makes the client try again. For those the answer is given here, in the
 words on which the client compacts its conversation.
 
-The prompt's size is an estimate. Where the backend would cut in silence, a request must fit by the most that local
-models' tokenizers make of it (`ccrouter.translate.most_tokens`), even if that is too low by its margin. Where it
-would fail, which costs time but can be reworded, a request is refused only if it can't fit even if the ordinary
-estimate is too high by `MARGIN`.
+The prompt's size is an estimate, of what the model would be shown (`ccrouter.translate.sight`): a conversation
+must not end for a file that it carries along and the backend never gets. Where that cuts in silence, a request
+must fit by the most that local models' tokenizers make of it (`ccrouter.translate.most_tokens`), even if that is
+too low by its margin. Where it would fail, which costs time but can be reworded, a request is refused only if it
+can't fit even if the ordinary estimate is too high by `MARGIN`.
 """
 
 from __future__ import annotations
@@ -38,10 +39,13 @@ def too_long(request: MessagesRequest, target: Target) -> ApiError | None:
     preset, room = target.provider.preset, target.known.room
     if target.overflow == "tells" or room is None or surely_fits(request, room):
         return None
-    counted = _surely(request) if target.overflow == "truncates" else math.ceil(tokens.of(request) * (1 - MARGIN))
+    if target.overflow == "truncates":
+        counted = _surely(request, target)
+    else:
+        counted = math.ceil(tokens.of(request, target) * (1 - MARGIN))
     if counted <= room:
         return None
-    count = tokens.of(request)
+    count = tokens.of(request, target)
     if count <= room:  # the likeliest number, as long as it says what is meant
         count = counted
     words = f"prompt is too long: {count} tokens > {room} maximum"
@@ -64,13 +68,15 @@ def wants_loading(request: MessagesRequest, target: Target) -> bool:
     if too_long(request, evolve(target, facts=evolve(known, loaded=None))) is not None:
         return False
     return too_long(request, target) is not None or (
-        target.overflow == "truncates" and not surely_fits(request, _SMALLEST) and _surely(request) > _SMALLEST
+        target.overflow == "truncates"
+        and not surely_fits(request, _SMALLEST)
+        and _surely(request, target) > _SMALLEST
     )
 
 
-def _surely(request: MessagesRequest) -> int:
-    """The tokens that a request has at most, whatever model it is for."""
-    return math.ceil(most_tokens.of(request) * (1 + most_tokens.MARGIN))
+def _surely(request: MessagesRequest, target: Target) -> int:
+    """The tokens that a request has at most, whatever tokenizer its model has."""
+    return math.ceil(most_tokens.of(request, target) * (1 + most_tokens.MARGIN))
 
 
 def surely_fits(request: MessagesRequest, room: float, more: int = 0) -> bool:

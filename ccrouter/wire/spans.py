@@ -99,8 +99,31 @@ def rewrite(text: str, item: Item, value: Any) -> Edit:
     """Puts ``value`` in place of the item's value.
 
     What is new in it is written anew. Each object and array in it that is one of the old value's own, the very
-    same, is written in the characters that it came in.
+    same, is written in the characters that it came in. What an array ends with as before stays in its place unread
+    (and is written anew where it is used a second time): a conversation is long, and what changes in it is often
+    its beginning.
     """
+    kept = _kept_at_end(item.value, value)
+    if kept:
+        head = _items(text, item.start, "[", "]", most=len(item.value) - kept)
+        front = value[: len(value) - kept]
+        whole = Item(None, item.value[: len(head)], item.outer, head[0].start, head[-1].end)
+        places = _places(text, whole, front, head)
+        return Edit(whole.start, whole.end, ",".join(_written(text, each, places) for each in front))
+    return Edit(item.start, item.end, _written(text, value, _places(text, item, value)))
+
+
+def _kept_at_end(old: Any, new: Any) -> int:
+    """How many elements two arrays have in common at their ends; in both of them something stands before that."""
+    if not isinstance(old, list) or not isinstance(new, list):
+        return 0
+    most = min(len(old), len(new)) - 1
+    pairs = zip(reversed(old), reversed(new), strict=False)
+    return next((count for count, (one, other) in enumerate(pairs) if count == most or one is not other), 0)
+
+
+def _places(text: str, item: Item, value: Any, head: list[Item] | None = None) -> dict[int, Item]:
+    """Where the parts of ``value`` stand that are the item's own; ``head`` are its elements, if they are known."""
     reached: set[int] = set()
     waiting = [value]
     while waiting:
@@ -112,8 +135,8 @@ def rewrite(text: str, item: Item, value: Any) -> Edit:
     if id(item.value) in reached:
         places[id(item.value)] = item
     else:
-        _locate(text, item, item.value, reached, places)
-    return Edit(item.start, item.end, _written(text, value, places))
+        _locate(text, item, item.value, reached, places, head)
+    return places
 
 
 def apply(text: str, edits: Iterable[Edit]) -> str:
@@ -129,14 +152,21 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
     return "".join(parts)
 
 
-def _locate(text: str, item: Item, value: Any, reached: set[int], places: dict[int, Item]) -> None:
+def _locate(
+    text: str,
+    item: Item,
+    value: Any,
+    reached: set[int],
+    places: dict[int, Item],
+    head: list[Item] | None = None,
+) -> None:
     """Adds to ``places`` where the parts of ``value``, which stands at ``item``, are that are ``reached``."""
     if isinstance(value, dict):
         # Of a key that is repeated, the last item is the one whose value was read.
         found = {part.key: part for part in members(text, item.start)}
         pairs = [(part, value[key]) for key, part in found.items()]
     else:
-        pairs = list(zip(elements(text, item.start), value, strict=True))
+        pairs = list(zip(elements(text, item.start) if head is None else head, value, strict=True))
     for part, own in pairs:
         if isinstance(own, dict | list):
             if id(own) in reached:
@@ -160,7 +190,8 @@ def _written(text: str, value: Any, places: dict[int, Item]) -> str:
     return json.dumps(value)
 
 
-def _items(text: str, start: int, opening: str, closing: str) -> list[Item]:
+def _items(text: str, start: int, opening: str, closing: str, most: int | None = None) -> list[Item]:
+    """The first ``most`` of them; None: all."""
     position = _skip(text, _expect(text, start, opening))
     items: list[Item] = []
     if text[position : position + 1] == closing:
@@ -175,6 +206,8 @@ def _items(text: str, start: int, opening: str, closing: str) -> list[Item]:
             position = _skip(text, _expect(text, _skip(text, position), ":"))
         value, end = _scan(text, position)
         items.append(Item(key, value, outer, position, end))
+        if len(items) == most:
+            return items
         position = _skip(text, end)
         if text[position : position + 1] == closing:
             return items

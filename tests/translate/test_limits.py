@@ -61,8 +61,23 @@ def test_a_prompt_that_leaves_next_to_nothing_is_for_the_backend_to_judge():
         assert output(32_000, words, window=prompt + left) == 32_000
 
 
+def test_what_the_model_is_not_shown_leaves_its_room_to_the_answer():
+    pdf = {
+        "type": "document",
+        "source": {"type": "base64", "media_type": "application/pdf", "data": "QUFB" * 90_000},
+    }
+    fields = {
+        "model": "m",
+        "max_tokens": 32_000,
+        "messages": [{"role": "user", "content": [pdf, {"type": "text", "text": "so?"}]}],
+    }
+    asked = read_request(json.dumps(fields).encode())
+    assert tokens.of(asked) > 20_000
+    assert limits.output(asked, target(window=40_000)) == 32_000
+
+
 def test_what_surely_fits_is_not_estimated(monkeypatch):
-    monkeypatch.setattr(tokens, "estimate", lambda _: pytest.fail("it was"))
+    monkeypatch.setattr(tokens, "Count", lambda *_: pytest.fail("it was"))
     assert output(32_000, "word " * 1_000, window=40_000) == 32_000
     assert output(32_000, "字" * 1_000, window=40_000) == 32_000
 

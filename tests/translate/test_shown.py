@@ -13,6 +13,7 @@ from ccrouter.translate.shown import Shapes, Shown, reminder
 from ccrouter.translate.turns import Call, Document, Image, Mark, Text
 
 SHAPES = Shapes(
+    wire="responses",
     text=lambda words: {"text": words},
     image=lambda url: {"image": url},
     file=lambda name, data: {"file": name, "data": data},
@@ -58,7 +59,7 @@ def test_the_rest_leaves_its_place_in_words_and_a_file_its_address():
             "image: left out, the model takes only text (2 times)",
             "document: left out, the backend takes no such file (2 times)",
         ]
-    chunks, _ = show(LINKED, quirks=Quirks(files=True), shapes=evolve(SHAPES, link=None))
+    chunks, _ = show(LINKED, quirks=Quirks(files=True), shapes=evolve(SHAPES, wire="chat"))
     assert "https://x/a.pdf" in chunks[0]["text"]
 
 

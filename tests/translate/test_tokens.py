@@ -2,7 +2,6 @@
 
 import base64
 import json
-import struct
 import time
 from typing import Any
 
@@ -10,10 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccrouter.providers.presets import PRESETS
+from ccrouter.providers.provider import Model, Provider, Target
+from ccrouter.translate import sight
 from ccrouter.translate import tokens as module
+from ccrouter.translate.messages import history
 from ccrouter.translate.provenance import MAKER, Origin, sign
-from ccrouter.translate.tokens import estimate, estimate_text, of, texts_of
+from ccrouter.translate.tokens import Count, estimate, estimate_text, of, texts_of
 from ccrouter.wire.messages import read_request
+from tests.translate.messages.test_history import switched
+from tests.translate.test_media import image, png
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
@@ -64,38 +69,6 @@ def message(*blocks: Any) -> dict[str, Any]:
 def cost(block: Any) -> int:
     """What ``block`` adds to a message."""
     return estimate(message(block)) - estimate(message())
-
-
-def source(raw: bytes) -> dict[str, Any]:
-    return {"type": "base64", "data": base64.b64encode(raw).decode()}
-
-
-def image(raw: bytes) -> dict[str, Any]:
-    return {"type": "image", "source": source(raw)}
-
-
-def png(width: int, height: int) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height) + bytes(200)
-
-
-def gif(width: int, height: int) -> bytes:
-    return b"GIF89a" + struct.pack("<HH", width, height) + bytes(200)
-
-
-def jpeg(width: int, height: int) -> bytes:
-    metadata = b"\xff\xe1" + struct.pack(">H", 40_000) + bytes(39_998)
-    frame = b"\xff\xff\xc2" + struct.pack(">HBHH", 17, 8, height, width)  # one byte of filling before the marker
-    return b"\xff\xd8" + metadata + frame + bytes(200)
-
-
-def webp(width: int, height: int, flavour: bytes) -> bytes:
-    if flavour == b"VP8X":
-        chunk = bytes(4) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
-    elif flavour == b"VP8L":
-        chunk = b"\x2f" + struct.pack("<I", (width - 1) | (height - 1) << 14)
-    else:
-        chunk = bytes(3) + b"\x9d\x01\x2a" + struct.pack("<HH", width, height)
-    return b"RIFF" + bytes(4) + b"WEBP" + flavour + bytes(4) + chunk + bytes(200)
 
 
 @given(REQUESTS)
@@ -221,63 +194,9 @@ def test_a_call_nested_deeper_than_the_json_encoder_goes_is_counted() -> None:
     assert texts_of(message(*blocks)) == ["user", "leaf"]
 
 
-@pytest.mark.parametrize("make", [png, gif, jpeg, *(
-    (lambda width, height, flavour=flavour: webp(width, height, flavour)) for flavour in (b"VP8 ", b"VP8L", b"VP8X")
-)], ids=["png", "gif", "jpeg", "webp", "webp lossless", "webp extended"])  # fmt: skip
-@pytest.mark.parametrize(
-    ("size", "tokens"),
-    [
-        ((750, 100), 100),
-        ((100, 750), 100),
-        ((1, 1), 1),
-        ((1500, 800), 1600),  # as many as an image can cost
-        ((3136, 300), 314),  # scaled to 1568 x 150
-    ],
-)
-def test_an_image_costs_its_pixels(make: Any, size: tuple[int, int], tokens: int) -> None:
-    assert cost(image(make(*size))) == tokens
-
-
-@pytest.mark.parametrize(
-    "where",
-    [
-        source(b"no image at all"),
-        source(b""),
-        source(png(0, 10)),
-        source(png(10, 10)[:20]),
-        source(jpeg(10, 10)[:100]),
-        source(b"\xff\xd8" + bytes(50)),
-        source(b"RIFF1234WEBPVP8L"),
-        {"type": "base64", "data": "not base64: é"},
-        {"type": "base64", "data": "====="},
-        {"type": "base64", "data": None},
-        {"type": "url", "url": "https://example.org/picture.png"},
-        None,
-    ],
-)
-def test_an_image_of_unknown_size_costs_1600(where: Any) -> None:
-    assert cost({"type": "image", "source": where}) == 1600
-
-
 def test_an_image_costs_the_same_inside_a_tool_result() -> None:
     inside = cost({"type": "tool_result", "content": [image(png(750, 100))]})
     assert inside - cost({"type": "tool_result", "content": []}) == 100
-
-
-def test_a_pdf_costs_3000_tokens_for_each_page_that_it_shows() -> None:
-    pages = b"".join(b"<</Type /Page /Parent 1 0 R>> endobj\n" for _ in range(3))
-    raw = b"%PDF-1.4\n1 0 obj <</Type /Pages /Count 3>> endobj\n" + pages
-    assert cost({"type": "document", "source": source(raw)}) == 9000
-
-
-def test_a_pdf_that_shows_no_pages_costs_3000_tokens_for_each_40_kb() -> None:
-    assert cost({"type": "document", "source": source(b"%PDF-1.7\n" + bytes(90_000))}) == 9000
-    assert cost({"type": "document", "source": {"type": "url", "url": "https://example.org/a.pdf"}}) == 3000
-
-
-def test_the_pages_of_a_very_long_pdf_are_projected_from_its_beginning() -> None:
-    page = b"<</Type/Page>>".ljust(3000)
-    assert cost({"type": "document", "source": source(page * 2000)}) == pytest.approx(6_000_000, rel=0.01)
 
 
 def test_a_document_of_text_costs_its_text_and_title() -> None:
@@ -307,7 +226,51 @@ def test_the_time_is_linear() -> None:
 def test_the_estimate_for_a_request_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     fields = {"model": "m", "messages": [{"role": "user", "content": "Some words"}]}
     request = read_request(json.dumps(fields).encode())
-    assert of(request) == estimate(fields)
-    monkeypatch.setattr(module, "estimate", lambda _: 99)
-    assert of(request) == estimate(fields)
-    assert of(read_request(json.dumps(fields).encode())) == 99
+    count = of(request)
+    assert count == estimate(fields)
+    monkeypatch.delattr(module, "Count")
+    assert of(request) == count
+
+
+# For a target
+
+
+def asking(preset: str, model: str = "m", **facts: Any) -> Target:
+    row = PRESETS[preset]
+    provider = Provider(name=preset, preset=row, base_url=row.base_url or "https://x.example")
+    return Target(provider, model, Model(model, **facts))
+
+
+MESSAGES_PRESETS = sorted(name for name, row in PRESETS.items() if row.messages_path)
+
+
+@given(switched(), st.sampled_from(MESSAGES_PRESETS), st.sampled_from([None, False]))
+def test_what_is_counted_for_a_target_is_what_it_is_sent(messages: Any, preset: str, sees: bool | None) -> None:
+    """But for the words in place of what isn't sent, and the marks of messages that become one."""
+    to = asking(preset, vision=sees)
+    asked = read_request(json.dumps({"model": "m", "messages": messages}).encode())
+    sent = estimate({"messages": history.settle(messages, to)[0]})
+    pieces = sum(len(each["content"]) if isinstance(each["content"], list) else 1 for each in messages)
+    assert abs(of(asked, to) - sent) <= 30 * pieces
+
+
+def test_a_request_is_read_once_for_all_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = message(image(png(750, 100)), {"type": "thinking", "thinking": "hm " * 50, "signature": ""})
+    request = read_request(json.dumps({"model": "m", **said}).encode())
+    whole = of(request)
+    monkeypatch.delattr(module, "Count")
+    assert of(request, asking("anthropic")) == whole - estimate_text("hm " * 50)
+    assert of(request, asking("ollama")) == whole
+    assert whole - 100 < of(request, asking("ollama", vision=False)) < whole - 50
+    assert of(request, asking("openai")) == whole - estimate_text("hm " * 50)
+
+
+def test_of_what_a_target_is_all_shown_nothing_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = read_request(json.dumps({"model": "m", **message({"type": "text", "text": "hi"})}).encode())
+    monkeypatch.delattr(sight, "of")
+    assert of(request, asking("ollama")) == of(request)
+
+
+@given(REQUESTS, st.sampled_from(sorted(PRESETS)), st.sampled_from([None, False]))
+def test_nobody_is_shown_less_than_nothing(fields: dict[str, Any], preset: str, sees: bool | None) -> None:
+    assert Count(fields, estimate_text).of(asking(preset, vision=sees)) >= 0

@@ -6,8 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccrouter.providers.presets import PRESETS
+from ccrouter.providers.provider import Provider, Target
 from ccrouter.translate import tokens, usage
 from ccrouter.wire.messages import read_request
+
+TARGET = Target(Provider(name="p", preset=PRESETS["chat"], base_url="https://x.example"), "m")
 
 
 def counted(fresh, read, written, output, thinking=None):
@@ -107,7 +111,7 @@ FIELDS = {"model": "m", "messages": [{"role": "user", "content": "Some words"}]}
 
 
 def test_what_nobody_told_is_estimated():
-    counting = usage.Counting(read_request(json.dumps(FIELDS).encode()))
+    counting = usage.Counting(read_request(json.dumps(FIELDS).encode()), TARGET)
     assert counting.at_start() == {"input_tokens": tokens.estimate(FIELDS), "output_tokens": 0}
     counting.hear("Some ")
     counting.hear("words")
@@ -116,7 +120,7 @@ def test_what_nobody_told_is_estimated():
 
 
 def test_what_was_told_stands_at_the_start_and_at_the_end():
-    counting = usage.Counting(read_request(json.dumps(FIELDS).encode()), reasoning_apart=True)
+    counting = usage.Counting(read_request(json.dumps(FIELDS).encode()), TARGET, reasoning_apart=True)
     counting.hear("Some words")
     counting.tell(None)
     counting.tell({"prompt_tokens": 10, "completion_tokens": 3, "reasoning_tokens": 4})
@@ -126,7 +130,7 @@ def test_what_was_told_stands_at_the_start_and_at_the_end():
 
 
 def test_a_prompt_whose_size_is_told_is_not_estimated(monkeypatch):
-    counting = usage.Counting(read_request(json.dumps(FIELDS).encode()))
+    counting = usage.Counting(read_request(json.dumps(FIELDS).encode()), TARGET)
     counting.tell({"prompt_tokens": 10})
     monkeypatch.delattr(tokens, "estimate")
     assert counting.at_start() == counted(10, 0, 0, 0)

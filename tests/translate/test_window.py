@@ -18,6 +18,7 @@ from ccrouter.translate import most_tokens, tokens, window
 from ccrouter.wire.messages import MessagesRequest, read_request
 from tests.e2e.tokenizers_check import TOLERANCE
 from tests.translate.dialogues import any_fields
+from tests.translate.test_media import image, png, source
 
 SAID = re.compile(r"prompt is too long: (\d+) tokens > (\d+) maximum")
 
@@ -125,7 +126,7 @@ def test_a_model_that_could_have_more_is_told_how():
 
 
 def test_what_surely_fits_is_not_counted(monkeypatch):
-    monkeypatch.setattr(tokens, "parts", lambda _: pytest.fail("it was"))
+    monkeypatch.setattr(tokens, "Count", lambda *_: pytest.fail("it was"))
     assert refused(asked=request("word " * 1_000), loaded=8_192) is None
     assert not window.wants_loading(request("hi"), target(local=True))
 
@@ -135,7 +136,34 @@ def test_what_is_shown_by_its_url_is_counted_however_short_that_is():
     many = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [image] * 8}]}
     asked = read_request(json.dumps(many).encode())
     assert len(asked.text) < 8_192 < tokens.of(asked)
-    assert refused(asked=asked, loaded=8_192) is not None
+    assert refused("llamacpp", asked, loaded=8_192) is not None
+    assert refused("ollama", asked, loaded=8_192) is None  # which takes no links: their addresses are told
+
+
+SCREENSHOT = image(png(1_500, 1_000))
+PDF = {"type": "document", "source": source(b"%PDF-1.4" + bytes(120_000))}
+CLAUDES = {"type": "thinking", "thinking": "word " * 6_000, "signature": "EqQBCkYIBBgCKkAz" * 8}
+
+
+@pytest.mark.parametrize("wire", ["messages", "chat", "ollama"])
+@pytest.mark.parametrize(
+    ("block", "count", "vision"), [(SCREENSHOT, 24, False), (PDF, 4, True), (PDF, 4, None), (CLAUDES, 5, None)]
+)
+def test_what_the_model_is_not_shown_takes_no_room(wire, block, count, vision):
+    role = "assistant" if block is CLAUDES else "user"
+    said = [{"role": role, "content": [block] * count}, {"role": "user", "content": "what now?"}]
+    asked = read_request(json.dumps({"model": "m", "max_tokens": 1, "messages": said}).encode())
+    to = target(loaded=8_192, vision=vision)
+    to = evolve(to, provider=evolve(to.provider, wire=wire))
+    assert tokens.of(asked) > 20_000
+    assert tokens.of(asked, to) < 700
+    assert window.too_long(asked, to) is None
+    assert not window.wants_loading(asked, evolve(to, facts=evolve(to.known, loaded=None)))
+    # What it is shown does, in whichever company.
+    seen = evolve(to, facts=evolve(to.known, vision=True))
+    both = read_request(json.dumps({**asked.fields, "system": "word " * 12_000}).encode())
+    assert window.too_long(both, to) is not None
+    assert (window.too_long(asked, seen) is None) == (block is not SCREENSHOT)
 
 
 def test_only_what_might_be_cut_waits_for_its_model_to_be_loaded():

@@ -144,6 +144,27 @@ def test_what_a_new_value_keeps_of_the_old_one_is_written_as_it_came(data, writt
     assert spans.apply(text, [spans.rewrite(text, whole, whole.value)]) == text
 
 
+@given(st.data(), st.lists(json_objects(), min_size=1, max_size=4))
+def test_what_an_array_ends_with_as_before_stays_in_its_place(data, written):
+    text = "[" + " , ".join(each.text for each in written) + " ]"
+    whole = spans.Item(None, json.loads(text), 0, 0, len(text))
+    front, kept = data.draw(st.integers(1, len(written))), list(whole.value)
+    value = [*data.draw(st.lists(st.sampled_from([{"new": kept[0]}, 5, "s"]), max_size=3)), *kept[front:]]
+    edit = spans.rewrite(text, whole, value)
+    changed = spans.apply(text, [edit])
+    assert json.dumps(json.loads(changed)) == json.dumps(value)
+    assert [changed.count(each.text.strip()) > 0 for each in written[front:]] == [True] * (len(written) - front)
+
+
+def test_of_a_long_array_only_the_beginning_is_read_where_only_that_is_new():
+    text = '[{"a":  1}, {"b":  2}, {"c": ' + "[" * 50 + "]" * 50 + "}]"
+    whole = spans.Item(None, json.loads(text), 0, 0, len(text))
+    first, *rest = whole.value
+    edit = spans.rewrite(text, whole, [{"new": first}, "x", *rest])
+    assert edit == spans.Edit(1, 10, '{"new":{"a":  1}},"x"')
+    assert spans.rewrite(text, whole, [first, {"new": rest[0]}, rest[1]]).end == text.index(', {"c"')
+
+
 def test_of_a_key_that_is_repeated_the_last_value_counts():
     text = '{"a":[ 1],"a":[ 2]}'
     whole = spans.Item(None, json.loads(text), 0, 0, len(text))

@@ -21,7 +21,7 @@ from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks, Replay
 from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
 from ccrouter.translate.foreign import compact
-from ccrouter.translate.shown import Chunk, Shapes, Shown, reminder
+from ccrouter.translate.shown import TOLD_BY_USER, Chunk, Shapes, Shown, reminder
 from ccrouter.translate.tools import Ids, Names, note_renamed
 from ccrouter.translate.turns import Call, Conversation, Result, Text, Thinking, Turn
 
@@ -74,8 +74,7 @@ class _Writer:
         self._maker = (target.provider.name, target.model)
         self._names = names
         self._ids = Ids(self._quirks.call_ids)
-        link = _file if self._quirks.file_links else None
-        self._shown = Shown(target, Shapes(_text, _image, _file, link), self.changes)
+        self._shown = Shown(target, Shapes("chat", _text, _image, _file, _file), self.changes)
         self._user: list[Chunk] = []
 
     def system(self, texts: list[Text]) -> None:
@@ -132,7 +131,7 @@ class _Writer:
         texts = self._shown.chunks(part for part in turn.parts if isinstance(part, Text))
         if self._quirks.later_system == "user":
             if texts:
-                self._note("system: a later message told as the user's")
+                self._note(TOLD_BY_USER)
             self._user += map(reminder, texts)
         elif texts:
             self._add(self._quirks.later_system, self._content(texts))

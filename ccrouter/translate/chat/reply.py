@@ -62,7 +62,7 @@ class ChatReply:
         quirks = target.provider.preset.quirks
         self.failure: ApiError | None = None
         self.notes: tuple[str, ...] = ()
-        self._counting = usage.Counting(request, reasoning_apart=quirks.reasoning_apart)
+        self._counting = usage.Counting(request, target, reasoning_apart=quirks.reasoning_apart)
         self._blocks = Blocks(
             message_id,
             request.model,

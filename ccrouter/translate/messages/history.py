@@ -1,12 +1,13 @@
 """What a target of the Messages lane gets of a conversation that other models took part in.
 
 A pure function of the messages and the target; each message depends only on itself and on those before it, but
-for the results that answer its calls. So a longer conversation begins with the same messages, and a conversation
-that its target can take is the same object again: nothing of it is written anew.
+for the results that answer its calls, and for what the system says beside it. So a longer conversation begins with
+the same messages, and one that its target can take is the same object again: nothing of it is written anew.
 
 **Who is strict.** Anthropic, and models that a gateway passes on to it (``Preset.relays``). For them a history is
 mended as far as they would refuse it: see also `ccrouter.translate.messages.history_calls`. Everybody else gets
-the blocks that are known to be taken (``Preset.blocks``), and the rest in words.
+the blocks that are known to be taken (``Preset.blocks``), and the rest in words; what the system says later, the
+user says there (`ccrouter.translate.messages.history_system`).
 
 **Thinking** goes back to who made it. What a Messages backend that is not Anthropic signed travels in our
 signature with the payload ``{"f": "messages", "s": S}`` and becomes ``S`` again; without ``s`` there was no
@@ -25,34 +26,22 @@ conversation was led through something else), it says so, and the client asks ag
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from ccrouter.providers.provider import Target
-from ccrouter.translate import provenance, told
+from ccrouter.translate import provenance, sight, told
 from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
-from ccrouter.translate.messages import history_calls, makers
+from ccrouter.translate.messages import history_calls, history_system, makers
 from ccrouter.translate.turns import Document, Image, Shown
 from ccrouter.wire import spans
 
 Block = dict[str, Any]
 
-#: What is left of a message when nothing of it can be shown; its place keeps the roles in turns.
-NOTHING = "(no text)"
-
 #: What stands for the target's own signature where there is none of it.
 _NOBODYS = object()
 
 _ROLES = ("user", "assistant", "system")
-
-#: How Anthropic's look that were seen, 2026-11: base64 of a message, of its base64, or of an envelope around it.
-_BEGINNINGS = ("E", "R", "C")
-_GENUINE = re.compile(r"[ERC][A-Za-z0-9+/]+={0,2}")
-#: What certainly isn't Anthropic's: anything but base64 in either alphabet, OpenAI's (Fernet), a UUID (vLLM's).
-_FORGED = re.compile(
-    r"gAAAA.*|[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?![A-Za-z0-9+/_-]+={0,2}\Z).*", re.DOTALL
-)
 
 
 def edits(
@@ -74,9 +63,12 @@ def settle(messages: Any, target: Target, *, thinks: bool = True) -> tuple[Any, 
         return messages, []
     settling = _Settling(target, thinks)
     found = settling.messages(messages)
+    preset = target.provider.preset
     if settling.strict:
         found = history_calls.answered(_begun(found, settling.note), settling.note)
-    if target.provider.preset.results_last:
+    elif preset.quirks.later_system == "user":
+        found = history_system.joined(found, settling.note)
+    if preset.results_last:
         found = history_calls.apart(found, settling.note)
     return found, list(settling.changes.told())
 
@@ -86,14 +78,14 @@ class _Settling:
 
     def __init__(self, target: Target, thinks: bool) -> None:
         preset = target.provider.preset
-        self.strict = preset.first_party or target.model.startswith(preset.relays)
+        self.strict = sight.is_strict(target)
         self.changes = Changes()
         self.note = self.changes.note
         self._target = target
         self._maker = (target.provider.name, target.model)
         self._blocks = preset.blocks
-        self._sees = target.known.vision is not False and (self._blocks is None or "image" in self._blocks)
-        self._links = preset.image_links
+        self._shows_image = sight.of(target, "messages").shows_image
+        self._sees = self._shows_image("base64")
         self._thinks_at_calls = preset.thinks_at_calls and thinks
         self._told: frozenset[object] = frozenset()
         """Calls of backends' own tools in the message at hand that are told in words, with their results."""
@@ -129,13 +121,13 @@ class _Settling:
         else:
             return message
         if self.strict and role == "assistant" and kept and _is_thinking(kept[-1]):
-            kept = [*kept, _text(NOTHING)]  # thinking must not be the last of it
+            kept = [*kept, _text(told.NOTHING)]  # thinking must not be the last of it
         if not kept and role == "assistant" and self.strict:
             self.note("content: a message left out of which nothing can be shown")
             return None
         if not kept and not content:
             self.note("content: an empty message given words")
-        return {**message, "content": kept if kept or role == "system" else [_text(NOTHING)]}
+        return {**message, "content": kept if kept or role == "system" else [_text(told.NOTHING)]}
 
     def _content(self, content: list[Any], role: object) -> list[Any]:
         found: list[Any] | None = None
@@ -165,7 +157,7 @@ class _Settling:
                 return self._redacted(block)
             case "tool_result":
                 return self._result(block)
-            case "image" if not self._shows(block):
+            case "image" if not self._shows_image(_source(block)):
                 return self._in_words(block, role)
             case "document" if not self.strict and _source(block) == "file":
                 return self._in_words(block, role)
@@ -250,15 +242,7 @@ class _Settling:
         return _NOBODYS
 
     def _is_foreign(self, signature: object) -> bool:
-        """Whether a signature certainly isn't the target's.
-
-        Who checks them gets none that Anthropic can't have made, everybody else none that it made.
-        """
-        if not isinstance(signature, str) or not signature:
-            return self.strict
-        if self.strict:
-            return not signature.startswith(_BEGINNINGS) and _FORGED.fullmatch(signature) is not None
-        return _GENUINE.fullmatch(signature) is not None
+        return sight.is_anothers(signature, strict=self.strict)
 
     def _with_thinking(self, content: list[Any]) -> list[Any]:
         kinds = {each["type"] for each in content if isinstance(each, dict) and isinstance(each.get("type"), str)}
@@ -275,11 +259,6 @@ class _Settling:
             return None
         kept = self._content(content, "tool")
         return None if kept is content else [{**block, "content": kept}]
-
-    def _shows(self, image: Block) -> bool:
-        kind = _source(image)
-        reached = self.strict or kind in ("base64", "url")  # a file lies at Anthropic
-        return self._sees and reached and (self._links or kind != "url")
 
     def _calls_in_words(self, content: list[Any]) -> frozenset[object]:
         if self.strict:
@@ -305,7 +284,7 @@ class _Settling:
     def _as_block(self, part: Shown) -> Block:
         match part:
             case Image(url=str(url)) if self._sees:
-                if self._links:
+                if self._shows_image("url"):
                     return {"type": "image", "source": {"type": "url", "url": url}}
                 return _text(told.without_image(url))
             case Image() if self._sees:
@@ -326,7 +305,7 @@ def _begun(messages: list[Any], note: told.Note) -> list[Any]:
     if not isinstance(first, dict) or first.get("role") == "user":
         return messages
     note("messages: a conversation that the user did not begin given a beginning")
-    return [{"role": "user", "content": [_text(NOTHING)]}, *messages]
+    return [{"role": "user", "content": [_text(told.NOTHING)]}, *messages]
 
 
 def _source(block: Block) -> object:

@@ -180,7 +180,7 @@ class MessagesReply:
         return [Kept(value, frame.raw) if frame.event == "error" else value]
 
     def _prompt(self) -> int:
-        return tokens.of(self._request)
+        return tokens.of(self._request, self._target)
 
 
 def _decoded(data: bytes) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ccrouter.providers.provider import Target
 from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
-from ccrouter.translate.shown import Chunk, Shapes, Shown, reminder
+from ccrouter.translate.shown import TOLD_BY_USER, Chunk, Shapes, Shown, reminder
 from ccrouter.translate.tools import Ids, Names, note_renamed
 from ccrouter.translate.turns import Call, Conversation, Result, Text, Thinking, Turn
 
@@ -46,7 +46,7 @@ class _Writer:
         self._ids = Ids("any")
         self._called: dict[str, str] = {}
         """The names of the calls so far, by their ids."""
-        self._shown = Shown(target, Shapes(_text, _image, image_links=False), self.changes)
+        self._shown = Shown(target, Shapes("ollama", _text, _image), self.changes)
         self._user: list[Chunk] = []
 
     def system(self, texts: tuple[Text, ...]) -> None:
@@ -90,7 +90,7 @@ class _Writer:
         """Most templates take a system prompt at the start only."""
         texts = self._chunks(part for part in turn.parts if isinstance(part, Text))
         if texts:
-            self._note("system: a later message told as the user's")
+            self._note(TOLD_BY_USER)
         self._user += map(reminder, texts)
         self._user += self._chunks(part for part in turn.parts if not isinstance(part, Text))
 

@@ -59,7 +59,7 @@ class OllamaReply:
         self._message_id = message_id
         self.failure: ApiError | None = None
         self.notes: tuple[str, ...] = ()
-        self._counting = usage.Counting(request)
+        self._counting = usage.Counting(request, target)
         self._blocks = Blocks(
             message_id,
             request.model,

@@ -20,7 +20,7 @@ from typing import Any
 from ccrouter.providers.provider import Target
 from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
 from ccrouter.translate.foreign import compact
-from ccrouter.translate.shown import Shapes, Shown, reminder
+from ccrouter.translate.shown import TOLD_BY_USER, Shapes, Shown, reminder
 from ccrouter.translate.tools import Ids, Names, note_renamed
 from ccrouter.translate.turns import Call, Conversation, Result, Text, Thinking, Turn
 
@@ -57,7 +57,7 @@ class _Writer:
         self._maker = (target.provider.name, target.model)
         self._names = names
         self._ids = Ids(self._quirks.call_ids)
-        self._shown = Shown(target, Shapes(_text, _image, _file, _link), self.changes)
+        self._shown = Shown(target, Shapes("responses", _text, _image, _file, _link), self.changes)
 
     @property
     def takes_marks(self) -> bool:
@@ -82,11 +82,11 @@ class _Writer:
             role = self._quirks.later_system
             if role == "user":
                 if content:
-                    self._note("system: a later message told as the user's")
+                    self._note(TOLD_BY_USER)
                 content = [reminder(part) for part in content]
             elif any(part["type"] != "input_text" for part in content):
                 role = "user"  # nobody else can show anything
-                self._note("system: a later message told as the user's")
+                self._note(TOLD_BY_USER)
         self._message(role, content)
 
     def _message(self, role: str, content: list[Item]) -> None:

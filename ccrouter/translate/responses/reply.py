@@ -64,7 +64,7 @@ class ResponsesReply:
         self._message_id = message_id
         self.failure: ApiError | None = None
         self.notes: tuple[str, ...] = ()
-        self._counting = usage.Counting(request)
+        self._counting = usage.Counting(request, target)
         self._thinking = wants_thinking(request.fields)
         self._blocks = Blocks(
             message_id,

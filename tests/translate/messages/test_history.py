@@ -13,8 +13,8 @@ from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.translate import told
 from ccrouter.translate.messages import history, history_calls, lane, makers
-from ccrouter.translate.messages.history import NOTHING
 from ccrouter.translate.provenance import Origin, sign
+from ccrouter.translate.told import NOTHING
 from ccrouter.wire import spans
 from ccrouter.wire.messages import read_request
 from tests.e2e.strictness import about_bonds, about_messages, bond
