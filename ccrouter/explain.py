@@ -10,6 +10,7 @@ from ccrouter.attempt.backends import Backends, Inbound
 from ccrouter.dispatch import Chosen, Dispatcher
 from ccrouter.errors import ApiError, WireError
 from ccrouter.observe.log import printable
+from ccrouter.observe.trail import Decision
 from ccrouter.providers.provider import Target
 from ccrouter.translate import abilities, tokens, window
 from ccrouter.translate.dialects import spoken
@@ -22,24 +23,22 @@ async def explain(inbound: Inbound, dispatch: Dispatcher, backends: Backends) ->
     its model leads nowhere, ``failure`` says why.
     """
     chosen = await dispatch.choose(inbound)
-    made, who = chosen.route, chosen.caller
+    made = chosen.route
     targets = await backends.facts.inform(made.targets, inbound.credentials)
     count = await trio.to_thread.run_sync(tokens.of, made.request)
+    decision = Decision(
+        caller=chosen.caller,
+        model=inbound.request.model,
+        profile=chosen.in_force.profile,
+        problems=chosen.problems,
+        considered=made.considered,
+        because=made.because,
+        names=made.names,
+        pinned=made.pinned,
+    )
     return {
-        "class": who.kind,
-        "class_because": who.sign,
-        "task": who.task,
-        "agent": who.agent,
-        "session": who.session,
-        "project": who.project,
-        "model": printable(inbound.request.model),
+        **decision.told(),
         "tokens_estimated": count,
-        "profile": chosen.in_force.profile,
-        "problems": list(chosen.problems),
-        "rules": [{"rule": each.rule, "objection": each.objection} for each in made.considered],
-        "because": made.because,
-        "names": [printable(each) for each in made.names],
-        "pinned": made.pinned,
         "changes": list(made.changes),
         "failure": None if made.refused is None else printable(str(made.refused)),
         "candidates": [_candidate(inbound, chosen, target, dispatch, backends) for target in targets],

@@ -81,16 +81,9 @@ def brief(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 @frozen(kw_only=True)
-class Trail:
-    """One request. ``at`` is when it was over, in seconds since 1970; ``seconds`` how long it took.
+class Decision:
+    """Where a request goes, and why."""
 
-    ``failure`` is what the client was told, where that is not how the last of ``tries`` ended.
-
-    Whoever makes one keeps its texts short (`brief`): it stays in memory.
-    """
-
-    at: float
-    request_id: str
     caller: Caller
     model: str
     profile: str | None = None
@@ -98,25 +91,12 @@ class Trail:
     considered: tuple[Considered, ...] = ()
     because: str = ""
     names: tuple[str, ...] = ()
-    candidates: tuple[Candidate, ...] = ()
     pinned: str | None = None
-    passed: tuple[tuple[str, str], ...] = ()
-    tries: tuple[Tried, ...] = ()
-    result: str = ""
-    failure: str | None = None
-    changes: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    usage: dict[str, int] = field(factory=dict)
-    dollars: float | None = None
-    seconds: float = 0.0
-    prompt: str | None = field(default=None, repr=False)
 
     def told(self) -> dict[str, Any]:
         """For JSON."""
         who = self.caller
         return {
-            "at": round(self.at, 3),
-            "request_id": self.request_id,
             "class": who.kind,
             "class_because": who.sign,
             "task": who.task,
@@ -133,8 +113,40 @@ class Trail:
             ],
             "because": self.because,
             "names": _printable(self.names),
-            "candidates": [each.told() for each in self.candidates],
             "pinned": self.pinned,
+        }
+
+
+@frozen(kw_only=True)
+class Trail(Decision):
+    """One request. ``at`` is when it was over, in seconds since 1970; ``seconds`` how long it took.
+
+    ``failure`` is what the client was told, where that is not how the last of ``tries`` ended.
+
+    Whoever makes one keeps its texts short (`brief`): it stays in memory.
+    """
+
+    at: float
+    request_id: str
+    candidates: tuple[Candidate, ...] = ()
+    passed: tuple[tuple[str, str], ...] = ()
+    tries: tuple[Tried, ...] = ()
+    result: str = ""
+    failure: str | None = None
+    changes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    usage: dict[str, int] = field(factory=dict)
+    dollars: float | None = None
+    seconds: float = 0.0
+    prompt: str | None = field(default=None, repr=False)
+
+    def told(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "at": round(self.at, 3),
+            "request_id": self.request_id,
+            **Decision.told(self),
+            "candidates": [each.told() for each in self.candidates],
             "passed_over": [{"target": printable(target), "why": printable(why)} for target, why in self.passed],
             "tries": [_try(each) for each in self.tries],
             "result": self.result,

@@ -9,7 +9,7 @@
 ``tls``            whom to trust: the ssl context, made once
 ``demo``           the Dial that answers by itself: the built-in demo model, no network
 ``secrets``        follows a secret's recipe (variable, file, command) at request time
-``machine``        small files and short programs, read within bounds
+``reading``        small files and short programs, read within bounds
 ``single_flight``  one run for all who want its result at the same time
 ``subscription``   the Claude login of this machine, read anew for each request
 ``codex``          the ChatGPT login of the Codex command line, refreshed when it grows old

@@ -39,7 +39,7 @@ from ccrouter.routing.credentials import is_guarded
 from ccrouter.translate.overflow import codes
 from ccrouter.upstream.codex_file import Login, NoLogin, Replacement, is_token, parse_login, renewed
 from ccrouter.upstream.dial import Call, Dial
-from ccrouter.upstream.machine import expand_home, read_small
+from ccrouter.upstream.reading import expand_home, read_small
 from ccrouter.upstream.single_flight import SingleFlight
 from ccrouter.wire.headers import Headers
 

@@ -14,7 +14,7 @@ import trio
 
 from ccrouter.errors import SecretError
 from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal, Secret, source
-from ccrouter.upstream.machine import expand_home, read_small, run_program
+from ccrouter.upstream.reading import expand_home, read_small, run_program
 from ccrouter.upstream.single_flight import SingleFlight
 
 #: The longest secret in bytes. Keys have a hundred; a signed token with many claims has a few thousand.

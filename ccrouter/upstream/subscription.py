@@ -21,7 +21,7 @@ from typing import Any
 import trio
 from attrs import field, frozen
 
-from ccrouter.upstream.machine import expand_home, read_small, run_program
+from ccrouter.upstream.reading import expand_home, read_small, run_program
 
 TOKEN_VARIABLE = "CLAUDE_CODE_OAUTH_TOKEN"  # noqa: S105  the name of it
 

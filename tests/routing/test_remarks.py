@@ -274,8 +274,8 @@ def test_a_slash_behind_a_preset_that_is_not_set_up_may_be_a_gateways_and_deserv
         f"[providers.vllm]\nmodels = ['{preset}/m']",
         f"[providers.{preset}]\nbase_url = 'https://x.example'\napi_key.env = 'K'",
     ):
-        told = warnings(load(f"default = 'ollama:x'\n{text}\n{there}"), presets.PRESETS)
-        assert not [each for each in told if each.startswith("subagent")]
+        others = warnings(load(f"default = 'ollama:x'\n{text}\n{there}"), presets.PRESETS)
+        assert not [each for each in others if each.startswith("subagent")]
 
 
 @pytest.mark.parametrize("value", ["$OPENROUTER_API_KEY", "${KEY}", "%KEY%"])

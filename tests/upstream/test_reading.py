@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from ccrouter.upstream.machine import expand_home, read_small, run_program
+from ccrouter.upstream.reading import expand_home, read_small, run_program
 
 ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
 
