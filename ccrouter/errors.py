@@ -19,6 +19,7 @@
         ├── ConnectFailed     no connection: refused, unknown host, TLS, proxy
         ├── UpstreamTimeout   a deadline passed; ``phase`` says which
         └── UpstreamBroken    the connection ended or spoke no HTTP
+            └── WrongAnswer   it answered a question of ours with something else
 
 Anything else that escapes is a bug.
 """
@@ -119,3 +120,11 @@ class UpstreamBroken(UpstreamError):
     def __init__(self, message: str, *, before_reply: bool = False) -> None:
         super().__init__(message)
         self.before_reply = before_reply
+
+
+class WrongAnswer(UpstreamBroken):
+    """What answers does not say what it was asked for. ``status`` is the HTTP status of its answer."""
+
+    def __init__(self, message: str, status: int = 200) -> None:
+        super().__init__(message)
+        self.status = status

@@ -27,7 +27,6 @@ from ccrouter.errors import StartError
 from ccrouter.menu import describe
 from ccrouter.observe.log import Log, silent
 from ccrouter.providers.presets import PRESETS
-from ccrouter.providers.provider import Auth
 from ccrouter.remembered import place
 from ccrouter.remembered.choice import ChoiceFile
 from ccrouter.remembered.notebook import Notebook
@@ -35,24 +34,21 @@ from ccrouter.remembered.project import ProjectFiles
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.config import Config
 from ccrouter.routing.credentials import ClientCredentials
-from ccrouter.routing.directory import DEMO, build, preset_provider
+from ccrouter.routing.directory import DEMO, build
 from ccrouter.routing.names import Directory
 from ccrouter.server.connection import Limits
 from ccrouter.server.gate import Gate, is_loopback
 from ccrouter.server.listen import bind
 from ccrouter.server.listen import serve as serve_port
 from ccrouter.server.stop import Stop
-from ccrouter.upstream import codex, subscription
 from ccrouter.upstream.credentials import Credentials
 from ccrouter.upstream.demo import DemoDial
 from ccrouter.upstream.dial import Dial
 from ccrouter.upstream.facts import Facts
-from ccrouter.upstream.models import PROBE, ModelLists
+from ccrouter.upstream.machine import Machine
+from ccrouter.upstream.models import ModelLists
 from ccrouter.upstream.pool import HttpDial
 from ccrouter.upstream.secrets import Secrets
-
-#: Local servers and the login are looked for again when the last look is older than this, in seconds.
-LOOK_AGAIN = 15.0
 
 #: Put together, what was found and listed is used for this long without being put together again, in seconds.
 _SETTLED = 1.0
@@ -160,7 +156,7 @@ async def serve(
             endpoints = Endpoints(service)
             for warning in file.warnings():
                 options.log(f"warning: {warning}")
-            background.start_soon(service.look)
+            background.start_soon(service.machine.look)
             background.start_soon(service.facts.keep_fresh)
             background.start_soon(service.notebook.keep, time.time)
             task_status.started(running)
@@ -203,15 +199,9 @@ class _Service:
     ) -> None:
         self._file = file
         self._environ = environ
-        self._platform = platform
         self._background = background
         self._problem: str | None = None
         self._started = trio.current_time()
-        self._running: frozenset[str] = frozenset()
-        self._logins: frozenset[Auth] = frozenset()
-        self._looked = trio.Event()
-        self._look_due = 0.0
-        self._looking = False
         self._told = ""
         self._settled: dict[int, tuple[Config, float, Directory]] = {}
         self._http = http
@@ -225,6 +215,9 @@ class _Service:
         dials: dict[str, Dial] = {"http": http, "demo": DemoDial(lambda: file.current().demo.pace)}
         self.lists = ModelLists(dials, credentials)
         self.facts = Facts(self.lists)
+        self.machine = Machine(
+            PRESETS, self.lists, file.current, environ=environ, platform=platform, then=self._looked_again
+        )
         self.backends = Backends(dials=dials, credentials=credentials, facts=self.facts)
         folder = place.find(environ, platform)
         self.notebook = Notebook(folder)
@@ -253,12 +246,8 @@ class _Service:
         return config
 
     async def looked(self) -> None:
-        """Wait for the first look around, which takes under a second; see to it that there is another in time."""
-        if not self._looked.is_set():
-            with trio.move_on_after(PROBE + 0.3):
-                await self._looked.wait()
-        elif trio.current_time() > self._look_due and not self._looking:
-            self._background.start_soon(self.look)
+        """Wait for the first look around this machine; see to it that there is another in time."""
+        await self.machine.looked(self._background)
 
     async def directory(self) -> Directory:
         """The providers of this moment, by the profile that is in force for everybody."""
@@ -282,43 +271,19 @@ class _Service:
         directory = build(
             config,
             PRESETS,
-            logins=self._logins,
+            logins=self.machine.logins,
             environ={name for name, value in self._environ.items() if value},
-            running=self._running,
+            running=self.machine.running,
+            before=self.machine.before,
         )
         models = {provider.name: self.lists.of(provider).models for provider in directory.providers.values()}
         listed = {name: tuple(model.id for model in found) for name, found in models.items() if found}
         return evolve(directory, listed=listed)
 
-    async def look(self) -> None:
-        """Look for logins and for local servers on their default ports, all at once."""
-        self._looking = True
-        config = self._file.current()
-        found: set[str] = set()
-
-        async def probe(name: str) -> None:
-            provider = preset_provider(PRESETS[name], config.server.timeouts)
-            if provider is not None and await self.lists.probe(provider):
-                found.add(name)
-
-        async def look_for_logins() -> None:
-            self._logins = await trio.to_thread.run_sync(
-                _logins, self._environ, self._platform, abandon_on_cancel=True
-            )
-
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(look_for_logins)
-                for name, preset in PRESETS.items():
-                    if preset.probe and name not in config.providers:
-                        nursery.start_soon(probe, name)
-        finally:
-            self._looking = False
-        self._running = frozenset(found)
-        self._look_due = trio.current_time() + LOOK_AGAIN
+    def _looked_again(self) -> None:
+        """Somebody has looked around: what was put together before is out of date."""
         self._settled.clear()
-        self._looked.set()
-        self._tell(self._build(config))
+        self._tell(self._build(self._file.current()))
 
     def _tell(self, directory: Directory) -> None:
         """Say which providers there are, when that changed."""
@@ -367,15 +332,6 @@ class _Service:
             "upstream_connections": self._http.connections_open,
             "config": {"path": str(self._file.path), "problem": self._file.problem},
         }
-
-
-def _logins(environ: Mapping[str, str], platform: str) -> frozenset[Auth]:
-    """The logins of other programs on this machine, as the presets name them. Blocks for milliseconds."""
-    found: dict[Auth, bool] = {
-        "client": subscription.has_login(environ, platform),
-        "codex": codex.has_login(environ),
-    }
-    return frozenset(auth for auth, there in found.items() if there)
 
 
 def _in_url(host: str) -> str:

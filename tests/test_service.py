@@ -179,6 +179,56 @@ async def test_a_local_server_on_its_default_port_is_found(
     assert json.loads(upstream.seen[-1].body)["model"] == "qwen3:8b"
 
 
+@pytest.mark.parametrize("key", [True, False], ids=["beside a hosted provider", "with nothing else"])
+async def test_a_local_server_that_is_busy_or_starts_anew_keeps_its_conversations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: bool
+) -> None:
+    monkeypatch.setattr(ccrouter.upstream.machine, "LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(ccrouter.upstream.machine, "PROBE", 0.05)
+    monkeypatch.setattr(ccrouter.upstream.models, "PROBE", 0.05)
+    looks = 0
+    there = trio.Event()
+    there.set()
+
+    async def ollama(seen: Seen, reply: Reply) -> None:
+        nonlocal looks
+        if seen.target == "/api/tags":
+            looks += 1
+            await there.wait()
+            await reply.whole(200, [], b'{"models":[{"name":"up","model":"up"}]}')
+        else:
+            await answering(seen, reply)
+
+    async with backend(ollama) as upstream, trio.open_nursery() as nursery:
+        vendor = evolve(PRESETS["openrouter"], base_url=NOWHERE)
+        found = evolve(PRESETS["ollama"], base_url=upstream.url)
+        presets = {name: evolve(row, base_url=NOWHERE) if row.probe else row for name, row in PRESETS.items()}
+        presets |= {"ollama": found, "openrouter": vendor}
+        monkeypatch.setattr(ccrouter.service, "PRESETS", presets)
+        environ = {"OPENROUTER_API_KEY": "sk-or-aaaaaaaa"} if key else {}
+        async with running(tmp_path, environ=environ) as it, client(it) as http:
+
+            async def says() -> object:
+                session = {"x-claude-code-session-id": "s1"}
+                reply = (await http.post("/v1/messages", json=body(), headers=session)).json()
+                await trio.sleep(0.1)  # whatever looked around meanwhile is back
+                return reply["content"][0]["text"] if "content" in reply else reply["error"]["message"]
+
+            assert await says() == "up"
+            there = trio.Event()  # it loads a model, and answers nothing else meanwhile
+            before = looks
+            while looks < before + 3:
+                assert await says() == "up"
+            there.set()
+            presets["ollama"] = evolve(found, base_url=NOWHERE)  # it is stopped
+            for _ in range(4):
+                assert "ollama: cannot reach" in str(await says())
+            presets["ollama"] = found
+            await says()
+            assert await says() == "up"
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_window_that_a_model_was_loaded_with_anew_holds_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,8 +9,9 @@ A pin decides among the targets that are equally meant, never against anybody's 
 
 A pin holds for one *intent*: the rule, alias or name by which the targets were chosen. Another model name, another
 profile or an edited rule is another intent, and its first request is pinned anew. A pin to a target that is gone,
-or rests after failures, does not hold. What a client asks besides, with an intent of its own, such as a compaction
-that has a rule to itself, has a pin of its own (`routing.route`).
+or rests after failures, does not hold; one to a server of this machine that is not running does: the conversation
+was not meant for anybody outside. What a client asks besides, with an intent of its own, such as a compaction that
+has a rule to itself, has a pin of its own (`routing.route`).
 """
 
 from __future__ import annotations

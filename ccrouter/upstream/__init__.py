@@ -14,6 +14,7 @@
 ``redaction``     takes credentials out of what a backend says of its failure
 ``inquiry``       a question to a backend about itself
 ``models``        asks the backends for their models
+``machine``       what this machine has: local servers that answer, logins of other programs
 ``facts``         asks them what their models can do, and keeps the answers
 ================  ==================================================================================
 
