@@ -60,7 +60,8 @@ class Chosen:
 class Dispatcher:
     """The router's policy with its memory.
 
-    ``build`` makes the directory of a configuration, quickly; ``now`` gives local time.
+    ``build`` makes the directory of a configuration, quickly; ``now`` gives local time; ``problems`` what else the
+    user is to be told of.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Dispatcher:
         home: str,
         log: Log = silent,
         now: Callable[[], datetime] = datetime.now,
+        problems: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._config = config
         self._build = build
@@ -86,6 +88,7 @@ class Dispatcher:
         self._told: dict[str, None] = {}
         self._in_force: dict[tuple[str | None, bool], tuple[tuple[object, ...], InForce]] = {}
         self._now = now
+        self._problems = problems
         self.health = Health()
         self.notebook = notebook
         self.trails = Trails()
@@ -222,7 +225,7 @@ class Dispatcher:
             "subagent": list(config.subagent),
             "classifier": list(config.classifier),
             "rules": [each.name for each in config.routes],
-            "problems": list(problems),
+            "problems": [*problems, *self._problems()],
             "resting": {
                 name: {"seconds": round(down.seconds, 1), "why": down.why}
                 for name, down in self.health.resting(now)

@@ -22,6 +22,7 @@ import ccrouter
 from ccrouter.attempt.backends import Backends
 from ccrouter.config_file import ConfigFile, choose, home
 from ccrouter.dispatch import Dispatcher
+from ccrouter.edits import Edits
 from ccrouter.endpoints import Endpoints
 from ccrouter.errors import StartError
 from ccrouter.menu import describe
@@ -67,6 +68,11 @@ class Options:
     token: str | None = None
     log: Log = silent
 
+    @property
+    def given(self) -> list[str]:
+        """The keys of ``[server]`` that it speaks of."""
+        return [key for key in ("host", "port", "token") if getattr(self, key) is not None]
+
 
 @frozen(kw_only=True)
 class Listed:
@@ -84,7 +90,7 @@ class Running:
 
     def __init__(self, service: _Service, port: int) -> None:
         self._service = service
-        self.host = service.gate.host
+        self.host = service.host
         self.port = port
         self.url = f"http://{_in_url(self.host)}:{port}"
         self.token = service.token
@@ -123,6 +129,7 @@ async def serve(
     path, required = choose(None if options.config is None else str(options.config), environ, platform)
     file = ConfigFile(path, required=required, presets=PRESETS)
     config = file.current()
+    edits = Edits(file, options.log, given=options.given)
     host = options.host if options.host is not None else config.server.host
     if not is_loopback(host) and config.server.token is None and options.token is None:
         raise StartError(
@@ -141,6 +148,7 @@ async def serve(
         async with trio.open_nursery() as background:
             service = _Service(
                 file=file,
+                edits=edits,
                 secrets_=store,
                 http=http,
                 token=token or f"ccr-{secrets.token_urlsafe(32)}",
@@ -154,8 +162,7 @@ async def serve(
             running = Running(service, bound)
             service.url = running.url
             endpoints = Endpoints(service)
-            for warning in file.warnings():
-                options.log(f"warning: {warning}")
+            service.config()  # says what deserves a word in it
             background.start_soon(service.machine.look)
             background.start_soon(service.facts.keep_fresh)
             background.start_soon(service.notebook.keep, time.time)
@@ -166,7 +173,7 @@ async def serve(
                 endpoints.refuse,
                 stop=service.stop,
                 limits=Limits(),
-                max_connections=config.server.max_connections,
+                max_connections=lambda: file.current().server.max_connections,
                 drain_seconds=lambda: file.current().server.drain,
             )
             background.cancel_scope.cancel()
@@ -188,6 +195,7 @@ class _Service:
         self,
         *,
         file: ConfigFile,
+        edits: Edits,
         secrets_: Secrets,
         http: HttpDial,
         token: str,
@@ -198,9 +206,9 @@ class _Service:
         background: trio.Nursery,
     ) -> None:
         self._file = file
+        self.edits = edits
         self._environ = environ
         self._background = background
-        self._problem: str | None = None
         self._started = trio.current_time()
         self._told = ""
         self._settled: dict[int, tuple[Config, float, Directory]] = {}
@@ -208,7 +216,7 @@ class _Service:
         self.log = options.log
         self.url = ""
         self.token = token
-        self.gate = Gate(host=host, hosts=file.current().server.hosts)
+        self.host = host
         self.stop = Stop()
         self.ending = self.stop.ending
         credentials = Credentials(secrets_, environ, platform, dial=http)
@@ -232,18 +240,17 @@ class _Service:
             projects=ProjectFiles() if is_loopback(host) else None,
             home=os.path.realpath(home(environ)),  # as clients name their directories
             log=options.log,
+            problems=lambda: self.edits.problems,
         )
 
     def config(self) -> Config:
-        """The newest good version of the configuration; says so where that is not the newest."""
-        config = self._file.current()
-        if self._file.problem != self._problem:
-            self._problem = self._file.problem
-            if self._problem is None:
-                self.log("the configuration is fine again")
-            else:
-                self.log(f"the last good configuration stays in force: {self._problem}")
-        return config
+        """The configuration of this moment."""
+        return self.edits.config()
+
+    @property
+    def gate(self) -> Gate:
+        """Who may pass at this moment."""
+        return Gate(host=self.host, hosts=self.config().server.hosts)
 
     async def looked(self) -> None:
         """Wait for the first look around this machine; see to it that there is another in time."""

@@ -300,6 +300,23 @@ async def test_an_edit_of_the_configuration_holds_from_the_next_request_on(tmp_p
             assert (await http.get("/status")).json()["config"]["problem"] is None
 
 
+async def test_an_edit_of_the_server_table_holds_or_is_told_not_to(tmp_path: Path) -> None:
+    lines: list[str] = []
+    server = '[demo]\npace = 0\n[server]\ntoken = "{}"\nhosts = {}\n'
+    async with running(tmp_path, server.format("old", []), lines=lines) as it, client(it) as http:
+        named = {"host": "router.lan"}
+        refused = await http.get("/status", headers=named)
+        assert refused.status_code == 403
+        assert "add the name to server.hosts" in refused.json()["error"]["message"]
+        (tmp_path / "config.toml").write_text(server.format("new", ["router.lan"]))
+        status = await http.get("/status", headers=named)
+        assert status.status_code == 200
+        (problem,) = status.json()["problems"]
+        assert "server.token does not hold before the router is started anew" in problem
+        assert f"warning: {problem}" in lines
+        assert (await http.get("/status", headers={"x-ccrouter-token": "new"})).status_code == 401
+
+
 async def test_it_does_not_start_open_to_others_without_a_token(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"server\.token"):
         await serve(Options(host="0.0.0.0", port=0), environ={"HOME": str(tmp_path)})
