@@ -194,6 +194,7 @@ class Dispatcher:
     def summary(self, directory: Directory) -> dict[str, Any]:
         """What ``GET /status`` tells of all this."""
         now, clock = trio.current_time(), self._backends.clock()
+        self.notebook.look(clock)
         holds, problems = self.in_force(Caller())
         choice = self._choice.current()
         plans = {
@@ -225,7 +226,7 @@ class Dispatcher:
             "subagent": list(config.subagent),
             "classifier": list(config.classifier),
             "rules": [each.name for each in config.routes],
-            "problems": [*problems, *self._problems()],
+            "problems": [*problems, *self.notebook.problems, *self._problems()],
             "resting": {
                 name: {"seconds": round(down.seconds, 1), "why": down.why}
                 for name, down in self.health.resting(now)
@@ -259,6 +260,7 @@ class Dispatcher:
     def _refusal(self, target: Target) -> ApiError | None:
         if not target.provider.budget:
             return None
+        self.notebook.look(self._backends.clock())
         now = self._now()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         day = midnight + timedelta(days=1)

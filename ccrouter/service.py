@@ -228,8 +228,9 @@ class _Service:
         )
         self.backends = Backends(dials=dials, credentials=credentials, facts=self.facts)
         folder = place.find(environ, platform)
-        self.notebook = Notebook(folder)
-        self.notebook.open(time.time())
+        self.notebook = Notebook(folder, options.log)
+        budgets = any(each.budget for each in file.current().providers.values())
+        self.notebook.open(time.time(), budgets=budgets)
         self.dispatch = Dispatcher(
             config=self.config,
             build=self._built,

@@ -322,6 +322,18 @@ async def test_a_budget_begins_anew_at_midnight_or_with_the_month(
     assert plan.budget(target) is None
 
 
+async def test_what_another_router_used_up_counts_before_this_one_writes_anything(tmp_path: Path) -> None:
+    limited = evolve(PRICED, budget=Budget(tokens_per_day=8))
+    idle, busy = (rig(Script(), providers=[limited], state=tmp_path) for _ in range(2))
+    wanted, target = asked(model="anthropic:claude-x"), Target(limited, "claude-x")
+    plan = (await idle.dispatch.choose(wanted)).plan
+    assert plan.budget(target) is None
+    await settled(busy, wanted, target, Outcome(result="done", usage=USAGE))
+    await busy.dispatch.notebook.write(time.time())
+    assert plan.budget(target) is not None
+    assert idle.dispatch.summary(await idle.directory())["budgets"]["anthropic"]["tokens_today"] == 8
+
+
 @pytest.mark.only_on("linux", "darwin")
 @pytest.mark.parametrize(
     ("now", "hours"), [(datetime(2026, 10, 25, 0, 30), 24.5), (datetime(2027, 3, 28, 0, 30), 22.5)]

@@ -668,7 +668,22 @@ async def test_a_broken_notebook_or_choice_keeps_nobody_from_serving(tmp_path: P
         config = anthropic(upstream) + "[providers.anthropic.budget]\ntokens_per_day = 1000\n"
         async with running(tmp_path, config) as it, client(it) as http:
             assert (await http.post("/v1/messages", json=body())).status_code == 200
-            assert (await http.get("/status")).json()["budgets"]["anthropic"]["tokens_today"] == 8
+            status = (await http.get("/status")).json()
+            assert status["budgets"]["anthropic"]["tokens_today"] == 8
+            (problem,) = status["problems"]
+            assert "notebook.json: is damaged" in problem
+
+
+@pytest.mark.parametrize("budget", ["[providers.demo.budget]\ntokens_per_day = 1000\n", ""])
+async def test_where_nothing_can_be_kept_a_budget_is_told_so_at_the_start(tmp_path: Path, budget: str) -> None:
+    (tmp_path / "file").touch()
+    lines: list[str] = []
+    environ = {"CCROUTER_STATE": str(tmp_path / "file" / "state")}
+    async with running(tmp_path, "[demo]\npace = 0\n" + budget, environ, lines) as it, client(it) as http:
+        problems = (await http.get("/status")).json()["problems"]
+        said = [line for line in lines if "notebook.json: cannot be kept" in line]
+        assert said == [f"warning: {each}" for each in problems]
+        assert len(said) == bool(budget)
 
 
 # Profiles and projects

@@ -49,6 +49,10 @@ class Pins:
     def __len__(self) -> int:
         return len(self._pins)
 
+    def all(self) -> dict[str, Pin]:
+        """All of them at this moment."""
+        return dict(self._pins)
+
     def of(self, session: str, intent: str) -> str | None:
         """The target that a session stays with; None where it may choose."""
         pin = self._pins.get(session)
