@@ -3,13 +3,13 @@
 `Dispatcher.choose` puts together what holds for one request at one moment (the configuration, a profile, a
 project's file, what the plans of providers have left) and asks `ccrouter.routing.route`. All of it is taken once:
 a request is served wholly by one version of the configuration. `Dispatcher.settle` takes note of the end: who
-answered whom, what it cost, and what `explain` can tell of it.
+answered whom, and what `explain` can tell of it. What an attempt cost, its plan tells before.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -151,6 +151,7 @@ class Dispatcher:
             patience=Patience(tries=config.server.tries, seconds=config.server.patience),
             began=trio.current_time(),
             budget=self._refusal,
+            spend=self._spend,
             informed=self._backends.facts.informed,
         )
         candidates = tuple(self.candidate(each, plan.began) for each in made.targets[:MOST])
@@ -172,10 +173,6 @@ class Dispatcher:
             if session is not None and (outcome.result == "done" or outcome.usage):
                 self.notebook.pins.hold(session, chosen.route.intent, target, now)
                 self.notebook.pinned()
-        if target is not None and outcome.usage:
-            spent = budget.amount(outcome.usage, target.known.price)
-            if target.provider.budget:
-                self.notebook.spend(target.provider.name, self._day(), spent)
         self._remember(inbound, chosen, outcome)
 
     def refused(self, inbound: Inbound, error: ApiError) -> None:
@@ -268,6 +265,16 @@ class Dispatcher:
         # By the clock of the world: a day on which the local one is put back has 25 hours.
         until = {name: round(end.timestamp() - now.timestamp()) for name, end in (("day", day), ("month", month))}
         return budget.refusal(target.provider, self.notebook.ledger, self._day(), until)
+
+    def _spend(self, target: Target, usage: Mapping[str, int]) -> None:
+        """Count what an attempt used up."""
+        allowed, price = target.provider.budget, target.known.price
+        if not usage or not allowed:
+            return
+        self.notebook.spend(target.provider.name, self._day(), budget.amount(usage, price))
+        if price is None and allowed.in_dollars:
+            name = target.provider.name
+            self._tell(f"what {target} costs is not counted in the budget of {name}, for want of a `price`")
 
     def _remember(self, inbound: Inbound, chosen: Chosen, outcome: Outcome) -> None:
         made, plan = chosen.route, chosen.plan

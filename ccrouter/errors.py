@@ -5,6 +5,7 @@
     CcrouterError             its message is for the user: what, where, how to mend it
     ├── ApiError              what a client is answered with, in Anthropic's error envelope
     │   ├── CapabilityRefused the model can't do what the request is about; another one may
+    │   ├── BudgetSpent       what its user allows the provider is used up
     │   └── Stopping          the router is being stopped
     ├── UsageError            a flag or an argument is wrong (exit code 2)
     ├── ConfigError           the configuration is wrong: file, line, key (exit code 2)
@@ -53,6 +54,10 @@ class ApiError(CcrouterError):
 
 class CapabilityRefused(ApiError):
     """The model that was chosen is known not to be able to do what the request is about."""
+
+
+class BudgetSpent(ApiError):
+    """What its user allows the provider to use is used up; no word on the backend, which nobody asked."""
 
 
 class Stopping(ApiError):

@@ -9,6 +9,8 @@ try now, a `Wait` to sit out first, or None when it is at its end. After each tr
   point), and only for a failure that may be another's luck (`failure.TREATMENTS`).
 * Passed over, at no cost, is who rests after failures (`health`), who has used up its budget, and who is known not
   to have what just failed: after an overflow only a larger window helps.
+* A budget is asked for once more when a try has its place: who has used it up while that stood in the line is
+  passed over too, and it is no word on the backend.
 * Nobody is refused for the sake of health: when all rest, the first of them is tried all the same.
 * Where no other target is left, the last one is tried once more if that may help; and before any other, if it
   says itself that it wants but a moment.
@@ -17,12 +19,12 @@ try now, a `Wait` to sit out first, or None when it is at its end. After each tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from attrs import define, field, frozen
 
-from ccrouter.errors import ApiError, UpstreamError, UpstreamTimeout
+from ccrouter.errors import ApiError, BudgetSpent, UpstreamError, UpstreamTimeout
 from ccrouter.providers.provider import Target
 from ccrouter.routing.failure import TREATMENTS, Failure, Kind, Refusal, kind_of, rest_of
 from ccrouter.routing.health import Health
@@ -88,6 +90,10 @@ def _no_objection(_: Target) -> ApiError | None:
     return None
 
 
+def _uncounted(_: Target, __: Mapping[str, int]) -> None:
+    pass
+
+
 def _as_it_is(target: Target) -> Target:
     return target
 
@@ -97,7 +103,8 @@ class Plan:
     """See above. ``began`` and every ``now`` are seconds of one clock.
 
     ``budget`` says for a target whether its provider's budget is used up, as the refusal that the client would
-    get; ``informed`` gives it with what is known of its model, which few requests need.
+    get; ``spend`` is told what an attempt used up; ``informed`` gives it with what is known of its model, which
+    few requests need.
     """
 
     targets: tuple[Target, ...]
@@ -105,6 +112,7 @@ class Plan:
     patience: Patience = field(factory=Patience)
     began: float = 0.0
     budget: Callable[[Target], ApiError | None] = _no_objection
+    spend: Callable[[Target, Mapping[str, int]], None] = _uncounted
     informed: Callable[[Target], Target] = _as_it_is
     tries: list[Try] = field(factory=list, init=False)
     passed: list[Passed] = field(factory=list, init=False)
@@ -145,12 +153,18 @@ class Plan:
             raise ValueError("nothing is being tried")
         target, began = self._trying
         self._trying = None
+        if outcome.result == "failed" and isinstance(outcome.failure, BudgetSpent):
+            self.health.gave_up(target)
+            self._over_budget(target, outcome.failure)
+            return
         self.tries.append(Try(target=target, began=began - self.began, ended=now - self.began, outcome=outcome))
         match outcome:
             case Outcome(result="done"):
                 self.health.well(target)
             # Past the commit point too: who is silent for so long that the stream was begun without it, or breaks
             # off again and again, keeps failing.
+            case Outcome(failure=BudgetSpent()):
+                self.health.gave_up(target)
             case Outcome(result="failed" | "broken", failure=failure) if failure is not None:
                 self.health.failed(target, failure, now)
             case _:  # how it is was not found out, or not to its end
@@ -180,8 +194,7 @@ class Plan:
         while self._left:
             target = self._left.pop(0)
             if (refusal := self.budget(target)) is not None:
-                self._refused = self._refused or refusal
-                self._pass(target, refusal.message)
+                self._over_budget(target, refusal)
             elif (why := self._hopeless(target)) is not None:
                 self._pass(target, why)
             elif (down := self.health.down(target, now)) is not None:
@@ -195,6 +208,10 @@ class Plan:
         (first, _), *others = resting
         self._left = [each for each, _ in others]
         return first
+
+    def _over_budget(self, target: Target, refusal: ApiError) -> None:
+        self._refused = self._refused or refusal
+        self._pass(target, refusal.message)
 
     def _pass_all(self, resting: Iterable[tuple[Target, str]]) -> None:
         for target, why in resting:
