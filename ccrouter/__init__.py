@@ -20,6 +20,7 @@ The packages, lowest layer first; each imports only those above it in this list 
 ``count``             how many tokens a request has: the backend's word, else an estimate
 ``relay``             one request from its plan to its last byte, the only module with both ends in hand
 ``menu``              the models that can be had, as the lists of clients show them
+``edits``             what edits of the configuration's file mean to a router that runs
 ``dispatch``          from a request to its targets, and what is learned from how it went
 ``explain``           what would happen to a request, without sending it
 ``endpoints``         the routes of the port

@@ -3,13 +3,13 @@
 `Dispatcher.choose` puts together what holds for one request at one moment (the configuration, a profile, a
 project's file, what the plans of providers have left) and asks `ccrouter.routing.route`. All of it is taken once:
 a request is served wholly by one version of the configuration. `Dispatcher.settle` takes note of the end: who
-answered whom, what it cost, and what `explain` can tell of it.
+answered whom, and what `explain` can tell of it. What an attempt cost, its plan tells before.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -60,7 +60,8 @@ class Chosen:
 class Dispatcher:
     """The router's policy with its memory.
 
-    ``build`` makes the directory of a configuration, quickly; ``now`` gives local time.
+    ``build`` makes the directory of a configuration, quickly; ``now`` gives local time; ``problems`` what else the
+    user is to be told of.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Dispatcher:
         home: str,
         log: Log = silent,
         now: Callable[[], datetime] = datetime.now,
+        problems: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._config = config
         self._build = build
@@ -86,6 +88,7 @@ class Dispatcher:
         self._told: dict[str, None] = {}
         self._in_force: dict[tuple[str | None, bool], tuple[tuple[object, ...], InForce]] = {}
         self._now = now
+        self._problems = problems
         self.health = Health()
         self.notebook = notebook
         self.trails = Trails()
@@ -150,6 +153,7 @@ class Dispatcher:
             patience=Patience(tries=config.server.tries, seconds=config.server.patience),
             began=trio.current_time(),
             budget=self._refusal,
+            spend=self._spend,
             informed=self._backends.facts.informed,
         )
         candidates = tuple(self.candidate(each, plan.began) for each in made.targets[:MOST])
@@ -174,15 +178,12 @@ class Dispatcher:
             if chosen.route.releases is not None and outcome.result == "done":
                 self.notebook.pins.release(chosen.route.releases, now)
                 self.notebook.pinned()
-        if target is not None and outcome.usage:
-            spent = budget.amount(outcome.usage, target.known.price)
-            if target.provider.budget:
-                self.notebook.spend(target.provider.name, self._day(), spent)
         self._remember(inbound, chosen, outcome)
 
     def summary(self, directory: Directory) -> dict[str, Any]:
         """What ``GET /status`` tells of all this."""
         now, clock = trio.current_time(), self._backends.clock()
+        self.notebook.look(clock)
         holds, problems = self.in_force(Caller())
         choice = self._choice.current()
         plans = {
@@ -214,7 +215,7 @@ class Dispatcher:
             "subagent": list(config.subagent),
             "classifier": list(config.classifier),
             "rules": [each.name for each in config.routes],
-            "problems": list(problems),
+            "problems": [*problems, *self.notebook.problems, *self._problems()],
             "resting": {
                 name: {"seconds": round(down.seconds, 1), "why": down.why}
                 for name, down in self.health.resting(now)
@@ -248,6 +249,7 @@ class Dispatcher:
     def _refusal(self, target: Target) -> ApiError | None:
         if not target.provider.budget:
             return None
+        self.notebook.look(self._backends.clock())
         now = self._now()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         day = midnight + timedelta(days=1)
@@ -255,6 +257,16 @@ class Dispatcher:
         # By the clock of the world: a day on which the local one is put back has 25 hours.
         until = {name: round(end.timestamp() - now.timestamp()) for name, end in (("day", day), ("month", month))}
         return budget.refusal(target.provider, self.notebook.ledger, self._day(), until)
+
+    def _spend(self, target: Target, usage: Mapping[str, int]) -> None:
+        """Count what an attempt used up."""
+        allowed, price = target.provider.budget, target.known.price
+        if not usage or not allowed:
+            return
+        self.notebook.spend(target.provider.name, self._day(), budget.amount(usage, price))
+        if price is None and allowed.in_dollars:
+            name = target.provider.name
+            self._tell(f"what {target} costs is not counted in the budget of {name}, for want of a `price`")
 
     def _remember(self, inbound: Inbound, chosen: Chosen, outcome: Outcome) -> None:
         made, plan = chosen.route, chosen.plan

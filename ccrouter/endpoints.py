@@ -72,12 +72,16 @@ _JSON: Headers = [(b"content-type", b"application/json")]
 class Router(Protocol):
     """What the endpoints need of the running router (`ccrouter.service`)."""
 
-    gate: Gate
     token: str
     backends: Backends
     lists: ModelLists
     ending: trio.Event
     dispatch: Dispatcher
+
+    @property
+    def gate(self) -> Gate:
+        """Who may pass at this moment."""
+        ...
 
     def log(self, line: str, /) -> None:
         """Say one line to whoever reads along."""

@@ -5,6 +5,7 @@
     CcrouterError             its message is for the user: what, where, how to mend it
     ├── ApiError              what a client is answered with, in Anthropic's error envelope
     │   ├── CapabilityRefused the model can't do what the request is about; another one may
+    │   ├── BudgetSpent       what its user allows the provider is used up
     │   └── Stopping          the router is being stopped
     ├── UsageError            a flag or an argument is wrong (exit code 2)
     ├── ConfigError           the configuration is wrong: file, line, key (exit code 2)
@@ -19,6 +20,7 @@
         ├── ConnectFailed     no connection: refused, unknown host, TLS, proxy
         ├── UpstreamTimeout   a deadline passed; ``phase`` says which
         └── UpstreamBroken    the connection ended or spoke no HTTP
+            └── WrongAnswer   it answered a question of ours with something else
 
 Anything else that escapes is a bug.
 """
@@ -52,6 +54,10 @@ class ApiError(CcrouterError):
 
 class CapabilityRefused(ApiError):
     """The model that was chosen is known not to be able to do what the request is about."""
+
+
+class BudgetSpent(ApiError):
+    """What its user allows the provider to use is used up; no word on the backend, which nobody asked."""
 
 
 class Stopping(ApiError):
@@ -119,3 +125,11 @@ class UpstreamBroken(UpstreamError):
     def __init__(self, message: str, *, before_reply: bool = False) -> None:
         super().__init__(message)
         self.before_reply = before_reply
+
+
+class WrongAnswer(UpstreamBroken):
+    """What answers does not say what it was asked for. ``status`` is the HTTP status of its answer."""
+
+    def __init__(self, message: str, status: int = 200) -> None:
+        super().__init__(message)
+        self.status = status

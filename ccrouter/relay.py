@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Literal
 
@@ -26,7 +26,7 @@ from attrs import evolve, frozen
 
 from ccrouter.attempt.backends import Backends, Inbound
 from ccrouter.attempt.parts import End, Failed, Head, Mistaken, Part, Piece, Whole
-from ccrouter.attempt.pump import pump
+from ccrouter.attempt.pump import Terms, pump
 from ccrouter.attempt.whole import STREAM_HEADERS
 from ccrouter.errors import ApiError, ClientGone, Stopping, UpstreamBroken, UpstreamError
 from ccrouter.observe.mistake import own
@@ -80,7 +80,9 @@ async def relay(
         attempt = _Attempt(
             inbound, client, following, pacing, alone=not plan.more and not plan.tries, begun=plan.begun
         )
-        outcome = await attempt.run(backends, ending)
+        async with AsyncExitStack() as place:
+            outcome = await attempt.run(backends, ending, plan.budget, place)
+            plan.spend(attempt.target, outcome.usage)
         target = attempt.target
         plan.record(outcome, trio.current_time())
     if outcome.result == "failed":
@@ -143,26 +145,41 @@ class _Attempt:
         self._changes: tuple[str, ...] = ()
         self._usage: events.Usage = {}
 
-    async def run(self, backends: Backends, ending: trio.Event) -> Outcome:
-        """The outcome. Whatever it is, the backend's connection is closed or returned by then."""
+    async def run(
+        self,
+        backends: Backends,
+        ending: trio.Event,
+        budget: Callable[[Target], ApiError | None],
+        place: AsyncExitStack,
+    ) -> Outcome:
+        """The outcome. Whatever it is, the backend's connection is closed or returned by then.
+
+        ``place`` still has the attempt's then.
+        """
         send, receive = trio.open_memory_channel[Part](0)
         outcome = Outcome(result="hung_up")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._await_hang_up, nursery.cancel_scope)
             nursery.start_soon(_await_stop, ending, send.clone())
-            nursery.start_soon(self._ask, backends, send)
+            nursery.start_soon(self._ask, backends, send, budget, place)
             with suppress(ClientGone):
                 outcome = await self._write(receive)
             nursery.cancel_scope.cancel()
         # Whoever hangs up has still used what the backend told of by then.
         return evolve(outcome, changes=self._changes, usage=outcome.usage or dict(self._usage))
 
-    async def _ask(self, backends: Backends, send: trio.MemorySendChannel[Part]) -> None:
+    async def _ask(
+        self,
+        backends: Backends,
+        send: trio.MemorySendChannel[Part],
+        budget: Callable[[Target], ApiError | None],
+        place: AsyncExitStack,
+    ) -> None:
         async with send:
             try:
-                until = trio.current_time() + WITHIN
+                terms = Terms(until=trio.current_time() + WITHIN, budget=budget, held=place)
                 [self.target] = await backends.facts.inform([self.target], self._inbound.credentials)
-                await pump(self._inbound, self.target, backends, send.clone(), until)
+                await pump(self._inbound, self.target, backends, send.clone(), terms)
             except Exception as error:  # noqa: BLE001  whatever it is, `_write` raises it again
                 await send.send(Mistaken(error))
 

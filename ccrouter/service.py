@@ -22,12 +22,12 @@ import ccrouter
 from ccrouter.attempt.backends import Backends
 from ccrouter.config_file import ConfigFile, choose, home
 from ccrouter.dispatch import Dispatcher
+from ccrouter.edits import Edits
 from ccrouter.endpoints import Endpoints
 from ccrouter.errors import StartError
 from ccrouter.menu import describe
 from ccrouter.observe.log import Log, silent
 from ccrouter.providers.presets import PRESETS
-from ccrouter.providers.provider import Auth
 from ccrouter.remembered import place
 from ccrouter.remembered.choice import ChoiceFile
 from ccrouter.remembered.notebook import Notebook
@@ -35,24 +35,21 @@ from ccrouter.remembered.project import ProjectFiles
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.config import Config
 from ccrouter.routing.credentials import ClientCredentials
-from ccrouter.routing.directory import DEMO, build, preset_provider
+from ccrouter.routing.directory import DEMO, build
 from ccrouter.routing.names import Directory
 from ccrouter.server.connection import Limits
 from ccrouter.server.gate import Gate, is_loopback
 from ccrouter.server.listen import bind
 from ccrouter.server.listen import serve as serve_port
 from ccrouter.server.stop import Stop
-from ccrouter.upstream import codex, subscription
 from ccrouter.upstream.credentials import Credentials
 from ccrouter.upstream.demo import DemoDial
 from ccrouter.upstream.dial import Dial
 from ccrouter.upstream.facts import Facts
-from ccrouter.upstream.models import PROBE, ModelLists
+from ccrouter.upstream.machine import Machine
+from ccrouter.upstream.models import ModelLists
 from ccrouter.upstream.pool import HttpDial
 from ccrouter.upstream.secrets import Secrets
-
-#: Local servers and the login are looked for again when the last look is older than this, in seconds.
-LOOK_AGAIN = 15.0
 
 #: Put together, what was found and listed is used for this long without being put together again, in seconds.
 _SETTLED = 1.0
@@ -71,6 +68,11 @@ class Options:
     token: str | None = None
     log: Log = silent
 
+    @property
+    def given(self) -> list[str]:
+        """The keys of ``[server]`` that it speaks of."""
+        return [key for key in ("host", "port", "token") if getattr(self, key) is not None]
+
 
 @frozen(kw_only=True)
 class Listed:
@@ -88,7 +90,7 @@ class Running:
 
     def __init__(self, service: _Service, port: int) -> None:
         self._service = service
-        self.host = service.gate.host
+        self.host = service.host
         self.port = port
         self.url = f"http://{_in_url(self.host)}:{port}"
         self.token = service.token
@@ -127,6 +129,7 @@ async def serve(
     path, required = choose(None if options.config is None else str(options.config), environ, platform)
     file = ConfigFile(path, required=required, presets=PRESETS)
     config = file.current()
+    edits = Edits(file, options.log, given=options.given)
     host = options.host if options.host is not None else config.server.host
     if not is_loopback(host) and config.server.token is None and options.token is None:
         raise StartError(
@@ -145,6 +148,7 @@ async def serve(
         async with trio.open_nursery() as background:
             service = _Service(
                 file=file,
+                edits=edits,
                 secrets_=store,
                 http=http,
                 token=token or f"ccr-{secrets.token_urlsafe(32)}",
@@ -158,9 +162,8 @@ async def serve(
             running = Running(service, bound)
             service.url = running.url
             endpoints = Endpoints(service)
-            for warning in file.warnings():
-                options.log(f"warning: {warning}")
-            background.start_soon(service.look)
+            service.config()  # says what deserves a word in it
+            background.start_soon(service.machine.look)
             background.start_soon(service.facts.keep_fresh)
             background.start_soon(service.notebook.keep, time.time)
             task_status.started(running)
@@ -170,7 +173,7 @@ async def serve(
                 endpoints.refuse,
                 stop=service.stop,
                 limits=Limits(),
-                max_connections=config.server.max_connections,
+                max_connections=lambda: file.current().server.max_connections,
                 drain_seconds=lambda: file.current().server.drain,
             )
             background.cancel_scope.cancel()
@@ -192,6 +195,7 @@ class _Service:
         self,
         *,
         file: ConfigFile,
+        edits: Edits,
         secrets_: Secrets,
         http: HttpDial,
         token: str,
@@ -202,33 +206,31 @@ class _Service:
         background: trio.Nursery,
     ) -> None:
         self._file = file
+        self.edits = edits
         self._environ = environ
-        self._platform = platform
         self._background = background
-        self._problem: str | None = None
         self._started = trio.current_time()
-        self._running: frozenset[str] = frozenset()
-        self._logins: frozenset[Auth] = frozenset()
-        self._looked = trio.Event()
-        self._look_due = 0.0
-        self._looking = False
         self._told = ""
         self._settled: dict[int, tuple[Config, float, Directory]] = {}
         self._http = http
         self.log = options.log
         self.url = ""
         self.token = token
-        self.gate = Gate(host=host, hosts=file.current().server.hosts)
+        self.host = host
         self.stop = Stop()
         self.ending = self.stop.ending
         credentials = Credentials(secrets_, environ, platform, dial=http)
         dials: dict[str, Dial] = {"http": http, "demo": DemoDial(lambda: file.current().demo.pace)}
         self.lists = ModelLists(dials, credentials)
         self.facts = Facts(self.lists)
+        self.machine = Machine(
+            PRESETS, self.lists, file.current, environ=environ, platform=platform, then=self._looked_again
+        )
         self.backends = Backends(dials=dials, credentials=credentials, facts=self.facts)
         folder = place.find(environ, platform)
-        self.notebook = Notebook(folder)
-        self.notebook.open(time.time())
+        self.notebook = Notebook(folder, options.log)
+        budgets = any(each.budget for each in file.current().providers.values())
+        self.notebook.open(time.time(), budgets=budgets)
         self.dispatch = Dispatcher(
             config=self.config,
             build=self._built,
@@ -239,26 +241,21 @@ class _Service:
             projects=ProjectFiles() if is_loopback(host) else None,
             home=os.path.realpath(home(environ)),  # as clients name their directories
             log=options.log,
+            problems=lambda: self.edits.problems,
         )
 
     def config(self) -> Config:
-        """The newest good version of the configuration; says so where that is not the newest."""
-        config = self._file.current()
-        if self._file.problem != self._problem:
-            self._problem = self._file.problem
-            if self._problem is None:
-                self.log("the configuration is fine again")
-            else:
-                self.log(f"the last good configuration stays in force: {self._problem}")
-        return config
+        """The configuration of this moment."""
+        return self.edits.config()
+
+    @property
+    def gate(self) -> Gate:
+        """Who may pass at this moment."""
+        return Gate(host=self.host, hosts=self.config().server.hosts)
 
     async def looked(self) -> None:
-        """Wait for the first look around, which takes under a second; see to it that there is another in time."""
-        if not self._looked.is_set():
-            with trio.move_on_after(PROBE + 0.3):
-                await self._looked.wait()
-        elif trio.current_time() > self._look_due and not self._looking:
-            self._background.start_soon(self.look)
+        """Wait for the first look around this machine; see to it that there is another in time."""
+        await self.machine.looked(self._background)
 
     async def directory(self) -> Directory:
         """The providers of this moment, by the profile that is in force for everybody."""
@@ -282,43 +279,19 @@ class _Service:
         directory = build(
             config,
             PRESETS,
-            logins=self._logins,
+            logins=self.machine.logins,
             environ={name for name, value in self._environ.items() if value},
-            running=self._running,
+            running=self.machine.running,
+            before=self.machine.before,
         )
         models = {provider.name: self.lists.of(provider).models for provider in directory.providers.values()}
         listed = {name: tuple(model.id for model in found) for name, found in models.items() if found}
         return evolve(directory, listed=listed)
 
-    async def look(self) -> None:
-        """Look for logins and for local servers on their default ports, all at once."""
-        self._looking = True
-        config = self._file.current()
-        found: set[str] = set()
-
-        async def probe(name: str) -> None:
-            provider = preset_provider(PRESETS[name], config.server.timeouts)
-            if provider is not None and await self.lists.probe(provider):
-                found.add(name)
-
-        async def look_for_logins() -> None:
-            self._logins = await trio.to_thread.run_sync(
-                _logins, self._environ, self._platform, abandon_on_cancel=True
-            )
-
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(look_for_logins)
-                for name, preset in PRESETS.items():
-                    if preset.probe and name not in config.providers:
-                        nursery.start_soon(probe, name)
-        finally:
-            self._looking = False
-        self._running = frozenset(found)
-        self._look_due = trio.current_time() + LOOK_AGAIN
+    def _looked_again(self) -> None:
+        """Somebody has looked around: what was put together before is out of date."""
         self._settled.clear()
-        self._looked.set()
-        self._tell(self._build(config))
+        self._tell(self._build(self._file.current()))
 
     def _tell(self, directory: Directory) -> None:
         """Say which providers there are, when that changed."""
@@ -367,15 +340,6 @@ class _Service:
             "upstream_connections": self._http.connections_open,
             "config": {"path": str(self._file.path), "problem": self._file.problem},
         }
-
-
-def _logins(environ: Mapping[str, str], platform: str) -> frozenset[Auth]:
-    """The logins of other programs on this machine, as the presets name them. Blocks for milliseconds."""
-    found: dict[Auth, bool] = {
-        "client": subscription.has_login(environ, platform),
-        "codex": codex.has_login(environ),
-    }
-    return frozenset(auth for auth, there in found.items() if there)
 
 
 def _in_url(host: str) -> str:

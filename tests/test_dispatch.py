@@ -243,6 +243,8 @@ ANTHROPIC, OLLAMA = Target(TWO[0], "claude-x"), Target(TWO[1], "q")
 
 async def settled(it: Rig, wanted: Inbound, target: Target | None, outcome: Outcome) -> Chosen:
     chosen = await it.dispatch.choose(wanted)
+    if target is not None:
+        chosen.plan.spend(target, outcome.usage)
     it.dispatch.settle(wanted, chosen, target, outcome)
     return chosen
 
@@ -320,6 +322,29 @@ async def test_a_budget_begins_anew_at_midnight_or_with_the_month(
     assert dict(refusal.headers)["retry-after"] == str(seconds)
     clock[0] = now + timedelta(seconds=seconds)
     assert plan.budget(target) is None
+
+
+async def test_what_no_budget_of_dollars_sees_is_told_once_it_is_used() -> None:
+    it = rig(Script(), providers=[PRICED, TWO[1]])
+    for model in ("claude-x", "claude-y", "claude-y"):
+        plan = (await it.dispatch.choose(asked(model=f"anthropic:{model}"))).plan
+        plan.spend(Target(PRICED, model), {})
+        plan.spend(Target(PRICED, model), USAGE)
+    plan.spend(OLLAMA, USAGE)
+    (line,) = it.lines
+    assert "what anthropic:claude-y costs is not counted in the budget of anthropic" in line
+
+
+async def test_what_another_router_used_up_counts_before_this_one_writes_anything(tmp_path: Path) -> None:
+    limited = evolve(PRICED, budget=Budget(tokens_per_day=8))
+    idle, busy = (rig(Script(), providers=[limited], state=tmp_path) for _ in range(2))
+    wanted, target = asked(model="anthropic:claude-x"), Target(limited, "claude-x")
+    plan = (await idle.dispatch.choose(wanted)).plan
+    assert plan.budget(target) is None
+    await settled(busy, wanted, target, Outcome(result="done", usage=USAGE))
+    await busy.dispatch.notebook.write(time.time())
+    assert plan.budget(target) is not None
+    assert idle.dispatch.summary(await idle.directory())["budgets"]["anthropic"]["tokens_today"] == 8
 
 
 @pytest.mark.only_on("linux", "darwin")

@@ -179,6 +179,56 @@ async def test_a_local_server_on_its_default_port_is_found(
     assert json.loads(upstream.seen[-1].body)["model"] == "qwen3:8b"
 
 
+@pytest.mark.parametrize("key", [True, False], ids=["beside a hosted provider", "with nothing else"])
+async def test_a_local_server_that_is_busy_or_starts_anew_keeps_its_conversations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: bool
+) -> None:
+    monkeypatch.setattr(ccrouter.upstream.machine, "LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(ccrouter.upstream.machine, "PROBE", 0.05)
+    monkeypatch.setattr(ccrouter.upstream.models, "PROBE", 0.05)
+    looks = 0
+    there = trio.Event()
+    there.set()
+
+    async def ollama(seen: Seen, reply: Reply) -> None:
+        nonlocal looks
+        if seen.target == "/api/tags":
+            looks += 1
+            await there.wait()
+            await reply.whole(200, [], b'{"models":[{"name":"up","model":"up"}]}')
+        else:
+            await answering(seen, reply)
+
+    async with backend(ollama) as upstream, trio.open_nursery() as nursery:
+        vendor = evolve(PRESETS["openrouter"], base_url=NOWHERE)
+        found = evolve(PRESETS["ollama"], base_url=upstream.url)
+        presets = {name: evolve(row, base_url=NOWHERE) if row.probe else row for name, row in PRESETS.items()}
+        presets |= {"ollama": found, "openrouter": vendor}
+        monkeypatch.setattr(ccrouter.service, "PRESETS", presets)
+        environ = {"OPENROUTER_API_KEY": "sk-or-aaaaaaaa"} if key else {}
+        async with running(tmp_path, environ=environ) as it, client(it) as http:
+
+            async def says() -> object:
+                session = {"x-claude-code-session-id": "s1"}
+                reply = (await http.post("/v1/messages", json=body(), headers=session)).json()
+                await trio.sleep(0.1)  # whatever looked around meanwhile is back
+                return reply["content"][0]["text"] if "content" in reply else reply["error"]["message"]
+
+            assert await says() == "up"
+            there = trio.Event()  # it loads a model, and answers nothing else meanwhile
+            before = looks
+            while looks < before + 3:
+                assert await says() == "up"
+            there.set()
+            presets["ollama"] = evolve(found, base_url=NOWHERE)  # it is stopped
+            for _ in range(4):
+                assert "ollama: cannot reach" in str(await says())
+            presets["ollama"] = found
+            await says()
+            assert await says() == "up"
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_window_that_a_model_was_loaded_with_anew_holds_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +298,23 @@ async def test_an_edit_of_the_configuration_holds_from_the_next_request_on(tmp_p
             (tmp_path / "config.toml").write_text(anthropic(one))
             assert (await http.post("/v1/messages", json=body())).json() == {"port": str(one.port)}
             assert (await http.get("/status")).json()["config"]["problem"] is None
+
+
+async def test_an_edit_of_the_server_table_holds_or_is_told_not_to(tmp_path: Path) -> None:
+    lines: list[str] = []
+    server = '[demo]\npace = 0\n[server]\ntoken = "{}"\nhosts = {}\n'
+    async with running(tmp_path, server.format("old", []), lines=lines) as it, client(it) as http:
+        named = {"host": "router.lan"}
+        refused = await http.get("/status", headers=named)
+        assert refused.status_code == 403
+        assert "add the name to server.hosts" in refused.json()["error"]["message"]
+        (tmp_path / "config.toml").write_text(server.format("new", ["router.lan"]))
+        status = await http.get("/status", headers=named)
+        assert status.status_code == 200
+        (problem,) = status.json()["problems"]
+        assert "server.token does not hold before the router is started anew" in problem
+        assert f"warning: {problem}" in lines
+        assert (await http.get("/status", headers={"x-ccrouter-token": "new"})).status_code == 401
 
 
 async def test_it_does_not_start_open_to_others_without_a_token(tmp_path: Path) -> None:
@@ -601,7 +668,22 @@ async def test_a_broken_notebook_or_choice_keeps_nobody_from_serving(tmp_path: P
         config = anthropic(upstream) + "[providers.anthropic.budget]\ntokens_per_day = 1000\n"
         async with running(tmp_path, config) as it, client(it) as http:
             assert (await http.post("/v1/messages", json=body())).status_code == 200
-            assert (await http.get("/status")).json()["budgets"]["anthropic"]["tokens_today"] == 8
+            status = (await http.get("/status")).json()
+            assert status["budgets"]["anthropic"]["tokens_today"] == 8
+            (problem,) = status["problems"]
+            assert "notebook.json: is damaged" in problem
+
+
+@pytest.mark.parametrize("budget", ["[providers.demo.budget]\ntokens_per_day = 1000\n", ""])
+async def test_where_nothing_can_be_kept_a_budget_is_told_so_at_the_start(tmp_path: Path, budget: str) -> None:
+    (tmp_path / "file").touch()
+    lines: list[str] = []
+    environ = {"CCROUTER_STATE": str(tmp_path / "file" / "state")}
+    async with running(tmp_path, "[demo]\npace = 0\n" + budget, environ, lines) as it, client(it) as http:
+        problems = (await http.get("/status")).json()["problems"]
+        said = [line for line in lines if "notebook.json: cannot be kept" in line]
+        assert said == [f"warning: {each}" for each in problems]
+        assert len(said) == bool(budget)
 
 
 # Profiles and projects

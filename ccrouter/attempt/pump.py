@@ -7,8 +7,11 @@ a bug, but for Cancelled.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import trio
+from attrs import frozen
 
 from ccrouter.attempt.backends import Backends, Inbound
 from ccrouter.attempt.checks import checked
@@ -20,17 +23,38 @@ from ccrouter.translate.dialects import spoken
 from ccrouter.wire import envelope
 
 
+def _no_objection(_: Target) -> ApiError | None:
+    return None
+
+
+@frozen(kw_only=True)
+class Terms:
+    """On which a target is called.
+
+    ``until``: see `checked`. ``budget`` says whether the provider's is used up; it is asked when the call has its
+    place, since others may have used it up meanwhile. ``held`` keeps that place, for who counts what the call cost
+    before the next one has it.
+    """
+
+    until: float = math.inf
+    budget: Callable[[Target], ApiError | None] = _no_objection
+    held: AsyncExitStack | None = None
+
+
+_NONE = Terms()
+
+
 async def pump(
     inbound: Inbound,
     target: Target,
     backends: Backends,
     send: trio.MemorySendChannel[Part],
-    until: float = math.inf,
+    terms: Terms = _NONE,
 ) -> None:
-    """Call ``target`` and send the parts of its reply; closes ``send``. ``until``: see `checked`."""
+    """Call ``target`` and send the parts of its reply; closes ``send``."""
     async with send:
         try:
-            await _call(inbound, target, backends, send, until)
+            await _call(inbound, target, backends, send, terms)
         except WireError as error:
             await send.send(Failed(UpstreamBroken(str(error))))
         except (ApiError, UpstreamError) as error:
@@ -58,13 +82,17 @@ async def _call(
     target: Target,
     backends: Backends,
     send: trio.MemorySendChannel[Part],
-    until: float,
+    terms: Terms,
 ) -> None:
     if inbound.endpoint == "count_tokens":
         await _answered(inbound, target, backends, send)
         return
-    target = await checked(inbound, target, backends.facts, until)
-    async with backends.places.place(target.provider, inbound.session):
+    target = await checked(inbound, target, backends.facts, terms.until)
+    async with AsyncExitStack() as own:
+        held = own if terms.held is None else terms.held
+        await held.enter_async_context(backends.places.place(target.provider, inbound.session))
+        if (refusal := terms.budget(target)) is not None:
+            raise refusal
         await _answered(inbound, target, backends, send)
 
 

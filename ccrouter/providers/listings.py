@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ccrouter.errors import UpstreamBroken
+from ccrouter.errors import WrongAnswer
 from ccrouter.providers.provider import Model, Preset
 
 #: What a model's own window is called: by Anthropic, most others, vLLM, LM Studio and Mistral, Codex and Groq.
@@ -17,19 +17,19 @@ _WINDOWS = ("max_input_tokens", "context_length", "max_model_len", "max_context_
 
 
 def read_models(body: bytes, preset: Preset) -> tuple[Model, ...]:
-    """The models in a list as the preset's kind of backend gives it. Raises UpstreamBroken for anything else."""
+    """The models in a list as the preset's kind of backend gives it. Raises WrongAnswer for anything else."""
     value = decoded(body)
     key = "data" if preset.listing == "data" else "models"
     found: dict[str, Model] = {}
     if not isinstance(value, dict) or not isinstance(value.get(key), list):
-        raise UpstreamBroken("its list of models cannot be read")
+        raise WrongAnswer("its list of models cannot be read")
     for row in rows(value, key):
         if preset.owner is not None and row.get("owned_by") != preset.owner:
             continue
         if (model := read_row(row)) is not None:
             found.setdefault(model.id, model)
     if value[key] and not found and preset.owner is not None:
-        raise UpstreamBroken(f"what answers there is not {preset.title}")
+        raise WrongAnswer(f"what answers there is not {preset.title}")
     return tuple(found.values())
 
 

@@ -167,6 +167,11 @@ class Budget:
     def __bool__(self) -> bool:
         return self != Budget()
 
+    @property
+    def in_dollars(self) -> bool:
+        """Whether some of it is in dollars, so that models need a price."""
+        return self.dollars_per_day is not None or self.dollars_per_month is not None
+
 
 @frozen
 class Model:

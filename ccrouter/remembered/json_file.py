@@ -7,6 +7,7 @@ import errno
 import json
 import math
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +39,39 @@ def stamp(path: Path | str) -> Stamp | None:
     return Stamp(seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """What stands in the file; empty where it is not there, or no JSON object."""
+def load(path: Path) -> dict[str, Any]:
+    """What stands in the file.
+
+    Raises FileNotFoundError where there is none, OSError where it cannot be read, and ValueError where it is
+    damaged: no file, or no JSON object.
+    """
     try:
-        if not path.is_file():  # a pipe in its place would hold the router up
-            return {}
+        if not path.is_file() and os.path.lexists(path):  # a pipe in its place would hold the router up
+            raise ValueError("not a file")
         with path.open("rb") as file:
             value = json.loads(
                 file.read(_LARGEST), parse_int=_whole, parse_float=_fraction, parse_constant=_fraction
             )
-    except (OSError, ValueError, RecursionError):
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if isinstance(value, dict):
+        return value
+    raise ValueError("not an object")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What stands in the file; empty where it is not there, or no JSON object."""
+    try:
+        return load(path)
+    except (OSError, ValueError):
         return {}
-    return value if isinstance(value, dict) else {}
+
+
+def try_out(folder: Path) -> None:
+    """See whether files can be made in a folder, which is made where it is missing. Raises OSError."""
+    make_folder(folder)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def make_folder(path: Path) -> None:
@@ -77,6 +99,8 @@ def write(path: Path, value: dict[str, Any]) -> None:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave the name to an empty file
         draft.replace(path)
     except OSError:
         with contextlib.suppress(OSError):

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from ccrouter.errors import ApiError
+from ccrouter.errors import BudgetSpent
 from ccrouter.providers.provider import Budget, Price, Provider
 
 #: So many days are kept, two months and a bit.
@@ -111,7 +111,7 @@ def _count(value: object) -> int:
     return value if type(value) is int and 0 <= value <= _LARGEST else 0
 
 
-def refusal(provider: Provider, ledger: Ledger, day: str, until: Mapping[str, int]) -> ApiError | None:
+def refusal(provider: Provider, ledger: Ledger, day: str, until: Mapping[str, int]) -> BudgetSpent | None:
     """What the client is told when the provider's budget is used up; None while it is not.
 
     ``until`` has the seconds to the end of the ``day`` and of the ``month``. The client shows the words and asks
@@ -126,7 +126,7 @@ def refusal(provider: Provider, ledger: Ledger, day: str, until: Mapping[str, in
             f"ccrouter: the budget of {provider.name} for this {period} is used up ({spent}); it begins anew in"
             f" {_span(seconds)}. Choose another model, or raise `budget` in [providers.{provider.name}]"
         )
-        return ApiError(
+        return BudgetSpent(
             429, "rate_limit_error", words, (("retry-after", str(seconds)), ("x-should-retry", "false"))
         )
     return None

@@ -3,14 +3,14 @@
 Without any configuration a router still finds what its user has: logins of other programs on this machine, keys of
 the presets in the environment, and local servers on their default ports. What is found never takes the place of
 what is configured, nor is it there when the profile in force switches it off. The demo model stands in only when
-there is nothing else.
+there is nothing else and never was: where all that was found is gone, its own failure is the answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from ccrouter.providers.provider import Auth, Preset, Provider, Timeouts
+from ccrouter.providers.provider import Preset, Provider, Timeouts
 from ccrouter.routing.config import Config
 from ccrouter.routing.names import Directory, for_claude
 
@@ -28,18 +28,21 @@ def build(
     config: Config,
     presets: Mapping[str, Preset],
     *,
-    logins: Collection[Auth],
+    logins: Collection[str],
     environ: Collection[str],
     running: Collection[str],
+    before: Collection[str] = (),
 ) -> Directory:
     """The directory, without the models that its providers list.
 
     ``logins``: those of other programs on this machine, as presets name them. ``environ``: names of variables that
-    are set. ``running``: presets whose server answered on its default port.
+    are set. ``running``: presets whose server answered on its default port. ``before``: presets that were found
+    earlier.
     """
     configured = {name: each for name, each in config.providers.items() if name not in config.off}
     addressable = dict(configured)
     found: dict[str, Provider] = {}
+    gone: dict[str, Provider] = {}
     for preset in presets.values():
         provider = preset_provider(preset, config.server.timeouts)
         if provider is None or preset.name in config.providers or preset.name in config.off:
@@ -48,7 +51,9 @@ def build(
         has_key = any(name in environ for name in preset.key_env) and preset.key_required
         if has_key or preset.name in running or preset.auth in logins:
             found[preset.name] = provider
-    providers = configured | found
+        elif preset.name in before:
+            gone[preset.name] = provider
+    providers = configured | found or gone
     if not providers:
         demo = preset_provider(presets[DEMO], config.server.timeouts)
         providers = {} if demo is None else {DEMO: demo}

@@ -10,7 +10,8 @@ A pin decides among the targets that are equally meant, never against anybody's 
 A pin holds for one *intent*: the rule or name by which the targets were chosen, all that its aliases stand for,
 and the profile. Another model name, another profile, an edited rule or alias is another intent, and its first
 request is pinned anew; a turn of the conversation for which there is but one model releases the session. A pin
-to a target that is gone, or rests after failures, does not hold. What a client asks besides, with an intent of its
+to a target that is gone, or rests after failures, does not hold; one to a server of this machine that is not
+running does: the conversation was not meant for anybody outside. What a client asks besides, with an intent of its
 own, such as a compaction that has a rule to itself, has a pin of its own (`routing.route`).
 """
 
@@ -51,6 +52,10 @@ class Pins:
 
     def __len__(self) -> int:
         return len(self._pins)
+
+    def all(self) -> dict[str, Pin]:
+        """All of them at this moment."""
+        return dict(self._pins)
 
     def of(self, session: str, intent: str) -> str | None:
         """The target that a session stays with; None where it may choose."""

@@ -9,6 +9,8 @@ try now, a `Wait` to sit out first, or None when it is at its end. After each tr
   point), and only for a failure that may be another's luck (`failure.TREATMENTS`).
 * Passed over, at no cost, is who rests after failures (`health`), who has used up its budget, and who is known not
   to have what just failed: after an overflow only a larger window helps.
+* A budget is asked for once more when a try has its place: who has used it up while that stood in the line is
+  passed over too, and it is no word on the backend.
 * The first target is the one that was wanted, the others stand in for it. What is final to a stand-in (it has no
   key, no such model, nothing left of its plan, or refuses the request) is no word on the wanted one: the next is
   tried, and it is what the client hears only where nobody said anything else. A moment's overload that the client
@@ -22,12 +24,12 @@ try now, a `Wait` to sit out first, or None when it is at its end. After each tr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from attrs import define, field, frozen
 
-from ccrouter.errors import ApiError, UpstreamError, UpstreamTimeout
+from ccrouter.errors import ApiError, BudgetSpent, UpstreamError, UpstreamTimeout
 from ccrouter.providers.provider import Target
 from ccrouter.routing.failure import TREATMENTS, Failure, Kind, Refusal, kind_of, rest_of
 from ccrouter.routing.health import Health
@@ -93,6 +95,10 @@ def _no_objection(_: Target) -> ApiError | None:
     return None
 
 
+def _uncounted(_: Target, __: Mapping[str, int]) -> None:
+    pass
+
+
 def _as_it_is(target: Target) -> Target:
     return target
 
@@ -105,7 +111,8 @@ class Plan:
     the client is told where there are no targets at all.
 
     ``budget`` says for a target whether its provider's budget is used up, as the refusal that the client would
-    get; ``informed`` gives it with what is known of its model, which few requests need.
+    get; ``spend`` is told what an attempt used up; ``informed`` gives it with what is known of its model, which
+    few requests need.
     """
 
     targets: tuple[Target, ...]
@@ -115,6 +122,7 @@ class Plan:
     patience: Patience = field(factory=Patience)
     began: float = 0.0
     budget: Callable[[Target], ApiError | None] = _no_objection
+    spend: Callable[[Target, Mapping[str, int]], None] = _uncounted
     informed: Callable[[Target], Target] = _as_it_is
     tries: list[Try] = field(factory=list, init=False)
     _passed: list[Passed] = field(factory=list, init=False)
@@ -162,12 +170,18 @@ class Plan:
             raise ValueError("nothing is being tried")
         target, began = self._trying
         self._trying = None
+        if outcome.result == "failed" and isinstance(outcome.failure, BudgetSpent):
+            self.health.gave_up(target)
+            self._over_budget(target, outcome.failure)
+            return
         self.tries.append(Try(target=target, began=began - self.began, ended=now - self.began, outcome=outcome))
         match outcome:
             case Outcome(result="done"):
                 self.health.well(target)
             # Past the commit point too: who is silent for so long that the stream was begun without it, or breaks
             # off again and again, keeps failing.
+            case Outcome(failure=BudgetSpent()):
+                self.health.gave_up(target)
             case Outcome(result="failed" | "broken", failure=failure) if failure is not None:
                 self.health.failed(target, failure, now)
             case _:  # how it is was not found out, or not to its end
@@ -220,13 +234,17 @@ class Plan:
 
     def _is_out(self, target: Target) -> bool:
         """Whether a target can't be tried, or in vain; that is noted."""
-        refusal = self.budget(target)
-        why = self._hopeless(target) if refusal is None else refusal.message
-        if why is None:
+        if (refusal := self.budget(target)) is not None:
+            self._over_budget(target, refusal)
+        elif (why := self._hopeless(target)) is not None:
+            self._passed.append(Passed(target=target, why=why))
+        else:
             return False
-        self.refused = self.refused or refusal
-        self._passed.append(Passed(target=target, why=why))
         return True
+
+    def _over_budget(self, target: Target, refusal: ApiError) -> None:
+        self.refused = self.refused or refusal
+        self._passed.append(Passed(target=target, why=refusal.message))
 
     def _hopeless(self, target: Target) -> str | None:
         """Why a target can't do better than those that were tried, as far as that is known."""

@@ -19,7 +19,7 @@ from ccrouter.providers.provider import Preset, Provider
 from ccrouter.providers.secret import Literal, Secret
 from ccrouter.routing.config import Config, Profile
 from ccrouter.routing.mentions import mentions, separated
-from ccrouter.routing.names import for_claude, is_claude
+from ccrouter.routing.names import SEPARATORS, for_claude, is_claude
 from ccrouter.routing.patterns import one_fits
 from ccrouter.routing.rules import Rule, When
 from ccrouter.routing.spelling import KeyPath, shown, spell_path
@@ -30,6 +30,8 @@ _CLOSE = 0.88
 
 #: How shells write the value of a variable; here it is the text itself.
 _VARIABLE = re.compile(r"\$\{?\w+\}?|%\w+%")
+
+_MARKS = frozenset(SEPARATORS)
 
 
 def warnings(config: Config, presets: Mapping[str, Preset]) -> list[str]:
@@ -141,17 +143,31 @@ def _not_in_force(config: Config, name: str, profile: Profile) -> Iterator[KeyPa
 
 
 def _uncounted(config: Config) -> list[str]:
-    """Models whose use no budget of dollars sees."""
+    """Models whose use no budget of dollars sees: listed without a price, or named somewhere and not listed."""
     found = []
     for name, provider in config.providers.items():
-        budget = provider.budget
-        if budget.dollars_per_day is None and budget.dollars_per_month is None:
+        if not provider.budget.in_dollars:
             continue
         free = [model.id for model in provider.models if model.price is None]
+        free += [model for model in _named_of(name, config) if provider.configured_model(model) is None]
         if free:
             path = spell_path(("providers", name, "budget"))
-            found.append(f"{path}: what {', '.join(free)} costs is not counted, for want of a `price`")
+            told = ", ".join(map(shown, dict.fromkeys(free)))
+            found.append(f"{path}: what {told} costs is not counted, for want of a `price`")
     return found
+
+
+def _named_of(provider: str, config: Config) -> Iterator[str]:
+    """The models of a provider that the file names, as the provider knows them."""
+    names = [name for _, name in _names(config)]
+    defaults = [config.default, *(each.default for each in config.profiles.values())]
+    names += [each for each in defaults if each is not None]
+    for name in names:
+        begins = [each for each in config.providers if name.startswith(each) and name[len(each) :][:1] in _MARKS]
+        if name not in config.aliases and max(begins, key=len, default=None) == provider:
+            model = name[len(provider) + 1 :].removesuffix("[1m]")
+            if model and "{model}" not in model:
+                yield model
 
 
 def checks_told(config: Config, presets: Mapping[str, Preset]) -> list[tuple[KeyPath, str]]:

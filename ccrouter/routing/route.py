@@ -173,8 +173,12 @@ def _pinned(made: Route, session: str, directory: Directory, pins: Pins, *, plai
     target = next((each for each in made.targets if str(each) == held), None)
     if target is None and plain:
         provider, _, model = held.partition(":")
-        known = directory.providers.get(provider)
-        target = None if known is None or not model else Target(known, model)
+        known = directory.addressable.get(provider) if model else None
+        if known is not None and provider in directory.providers:
+            target = Target(known, model)
+        elif known is not None and known.local:
+            # A server of this machine that is not running: its conversation is no other vendor's for that.
+            return evolve(made, targets=(Target(known, model),), pinned=held)
     if target is None:
         return made
     others = tuple(each for each in made.targets if each != target)

@@ -68,10 +68,13 @@ async def serve(
     *,
     stop: Stop,
     limits: Limits,
-    max_connections: int,
+    max_connections: Callable[[], int],
     drain_seconds: Callable[[], float],
 ) -> None:
-    """Serve until ``stop``; returns when every connection is closed. Cancelling ends everything at once."""
+    """Serve until ``stop``; returns when every connection is closed. Cancelling ends everything at once.
+
+    ``max_connections`` and ``drain_seconds`` are asked when they are needed: a configuration changes.
+    """
     port = _Port(answer, refuse, stop, limits, max_connections)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting:
@@ -101,7 +104,9 @@ async def _cancel_after(wait: Callable[[], Awaitable[None]], scope: trio.CancelS
 class _Port:
     """The connections of one server."""
 
-    def __init__(self, answer: Answer, refuse: Refuse, stop: Stop, limits: Limits, max_connections: int) -> None:
+    def __init__(
+        self, answer: Answer, refuse: Refuse, stop: Stop, limits: Limits, max_connections: Callable[[], int]
+    ) -> None:
         self.emptied = trio.Event()
         self._answer = answer
         self._refuse = refuse
@@ -115,7 +120,7 @@ class _Port:
         """Serve one accepted stream, or tell it that there are too many."""
         self._stop.open += 1
         try:
-            if self._admitted >= self._max:
+            if self._admitted >= self._max():
                 await self._turn_away(stream)
             else:
                 await self._admit(stream)
@@ -150,7 +155,7 @@ class _Port:
             raise ApiError(
                 529,
                 "overloaded_error",
-                f"ccrouter: more than {self._max} connections are open; "
+                f"ccrouter: more than {self._max()} connections are open; "
                 "close some, or raise server.max_connections in the configuration",
                 (("retry-after", "1"),),
             )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from ccrouter.errors import UpstreamBroken
+from ccrouter.errors import UpstreamBroken, WrongAnswer
 from ccrouter.providers.provider import Provider
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.upstream.credentials import Credentials
@@ -65,7 +65,7 @@ class Inquiry:
         async with self._dials[preset.transport](call) as answer:
             found = await _read(answer)
             if answer.status != 200:
-                raise UpstreamBroken(f"HTTP status {answer.status} to the question for its models")
+                raise WrongAnswer(f"HTTP status {answer.status} to the question for its models", answer.status)
         return found
 
 

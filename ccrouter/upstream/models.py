@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 import trio
 from attrs import evolve, frozen
 
-from ccrouter.errors import CcrouterError
+from ccrouter.errors import CcrouterError, ConnectFailed, WrongAnswer
 from ccrouter.providers.listings import read_models
 from ccrouter.providers.provider import Model, Place, Provider
 from ccrouter.routing.credentials import ClientCredentials
+from ccrouter.routing.sightings import Sight
 from ccrouter.upstream.credentials import Credentials
 from ccrouter.upstream.dial import Dial
 from ccrouter.upstream.inquiry import Inquiry
@@ -24,6 +25,9 @@ FRESH = 60.0
 
 #: How long a backend on this machine's default ports gets to show that it is there, in seconds.
 PROBE = 0.7
+
+#: The statuses of a server that can't answer just now, whatever it was asked.
+_BUSY = frozenset({408, 429, 500, 502, 503, 504})
 
 
 @frozen(kw_only=True)
@@ -87,17 +91,25 @@ class ModelLists:
         finally:  # a caller who went away leaves nothing, and one who waits asks instead
             self._asking.pop(key).set()
 
-    async def probe(self, provider: Provider) -> bool:
-        """Whether a backend of the provider's kind is there; its list is kept when it is."""
+    async def probe(self, provider: Provider) -> Sight:
+        """Whether a backend of the provider's kind is there; its list is kept when it is.
+
+        It is gone where nobody listens or somebody else answers. Who is slow, breaks off or says that it can't at
+        this moment (llama.cpp's 503 while it loads a model) may be there.
+        """
         with trio.move_on_after(PROBE):
             try:
                 models = await self._ask(provider, ClientCredentials())
+            except ConnectFailed:
+                return "gone"
+            except WrongAnswer as error:
+                return "silent" if error.status in _BUSY else "gone"
             except CcrouterError:
-                return False
+                return "silent"
             now = trio.current_time()
             self._listings[provider.place] = Listing(models=models, seen=now, tried=now)
-            return True
-        return False
+            return "there"
+        return "silent"
 
     async def _ask(self, provider: Provider, client: ClientCredentials) -> tuple[Model, ...]:
         body = await self.inquiry.ask(provider, client, provider.preset.models_path or "")

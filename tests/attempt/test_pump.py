@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 import pytest
 import trio
 from attrs import evolve
 
 from ccrouter.attempt.parts import End, Failed, Head, Part, Piece, Whole
-from ccrouter.attempt.pump import ask, pump
-from ccrouter.errors import ApiError, ConnectFailed, UpstreamBroken, UpstreamTimeout
+from ccrouter.attempt.pump import Terms, ask, pump
+from ccrouter.errors import ApiError, BudgetSpent, ConnectFailed, UpstreamBroken, UpstreamTimeout
 from ccrouter.providers.provider import Model, Target, Timeouts
 from tests.attempt.calls import (
     CLAUDE,
@@ -152,3 +154,32 @@ async def test_what_can_not_be_taken_stands_in_no_line() -> None:
     async with it.backends.places.place(target.provider, "somebody"):
         found = await parts(it, target, inbound(tools=[{"name": "t", "input_schema": {"type": "object"}}]))
     assert [type(part) for part in found] == [Failed]
+
+
+async def test_a_budget_that_was_used_up_in_the_line_is_no_longer_asked_for_anything(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    it = rig(Script(body=message()))
+    refusal = BudgetSpent(429, "rate_limit_error", "used up")
+    spent: list[BudgetSpent] = []
+    terms = Terms(budget=lambda _: spent[0] if spent else None)
+    send, receive = trio.open_memory_channel[Part](0)
+    async with trio.open_nursery() as nursery:
+        async with it.backends.places.place(LIMITED.provider, "somebody"):
+            nursery.start_soon(pump, inbound(), LIMITED, it.backends, send, terms)
+            await trio.testing.wait_all_tasks_blocked()
+            spent.append(refusal)
+        assert [part async for part in receive] == [Failed(refusal)]
+    assert it.dial.calls == []
+    assert it.backends.places.waiting(LIMITED.provider) == (0, 0)
+
+
+async def test_a_place_is_held_for_who_counts_what_the_call_cost(autojump_clock: trio.testing.MockClock) -> None:
+    it = rig(Script(body=message()))
+    send, receive = trio.open_memory_channel[Part](0)
+    async with AsyncExitStack() as held:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pump, inbound(), LIMITED, it.backends, send, Terms(held=held))
+            assert isinstance([part async for part in receive][-1], End)
+        assert it.backends.places.waiting(LIMITED.provider) == (1, 0)
+    assert it.backends.places.waiting(LIMITED.provider) == (0, 0)

@@ -48,6 +48,34 @@ async def test_another_target_is_asked_in_place_of_one_without_budget(autojump_c
     assert used(it)[1] == 8
 
 
+@pytest.mark.parametrize("places", [1, 3])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_who_waited_for_a_place_is_told_of_a_budget_that_ended_meanwhile(
+    places: int, stream: bool, autojump_clock: MockClock
+) -> None:
+    """Each reply is 8 tokens; with one place at a time, no request begins on a budget that is used up."""
+    limited = provider("anthropic", max_concurrent=places, budget=Budget(tokens_per_day=20))
+    streamed = Script(body=[message()[0], Sleep(1), *message()[1:]])
+    script = streamed if stream else Script(headers=JSON, body=[Sleep(1), WHOLE])
+    it = rig(script, providers=[limited])
+    statuses: list[int] = []
+
+    async def ask(name: str) -> None:
+        async with talk(it) as client:
+            await client.send(request(stream=stream), session(name))
+            await client.reply()
+            statuses.append(client.status)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(12):
+            nursery.start_soon(ask, str(number))
+    served = 3 if places == 1 else len(it.dial.calls)
+    assert len(it.dial.calls) == served <= 2 + places
+    assert sorted(statuses) == [200] * served + [429] * (12 - served)
+    assert sum(tokens for tokens, _ in it.dispatch.notebook.ledger.dump()["anthropic"].values()) == 8 * served
+    assert list(it.dispatch.health.resting(trio.current_time())) == []
+
+
 # Places
 
 ONE = [provider("anthropic", max_concurrent=1)]

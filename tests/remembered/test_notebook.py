@@ -33,9 +33,9 @@ TARGET = Target(provider("ollama"), "q")
 OTHER = Target(provider("lmstudio"), "q")
 
 
-def opened(folder: Path, now: float = NOW) -> Notebook:
-    book = Notebook(folder)
-    book.open(now)
+def opened(folder: Path, now: float = NOW, *, budgets: bool = False, lines: list[str] | None = None) -> Notebook:
+    book = Notebook(folder) if lines is None else Notebook(folder, lines.append)
+    book.open(now, budgets=budgets)
     return book
 
 
@@ -170,6 +170,103 @@ async def test_whatever_stands_in_the_file_nobody_fails(tmp_path: Path, content:
     assert book.pins.of("session", "intent") == "ollama:q"
 
 
+DAMAGES = [
+    b"",
+    b"{",
+    b"[1]",
+    b"\xff",
+    b'{"spent": {"ollama": {"%s": [5, 0.0]}}, "sess' % DAY.encode(),
+    b"[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, None], ids=lambda content: repr(content)[:20])
+async def test_a_damaged_or_lost_file_gives_no_budget_back(tmp_path: Path, damage: bytes | None) -> None:
+    lines: list[str] = []
+    book, other = opened(tmp_path, lines=lines), opened(tmp_path)
+    other.spend("ollama", DAY, Amount(100, 1.0))
+    await other.write(NOW)
+    book.spend("ollama", DAY, Amount(1000, 10.0))
+    pin(book, "s")
+    await book.write(NOW)
+    path = tmp_path / NAME
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage)
+    book.look(NOW)
+    assert book.ledger.of_day("ollama", DAY) == Amount(1100, 11.0)
+    for number in (1, 2):
+        book.spend("ollama", DAY, Amount(1, 0.25))
+        await book.write(NOW)
+        after = opened(tmp_path)
+        assert after.ledger.of_day("ollama", DAY) == book.ledger.of_day("ollama", DAY)
+        assert tokens(book) == 1100 + number
+        assert after.pins.of("s", "intent") == "ollama:q"
+        assert after.problems == ()
+    aside = tmp_path / "notebook.json.damaged"
+    if damage is None:
+        assert (lines, book.problems, aside.exists()) == ([], (), False)
+    else:
+        (problem,) = book.problems
+        assert lines == [f"warning: {problem}"]
+        assert problem.startswith(f"{path}: is damaged: it was put aside as {aside.name}")
+        assert aside.read_bytes() == damage
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda content: repr(content)[:20])
+async def test_a_file_that_is_damaged_at_the_start_is_told_and_kept(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / NAME).write_bytes(damage)
+    lines: list[str] = []
+    book = opened(tmp_path, lines=lines)
+    book.spend("ollama", DAY, Amount(5, 0.0))
+    await book.write(NOW)
+    (problem,) = book.problems
+    assert "what budgets had used up is not known any more" in problem
+    assert lines == [f"warning: {problem}"]
+    assert (tmp_path / "notebook.json.damaged").read_bytes() == damage
+    assert tokens(opened(tmp_path)) == 5
+
+
+async def test_who_writes_nothing_sees_what_others_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    idle, other = opened(tmp_path), opened(tmp_path)
+    other.spend("ollama", DAY, Amount(5, 0.0))
+    pin(other, "s")
+    await other.write(NOW)
+    idle.look(NOW)
+    assert tokens(idle) == 5
+    assert idle.pins.of("s", "intent") == "ollama:q"
+    idle.spend("ollama", DAY, Amount(2, 0.0))
+    other.spend("ollama", DAY, Amount(10, 0.0))
+    await other.write(NOW)
+    idle.look(NOW)
+    assert tokens(idle) == 17, "what it has not written down yet is counted too"
+    await idle.write(NOW)
+    assert tokens(idle) == tokens(opened(tmp_path)) == 17
+
+    def load(path: Path) -> dict[str, Any]:
+        raise AssertionError(path)
+
+    monkeypatch.setattr(json_file, "load", load)
+    idle.look(NOW)  # a look is a `stat` where nobody wrote
+
+
+async def test_what_is_on_its_way_to_the_file_is_counted_once(tmp_path: Path) -> None:
+    book, other = opened(tmp_path), opened(tmp_path)
+    book.spend("ollama", DAY, Amount(5, 0.0))
+    async with trio.open_nursery() as nursery:
+        async with locked(tmp_path / "notebook.lock", 1):
+            nursery.start_soon(book.write, NOW)
+            await trio.testing.wait_all_tasks_blocked()
+            json_file.write(tmp_path / NAME, {"spent": {"ollama": {DAY: [7, 0.0]}}})
+            book.look(NOW)
+            assert tokens(book) == 5
+    book.look(NOW)
+    assert tokens(book) == 12
+    other.look(NOW)
+    assert tokens(other) == 12
+
+
 def a_file_in_the_way(folder: Path) -> None:
     folder.write_text("")
 
@@ -198,6 +295,34 @@ async def test_where_nothing_can_be_written_memory_is_all_there_is(tmp_path: Pat
         await book.write(NOW)
     assert tokens(book) == 10
     assert book.pins.of("s", "intent") == "ollama:q"
+
+
+@pytest.mark.parametrize("way", [a_file_in_the_way, a_folder_in_place_of_the_lock])
+async def test_where_budgets_can_not_be_kept_that_is_told_once(tmp_path: Path, way) -> None:
+    folder = tmp_path / "state"
+    way(folder)
+    for budgets in (False, True):
+        lines: list[str] = []
+        book = opened(folder, budgets=budgets, lines=lines)
+        at_the_start = list(lines)
+        pin(book, "s")
+        await book.write(NOW)
+        assert lines == at_the_start, "which model a session stays with is no budget"
+        for _ in range(2):
+            book.spend("ollama", DAY, Amount(5, 0.0))
+            await book.write(NOW)
+        (problem,) = book.problems
+        assert lines == [f"warning: {problem}"]
+        assert problem.startswith(f"{folder / NAME}: cannot be kept: ")
+        # That there can be no lock shows when it is wanted.
+        assert at_the_start == (lines if budgets and way is a_file_in_the_way else [])
+    if way is a_file_in_the_way:
+        folder.unlink()
+    else:
+        (folder / "notebook.lock").rmdir()
+    await book.write(NOW)
+    assert book.problems == ()
+    assert tokens(opened(folder)) == 10
 
 
 @pytest.mark.only_on("linux", "darwin")

@@ -20,8 +20,8 @@ def config(*providers, **more):
     return Config(providers={each.name: each for each in providers}, **more)
 
 
-def found(there=None, *, logins=(), environ=(), running=()):
-    return build(there or Config(), PRESETS, logins=logins, environ=environ, running=running)
+def found(there=None, *, logins=(), environ=(), running=(), before=()):
+    return build(there or Config(), PRESETS, logins=logins, environ=environ, running=running, before=before)
 
 
 def test_with_nothing_at_all_the_demo_answers():
@@ -134,6 +134,22 @@ def test_the_name_of_who_is_switched_off_goes_nowhere_and_a_plain_name_to_the_de
 def test_when_all_are_switched_off_the_demo_answers():
     directory = found(config(configured("ollama"), off=frozenset({"ollama"})))
     assert list(directory.providers) == [DEMO]
+
+
+@pytest.mark.parametrize(
+    ("there", "more", "providers"),
+    [
+        (config(), {}, ["ollama"]),
+        (config(), {"running": {"lmstudio"}}, ["lmstudio"]),
+        (config(), {"environ": {"DEEPSEEK_API_KEY"}}, ["deepseek"]),
+        (config(configured("work", "messages")), {}, ["work"]),
+        (config(off=frozenset({"ollama"})), {}, [DEMO]),
+    ],
+)
+def test_the_demo_never_answers_in_place_of_what_was_found_and_is_gone(there, more, providers):
+    directory = found(there, before={"ollama"}, **more)
+    assert list(directory.providers) == providers
+    assert directory.default == providers[0]
 
 
 @given(

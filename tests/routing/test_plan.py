@@ -5,7 +5,7 @@ from attrs import evolve
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ccrouter.errors import ApiError, ConnectFailed, UpstreamBroken, UpstreamTimeout
+from ccrouter.errors import ApiError, BudgetSpent, ConnectFailed, UpstreamBroken, UpstreamTimeout
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.routing.failure import NEVER, TREATMENTS, Refusal, kind_of, rest_of
@@ -282,6 +282,41 @@ def test_when_all_budgets_are_used_up_the_first_refusal_is_told():
     verdict = plan.verdict()
     assert isinstance(verdict, ApiError)
     assert verdict.message == "the budget of one:a is used up"
+
+
+def ended(words="no budget"):
+    return BudgetSpent(429, "rate_limit_error", words, (("retry-after", "9000"), ("x-should-retry", "false")))
+
+
+def test_a_budget_that_ended_while_a_try_stood_in_the_line_is_passed_over_like_any_other():
+    health = Health()
+    plan = Plan((A, B), health=health)
+    assert followed(plan, failed(ended()), Outcome(result="done")) == [A, B, None]
+    assert [(each.target, each.why) for each in plan.passed] == [(A, "no budget")]
+    assert [each.target for each in plan.tries] == [B]
+    assert list(health.resting(0.0)) == [], "nobody asked the backend"
+
+
+def test_when_all_budgets_ended_in_the_line_the_first_refusal_is_told():
+    plan = Plan((A, B))
+    assert followed(plan, failed(ended("first")), failed(ended("second"))) == [A, B, None]
+    verdict = plan.verdict()
+    assert isinstance(verdict, ApiError)
+    assert verdict.message == "first"
+
+
+def test_a_budget_that_ended_in_the_line_hides_no_failure():
+    plan = Plan((A, B))
+    assert followed(plan, failed(refused(529)), failed(ended())) == [A, B, None]
+    assert plan.verdict().status == 529
+
+
+def test_a_budget_that_ended_after_the_commit_point_says_nothing_of_the_backend():
+    health = Health()
+    plan = Plan((A, B), health=health)
+    assert followed(plan, Outcome(result="broken", failure=ended())) == [A, None]
+    assert [each.target for each in plan.tries] == [A]
+    assert list(health.resting(0.0)) == []
 
 
 def test_who_rests_is_tried_rather_than_who_has_no_budget():

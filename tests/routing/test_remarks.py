@@ -154,6 +154,34 @@ models = [{ id = "a", price = { input = 1, output = 2 } }, "b", "c"]
     assert warnings(load(tokens), presets.PRESETS) == []
 
 
+PRICED = """
+[providers.work]
+preset = "messages"
+base_url = "https://llm.example.com"
+budget = { dollars_per_month = 5 }
+models = [{ id = "a", price = { input = 1, output = 2 } }]
+[providers.work-too]
+preset = "messages"
+base_url = "https://llm.example.com"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "models"),
+    [
+        ('[[routes]]\nuse = ["work:b", "work/c", "work:a", "work:b"]', "b, c"),
+        ('[[routes]]\nuse = ["work:a", "work:a[1m]", "work:{model}", "{model}", "work-too:x", "other"]', None),
+        ('[aliases]\nbig = "work:d/e:f"\n[profiles.p]\nsubagent = "big"', "d/e:f"),
+        ('[profiles.p]\ndefault = "work:b"\nclassifier = "work:claude-c"', "claude-c, b"),
+        ('[profiles.p]\ndefault = "work"', None),
+    ],
+)
+def test_models_that_a_budget_of_dollars_does_not_see_are_looked_for_wherever_models_are_named(text, models):
+    told = [each for each in warnings(load(PRICED + text), presets.PRESETS) if "is not counted" in each]
+    wanted = f"providers.work.budget: what {models} costs is not counted, for want of a `price`"
+    assert told == ([] if models is None else [wanted])
+
+
 @pytest.mark.parametrize(
     "text",
     [

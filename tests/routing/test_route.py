@@ -23,11 +23,11 @@ MAIN = Caller(session="s")
 ANTHROPIC, OLLAMA, WORK = provider("anthropic"), provider("ollama"), provider("work")
 
 
-def directory(*, aliases=None, listed=None, default="anthropic", without=()):
-    there = {each.name: each for each in (ANTHROPIC, OLLAMA, WORK) if each.name not in without}
+def directory(*, aliases=None, listed=None, default="anthropic", without=(), stopped=()):
+    known = {each.name: each for each in (ANTHROPIC, OLLAMA, WORK) if each.name not in without}
     return Directory(
-        providers=there,
-        addressable=there,
+        providers={name: each for name, each in known.items() if name not in stopped},
+        addressable=known,
         aliases=aliases or {},
         default=default,
         listed=listed or {},
@@ -354,6 +354,26 @@ def test_a_pin_to_a_provider_that_is_gone_does_not_hold():
     held(pins, first, first.targets[0])
     made = sent(traits(model="glm-5", of=MAIN), there=directory(default="ollama", without=["work"]), pins=pins)
     assert (spelled(made), made.pinned) == (["ollama:glm-5"], None)
+
+
+@pytest.mark.parametrize(
+    ("owner", "default", "targets"),
+    [
+        # Refused by a server that is not running, it is still nobody else's; a vendor that is no longer set up
+        # would refuse it for ever.
+        ("ollama", "work", ["ollama:glm-5"]),
+        ("work", "ollama", ["ollama:glm-5"]),
+    ],
+)
+def test_a_conversation_with_a_server_of_this_machine_is_no_other_vendors_when_that_is_stopped(
+    owner, default, targets
+):
+    pins = Pins()
+    first = sent(traits(model="glm-5", of=MAIN), there=directory(listed={owner: ("glm-5",)}), pins=pins)
+    held(pins, first, first.targets[0])
+    there = directory(default=default, stopped=[owner])
+    assert spelled(sent(traits(model="glm-5", of=MAIN), there=there, pins=pins)) == targets
+    assert spelled(sent(traits(model="glm-5", of=MAIN), there=there)) == [f"{default}:glm-5"]
 
 
 def test_each_agent_has_a_pin_of_its_own_and_who_has_no_session_has_none():

@@ -24,6 +24,7 @@ class Port:
     number: int
     stop: Stop
     served: trio.Event
+    most: int
     opened: list[trio.SocketStream] = field(factory=list)
 
     async def connect(self) -> trio.SocketStream:
@@ -36,7 +37,7 @@ async def port(*, most: int = 10, drain: float = 5.0) -> AsyncIterator[Port]:
     """A port whose ``/slow`` answers when it must (with last words), and everything else at once."""
     stop = Stop()
     listeners = await bind("127.0.0.1", 0)
-    it = Port(listeners[0].socket.getsockname()[1], stop, trio.Event())
+    it = Port(listeners[0].socket.getsockname()[1], stop, trio.Event(), most)
 
     async def answer(request: Request, client: Client) -> None:
         await client.body()
@@ -62,7 +63,7 @@ async def port(*, most: int = 10, drain: float = 5.0) -> AsyncIterator[Port]:
             refuse,
             stop=stop,
             limits=Limits(linger_seconds=0.2),
-            max_connections=most,
+            max_connections=lambda: it.most,
             drain_seconds=lambda: drain,
         )
         it.served.set()
@@ -142,6 +143,10 @@ async def test_beyond_the_cap_a_client_hears_529_and_the_others_go_on() -> None:
         again = await it.connect()
         await get(again, "/")
         assert b"200" in await again.receive_some()
+        it.most = 3  # asked at each one
+        another = await it.connect()
+        await get(another, "/")
+        assert b"200" in await another.receive_some()
 
 
 async def test_only_so_many_are_told_that_they_are_beyond_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 from attrs import define, evolve, field
 
-from ccrouter.errors import ConnectFailed, UpstreamBroken
+from ccrouter.errors import ConnectFailed, UpstreamBroken, UpstreamTimeout
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider
 from ccrouter.providers.secret import FromEnv, Literal
@@ -299,18 +299,38 @@ async def test_without_its_credential_a_provider_is_not_asked(rig, autojump_cloc
 async def test_a_server_that_is_there_is_found_with_its_list(rig, autojump_clock):
     provider, backend = rig.provider("p", preset="ollama")
     backend.pieces = [b'{"models":[{"name":"qwen3:8b"}]}']
-    assert await rig.lists.probe(provider)
+    assert await rig.lists.probe(provider) == "there"
     assert rig.lists.of(provider).models == (Model("qwen3:8b"),)
     await rig.refresh(provider)
     assert len(backend.calls) == 1
 
 
-async def test_a_server_that_is_slow_or_another_is_not_found(rig, autojump_clock):
+async def test_a_server_that_is_slow_is_not_waited_for(rig, autojump_clock):
     provider, backend = rig.provider("p", "x", preset="vllm")
-    assert not await rig.lists.probe(provider)
     backend.delay = math.inf
     started = trio.current_time()
-    assert not await rig.lists.probe(provider)
+    assert await rig.lists.probe(provider) == "silent"
     assert trio.current_time() - started == pytest.approx(PROBE)
-    assert rig.lists.of(provider) == Listing()
     assert backend.open == 0
+
+
+@pytest.mark.parametrize(
+    ("pieces", "status", "sight"),
+    [
+        ([ConnectFailed("cannot reach p.example.com: connection refused")], 200, "gone"),
+        ([b"a page"], 404, "gone"),
+        ([], 401, "gone"),
+        ([b"a page"], 200, "gone"),
+        ([b'{"data":[{"id":"x","owned_by":"another"}]}'], 200, "gone"),
+        ([b'{"error":{"message":"Loading model"}}'], 503, "silent"),
+        ([], 429, "silent"),
+        ([b'{"data":', UpstreamBroken("it hung up")], 200, "silent"),
+        ([UpstreamBroken("it hung up", before_reply=True)], 200, "silent"),
+        ([UpstreamTimeout("nothing in 10 s", "first_byte")], 200, "silent"),
+    ],
+)
+async def test_a_server_is_gone_when_nobody_or_another_answers(rig, autojump_clock, pieces, status, sight):
+    provider, backend = rig.provider("p", preset="vllm")
+    backend.pieces, backend.status = pieces, status
+    assert await rig.lists.probe(provider) == sight
+    assert rig.lists.of(provider) == Listing()
