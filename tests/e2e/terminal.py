@@ -47,6 +47,24 @@ class Terminal:
             os.write(self._master, key.encode())
             await trio.sleep(0.03)
 
+    async def ask(self, command: str, *answer: str) -> None:
+        """Type a command of Claude Code's, and again unless all of ``answer`` is shown.
+
+        While it is typed, a list of commands is offered, and Enter takes the one that stands first. On a busy machine
+        the list lags behind: `/mcp` was taken for `/model` (2.1.197, 2026-11).
+        """
+        for patience in (5, 5, 20):
+            self.forget()
+            await self.type(command)
+            await trio.sleep(0.5)
+            await self.type("\r")
+            with contextlib.suppress(AssertionError):
+                for words in answer:
+                    await self.shows(words, patience)
+                return
+            await self.type("\x1b")
+        raise AssertionError(f"not shown: {answer!r}, but: {self.text[-3000:]}")
+
     def forget(self) -> None:
         """From here on only what is shown anew counts."""
         self._shown.clear()

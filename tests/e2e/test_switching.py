@@ -122,9 +122,7 @@ async def test_a_running_client_is_moved_by_its_model_command(client: Client, sa
         # before it listens (2.1.197, 2026-11). What it says to that can't be told from what it said to earlier ones,
         # which it draws again with everything else: its settings are asked, in which a yes is saved.
         for _ in range(4):
-            terminal.forget()
-            await terminal.type(f"/model {seat.target}\r")
-            await terminal.shows("No, go back")
+            await terminal.ask(f"/model {seat.target}", "No, go back")
             for _ in range(4):
                 await terminal.type("\r")
                 with trio.move_on_after(3):

@@ -39,9 +39,7 @@ async def test_the_model_menu_offers_the_other_models_and_the_chosen_one_answers
             if client.is_new:
                 await terminal.shows("Claude Max")  # it is logged in as ever
             await terminal.shows("/effort")  # the line below its prompt, which it draws last
-            await terminal.type("/model\r")
-            await terminal.shows("qwen3-coder:30b")
-            await terminal.shows("Enter to")
+            await terminal.ask("/model", "qwen3-coder:30b", "Enter to")
             row = re.findall(r"([0-9])\.qwen3-coder:30b", terminal.text)[-1]
             await terminal.type(row)
             await terminal.shows("Set model to qwen3-coder:30b")
