@@ -97,7 +97,7 @@ class Shown:
             return self._shapes.file(_ended(document), f"data:{document.media_type};base64,{document.data}")
         if document.url is not None and self._shapes.link is not None and shows("url"):
             return self._shapes.link(_ended(document), document.url)
-        self._note("document: left out, the backend takes no such file")
+        self._note(NO_SUCH_FILE)
         return self._shapes.text(told.without_file(document))
 
     def _marked(self, chunk: Chunk, mark: Mark) -> Chunk:
@@ -109,6 +109,8 @@ class Shown:
         return chunk
 
 
+#: In every dialect, of a file that has no text.
+NO_SUCH_FILE = "document: left out, the backend takes no such file"
 #: In every dialect, of a message that goes on as the user's `reminder`.
 TOLD_BY_USER = "system: a later message told as the user's"
 

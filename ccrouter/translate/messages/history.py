@@ -33,6 +33,7 @@ from ccrouter.providers.provider import Target
 from ccrouter.translate import provenance, sight, told
 from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
 from ccrouter.translate.messages import history_calls, history_system, makers
+from ccrouter.translate.shown import NO_SUCH_FILE
 from ccrouter.translate.turns import Document, Image, Shown
 from ccrouter.wire import spans
 
@@ -272,11 +273,17 @@ class _Settling:
             found = [_text(told.UNSEEN)]
             self.note("image: left out, the model takes only text")
         else:
-            found = [self._as_block(part) for part in told.shown(block, _unheard)]
-            said = found and found != [_text(told.omitted(kind))]
-            self.note(f"{kind}: told as text" if said else f"{kind}: left out, only its maker can use it")
-        if self.strict and role == "assistant":  # Claude shows no images, and may show none
-            found = [each if each["type"] == "text" else _text(told.omitted("image")) for each in found]
+            heard: list[str] = []
+            parts = told.shown(block, heard.append)
+            found = [self._as_block(part) for part in parts]
+            if self.strict and role == "assistant":  # Claude shows no images, and may show none
+                found = [each if each["type"] == "text" else _text(told.omitted("image")) for each in found]
+            if kind == "document" and any(isinstance(part, Document) and part.text is None for part in parts):
+                heard = [NO_SUCH_FILE]
+            elif found == [_text(told.omitted(kind))]:
+                heard = [f"{kind}: left out, only its maker can use it"]
+            lost = (what for what in heard if what.startswith(f"{kind}: left out"))
+            self.note(next(lost, f"{kind}: told as text"))
         if found and "cache_control" in block:
             found[-1] = {**found[-1], "cache_control": block["cache_control"]}
         return found
@@ -321,10 +328,6 @@ def _id(block: Block, key: str) -> str | None:
 
 def _is_thinking(block: object) -> bool:
     return isinstance(block, dict) and block.get("type") in ("thinking", "redacted_thinking")
-
-
-def _unheard(_what: str) -> None:
-    """Takes notes on the parts of a block that is noted as a whole."""
 
 
 def _text(text: str) -> Block:

@@ -221,7 +221,7 @@ def test_a_block_of_a_servers_own_kind_goes_back_to_it_as_it_made_it_and_to_othe
             "hologram: left out, only its maker can use it",
             "server_tool_use: told as text",
             "code_execution_tool_result: told as text",
-            "image: told as text",
+            "image: left out, only its maker can use it" if strict else "image: told as text",
             "text: members that only their maker can use left out",
             "tool_use: members that only their maker can use left out",
         ]
@@ -270,7 +270,7 @@ def test_what_nobody_marked_may_be_anthropics_own_and_stays(block):
 
 
 def test_of_what_nobody_marked_goes_what_certainly_isnt_anthropics():
-    assert reply(REASONING, text("a")) == ([text("a")], ["reasoning: left out, only its maker can use it"])
+    assert reply(REASONING, text("a")) == ([text("a")], ["reasoning: left out"])
     assert reply({"type": "output_text", "text": "a"})[0] == [text("a")]
     bare, changes = reply({**text("a"), "annotations": []})
     assert (bare, changes) == ([text("a")], ["text: members that only their maker can use left out"])
@@ -515,7 +515,8 @@ def test_blocks_that_a_backend_doesnt_take_are_told_as_text_or_left_out_and_name
     assert [block["type"] for block in found[1]["content"]] == ["tool_use", "text", "text"]
     assert found[2] == user(result("a", [text("The tool Bash is available from here on.")]))
     assert changes == [
-        "document: told as text (2 times)",
+        "document: told as text",
+        "document: left out, the backend takes no such file",
         "search_result: told as text",
         "container_upload: left out, only its maker can use it",
         "server_tool_use: told as text",
@@ -568,7 +569,21 @@ def test_a_file_that_lies_at_anthropic_is_told_of_elsewhere():
         found, changes = settle(messages, preset)
         told_of = "[document omitted: document can't be shown here]"
         assert found == [user(text("[image omitted: it can't be shown here]"), text(told_of), text("a"))]
-        assert changes == ["image: told as text", "document: told as text"]
+        assert changes == [
+            "image: left out, it can't be shown outside its maker's files",
+            "document: left out, it can't be shown outside its maker's files",
+        ]
+
+
+@pytest.mark.parametrize("block", [PDF, {**IMAGE, "source": {"type": "file", "file_id": "f"}}])
+def test_of_what_leaves_only_its_place_the_log_says_that_it_was_left_out(block):
+    """Whoever doesn't get it; and a result that holds nothing else says the same."""
+    for preset in MESSAGES:
+        for shown in ([user(block)], [HI, assistant(use("a")), user(result("a", [block]))]):
+            found, changes = settle(shown, preset, thinks=False)
+            if found is not shown:
+                assert " omitted: " in json.dumps(found)
+                assert [each.split(",")[0] for each in changes] == [f"{block['type']}: left out"]
 
 
 # What holds for any conversation
