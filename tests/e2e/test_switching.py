@@ -158,7 +158,7 @@ async def test_a_conversation_that_stays_where_it_is_goes_there_in_its_own_bytes
     assert {received.body for received in seat.asked} <= {*sent}
 
 
-async def test_a_third_party_gets_the_same_bytes_but_for_names_and_signatures(
+async def test_a_third_party_gets_the_same_bytes_but_for_names_signatures_and_who_says_them(
     new_client: Client, sandbox: Sandbox
 ) -> None:
     told = Told(sandbox.folder)
@@ -173,11 +173,28 @@ async def test_a_third_party_gets_the_same_bytes_but_for_names_and_signatures(
     }
 
 
+def compact(value: object) -> str:
+    """As the client writes JSON."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
 def as_it_is_known_there(text: str, seat: Loose) -> str:
-    """A request with the backend's name for the model, without the attribution, with the backend's signatures."""
+    """A request with the backend's name for the model, without the attribution, with the backend's signatures.
+
+    And what the system says behind the user's first words, the user says with them.
+    """
     body = json.loads(text)
-    attribution = json.dumps(body["system"][0], separators=(",", ":"), ensure_ascii=False)
-    text = text.replace(f'"model":"{seat.target}"', f'"model":"{seat.model}"', 1).replace(f"{attribution},", "", 1)
+    text = text.replace(f'"model":"{seat.target}"', f'"model":"{seat.model}"', 1)
+    text = text.replace(f"{compact(body['system'][0])},", "", 1)
+    first, second = body["messages"][:2]
+    assert (first["role"], second["role"]) == ("user", "system")
+    said = second["content"]
+    parts = [{"type": "text", "text": said}] if isinstance(said, str) else said
+    told = [{**part, "text": f"<system-reminder>\n{part['text']}\n</system-reminder>"} for part in parts]
+    apart, together = compact(first), json.dumps(told, separators=(",", ":"))[1:-1]
+    assert apart.endswith("]}")
+    assert f"{apart},{compact(second)}" in text
+    text = text.replace(f"{apart},{compact(second)}", f"{apart[:-2]},{together}]}}", 1)
     wrapped = [block["signature"] for block in blocks(body) if block["type"] == "thinking"]
     for signature, thought in zip(wrapped, seat.made, strict=False):
         assert signature.startswith("ccr1.")
