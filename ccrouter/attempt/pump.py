@@ -115,17 +115,25 @@ async def _exchanged(
     wire = backends.wire(target, inbound.endpoint)
     whole = await Exchange(inbound, target, backends, spoken(wire, target), send).run()
     if whole is not None and wire == "responses" and _has_no_responses(whole, inbound, target.provider):
-        backends.fall(target.provider, "chat")
-        whole = await Exchange(inbound, target, backends, spoken("chat", target), send).run()
+        fallen = await Exchange(inbound, target, backends, spoken("chat", target), send).run()
+        if fallen is not None and _is_missing(fallen):
+            return whole  # a proxy whose server is away answers so on every path
+        if fallen is None or fallen.status < 500:
+            backends.fall(target.provider, "chat")
+        return fallen
     return whole
 
 
 def _has_no_responses(whole: Whole, inbound: Inbound, provider: Provider) -> bool:
-    """Whether a refusal says that the endpoint is missing, and not that the model is."""
+    """Whether a refusal is a reason to try the other wire."""
     return (
-        whole.status in {404, 405}
+        _is_missing(whole)
         and inbound.endpoint == "messages"
         and provider.wire is None
         and provider.preset.falls_back
-        and "model" not in envelope.message_in(whole.body).lower()
     )
+
+
+def _is_missing(whole: Whole) -> bool:
+    """Whether a refusal says that the endpoint is missing, and not that the model is."""
+    return whole.status in {404, 405} and "model" not in envelope.message_in(whole.body).lower()

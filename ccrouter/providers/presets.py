@@ -260,6 +260,8 @@ _ROWS = (
         key_required=True,
         messages_path="/anthropic/v1/messages",
         blocks=_COMMON,
+        # 2026: claudian#759 on this endpoint; llmgateway#2093, pi#4178 on the chat wire.
+        thinks_at_calls=True,
         refuse_fields=VERDICTS,
         facts="list",
         chat_path=_V1_CHAT,
@@ -269,6 +271,7 @@ _ROWS = (
             efforts=(),
             plain_models=("kimi-k2.7-code", "kimi-k3", "moonshot-v1"),
             replay="reasoning_content",
+            replay_always=True,
             tool_choices=frozenset({"auto", "none"}),
             parallel_tool_calls=False,
             response_format="json_object",

@@ -99,7 +99,7 @@ class Preset:
     image_links: bool = True
     """Its Messages endpoint takes images by their URLs."""
     thinks_at_calls: bool = False
-    """Its Messages endpoint refuses a turn with calls that has no thinking, be it empty."""
+    """Its Messages endpoint refuses a turn with calls that has no thinking, be it blank."""
     results_last: bool = False
     """Its Messages endpoint puts the results in a message behind what else is said there."""
     server_tools: tuple[str, ...] | None = None

@@ -51,7 +51,7 @@ class Quirks:
     """How the names of models begin that take a word for effort on Ollama's own wire; others take on and off."""
     replay: Replay = "none"
     replay_always: bool = False
-    """The field must be there on every assistant message, even empty (DeepSeek: 400 once there are calls)."""
+    """The field must be there on every assistant message, be it blank (400 once there are calls)."""
     system_role: Literal["system", "developer"] = "system"
     later_system: Literal["system", "developer", "user"] = "user"
     """The role of system messages in mid-conversation; ``user`` for chat templates that take one at the start. On

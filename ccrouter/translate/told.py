@@ -28,6 +28,9 @@ NOTHING = "(no text)"
 ORPHANED = "[result of a call that is not in this conversation]"
 #: What stands for an image that the model can't see.
 UNSEEN = "[image omitted: current model is text-only]"
+#: What stands for reasoning that a backend insists on where there is none. Some refuse an empty
+#: one (Moonshot, DeepSeek's V4 Pro): llmgateway#2093, hermes-agent#18263 and #17341, 2026.
+NO_REASONING = " "
 
 #: Told of each change, in words that name what was changed.
 Note: TypeAlias = Callable[[str], None]

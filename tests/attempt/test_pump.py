@@ -84,6 +84,30 @@ async def test_a_missing_responses_endpoint_is_remembered_and_chat_is_spoken() -
     assert it.backends.wire(RESPONSES) == "chat"
 
 
+@pytest.mark.parametrize(("chat", "told"), [(404, 404), (405, 404), (503, 503)])
+async def test_a_chat_endpoint_that_is_no_better_is_not_remembered(chat: int, told: int) -> None:
+    it = rig(
+        Script(where="/responses", status=404, headers=JSON, body=[b'{"detail":"Not Found"}']),
+        Script(where="/chat/completions", status=chat, headers=JSON, body=[b'{"detail":"Nothing here"}']),
+    )
+    (found,) = await parts(it, RESPONSES, inbound())
+    assert isinstance(found, Whole)
+    assert found.status == told
+    assert it.backends.wire(RESPONSES) == "responses"
+
+
+async def test_a_model_that_chat_does_not_have_proves_that_chat_is_there() -> None:
+    words = b'{"error":{"message":"The model m does not exist"}}'
+    it = rig(
+        Script(where="/responses", status=404, headers=JSON, body=[b'{"detail":"Not Found"}']),
+        Script(where="/chat/completions", status=404, headers=JSON, body=[words]),
+    )
+    (found,) = await parts(it, RESPONSES, inbound())
+    assert isinstance(found, Whole)
+    assert found.body == words
+    assert it.backends.wire(RESPONSES) == "chat"
+
+
 @pytest.mark.parametrize("insists", [True, False])
 async def test_a_missing_model_or_a_user_who_insists_is_no_reason_to_fall_back(insists: bool) -> None:
     words = (

@@ -22,6 +22,7 @@ from ccrouter.providers.quirks import Quirks, Replay
 from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
 from ccrouter.translate.foreign import compact
 from ccrouter.translate.shown import TOLD_BY_USER, Chunk, Shapes, Shown, reminder
+from ccrouter.translate.told import NO_REASONING
 from ccrouter.translate.tools import Ids, Names, note_renamed
 from ccrouter.translate.turns import Call, Conversation, Result, Text, Thinking, Turn
 
@@ -206,8 +207,8 @@ class _Writer:
                     own = part.origin is not None and part.origin.provider == self._maker[0]
                     self._note(_NOT_TAKEN_BACK if own else ANOTHERS_THINKING)
         replay = self._quirks.replay
-        if self._quirks.replay_always and replay in _FIELDS:
-            found.setdefault(replay, "")
+        if self._quirks.replay_always and replay in _FIELDS and not found.get(replay):
+            found[replay] = NO_REASONING
         return {kind: said for kind, said in found.items() if said or kind == replay}
 
     def _own(self, thinking: Thinking) -> object:

@@ -250,7 +250,7 @@ class _Settling:
         if "tool_use" not in kinds or "thinking" in kinds:
             return content
         self.note("thinking: an empty one in front of another model's calls")
-        return [{"type": "thinking", "thinking": "", "signature": ""}, *content]
+        return [{"type": "thinking", "thinking": told.NO_REASONING, "signature": ""}, *content]
 
     # What is shown
 

@@ -488,7 +488,7 @@ def test_reasoning_of_others_stays_out():
             user(text("go")), assistant(foreign, elsewhere, text("A")), user(text("on")), quirks=quirks
         )
         insisted: list[str] = [quirks.replay] if quirks.replay_always else []
-        assert found[-2] == {"role": "assistant", "content": "A", **dict.fromkeys(insisted, "")}
+        assert found[-2] == {"role": "assistant", "content": "A", **dict.fromkeys(insisted, " ")}
     ours = thought({"f": "reasoning_content"})
     assert messages(user(text("go")), assistant(ours, text("A")))[-1] == {"role": "assistant", "content": "A"}
 
@@ -500,13 +500,14 @@ def test_a_payload_that_is_none_of_ours_stays_out(kind):
         assert messages(user(text("go")), assistant(odd, text("A")), quirks=quirks)[1]["content"] == "A"
 
 
-def test_a_vendor_that_insists_gets_the_member_with_every_answer():
-    quirks = Quirks(replay="reasoning_content", replay_always=True)
+@pytest.mark.parametrize("preset", ["deepseek", "moonshot"])
+def test_a_vendor_that_insists_gets_the_member_with_every_answer(preset):
+    quirks = PRESETS[preset].quirks
     ours = thought({"f": "reasoning_content"})
     found = messages(
         user(text("go")), assistant(ours, call("a")), user(result("a")), assistant(text("A")), quirks=quirks
     )
-    assert [each.get("reasoning_content") for each in found] == [None, "hm", None, ""]
+    assert [each.get("reasoning_content") for each in found] == [None, "hm", None, " "]
 
 
 def test_an_answer_that_the_client_began_says_so_where_it_must():

@@ -170,15 +170,16 @@ def test_thinking_is_never_left_as_the_last_of_a_message():
     assert reply(thinking(GENUINE), text(" "))[0] == [thinking(GENUINE), text(NOTHING)]
 
 
-def test_calls_of_others_have_empty_thinking_where_a_backend_refuses_them_without():
-    empty, call = thinking("", ""), use("c")
+@pytest.mark.parametrize("preset", ["deepseek", "moonshot"])
+def test_calls_of_others_have_blank_thinking_where_a_backend_refuses_them_without(preset):
+    blank, call = thinking("", " "), use("c")
     messages = [HI, assistant(call), user(result("c")), assistant(text("a")), SO]
-    found, changes = settle(messages, "deepseek")
-    assert found == [HI, assistant(empty, call), *messages[2:]]
+    found, changes = settle(messages, preset)
+    assert found == [HI, assistant(blank, call), *messages[2:]]
     assert changes == ["thinking: an empty one in front of another model's calls"]
     mine = [HI, assistant(thinking("x"), call), user(result("c"))]
-    assert settle(mine, "deepseek")[0] is mine
-    assert settle(messages, "deepseek", thinks=False)[0] is messages
+    assert settle(mine, preset)[0] is mine
+    assert settle(messages, preset, thinks=False)[0] is messages
 
 
 # What only its maker understands
