@@ -18,11 +18,17 @@ from ccrouter.wire.messages import MessagesRequest
 _LEAST = 1_024
 
 
-def output(request: MessagesRequest, target: Target) -> int | None:
-    """The ``max_tokens`` to ask ``target`` for; None where the client names no number."""
+def output(request: MessagesRequest, target: Target, *, thought: int = 0) -> int | None:
+    """The ``max_tokens`` to ask ``target`` for; None where the client names no number.
+
+    ``thought``: tokens of reasoning that count among them and that the client did not ask for. An answer that is
+    to be shorter than those would be empty: the client's safety checks have 64 tokens.
+    """
     asked = request.fields.get("max_tokens")
     if type(asked) is not int:
         return None
+    if 0 < asked < thought:
+        asked += thought
     model = target.known
     known = (model.max_output, target.provider.preset.quirks.max_output)
     most = min([asked, *(each for each in known if each is not None)])

@@ -30,6 +30,9 @@ _GOOGLE_MOST = 24_576
 #: Some of its models can't stop thinking; this is the least that all take.
 _GOOGLE_LEAST = 512
 
+#: What the weakest effort is given, in tokens; as much as Claude Code's own word for a little thought.
+_UNSTOPPABLE = 4_096
+
 
 @frozen
 class Asked:
@@ -59,6 +62,18 @@ def asked(fields: Mapping[str, Any], conversation: Conversation) -> Asked:
         next((each for each in reversed(efforts) if each in EFFORTS), None),
         budget if kind == "enabled" and type(budget) is int and budget > 0 else None,
     )
+
+
+def unstoppable(wanted: Asked, efforts: tuple[str, ...], ask: Ask = "reasoning_effort") -> int:
+    """How many tokens a model may think for where the client wants none of it and the vendor has no word for that.
+
+    They count as part of the answer.
+    """
+    if wanted.on is not False:
+        return 0
+    if ask == "google":
+        return _GOOGLE_LEAST
+    return _UNSTOPPABLE if ask == "reasoning_effort" and efforts and "none" not in efforts else 0
 
 
 def words(wanted: Asked, quirks: Quirks) -> dict[str, Any]:

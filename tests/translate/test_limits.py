@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.translate import limits, tokens
+from ccrouter.translate.dialects import DIALECTS
 from ccrouter.wire.messages import read_request
 from tests.translate.dialogues import any_fields
 
@@ -88,3 +89,36 @@ def test_a_limit_is_never_raised_whatever_else_a_request_says(fields, window, as
     limit = limits.output(found, target(window=window))
     assert limit is not None
     assert limit == asked or 1_024 <= limit < asked
+
+
+CHECK = {"thinking": {"type": "disabled"}, "max_tokens": 64, "messages": [{"role": "user", "content": "hi"}]}
+
+
+@pytest.mark.parametrize(
+    ("preset", "wire", "model", "most"),
+    [
+        ("gemini", "chat", "gemini-3-pro", 64 + 512),
+        ("groq", "chat", "openai/gpt-oss-120b", 64 + 4_096),
+        ("groq", "chat", "llama-3.3-70b", 64),
+        ("openai", "chat", "o3", 64 + 4_096),
+        ("openai", "responses", "gpt-5-codex", 64 + 4_096),
+        ("openai", "responses", "gpt-5.1", 64),
+        ("deepseek", "chat", "deepseek-chat", 64),
+    ],
+)
+def test_a_short_answer_has_room_for_the_reasoning_that_nobody_can_switch_off(preset, wire, model, most):
+    """The client's safety checks ask for 64 tokens and no thinking."""
+    provider = Provider(name="p", preset=PRESETS[preset], base_url="https://x.example", wire=wire)
+    to = Target(provider, model)
+    for asked, expected in ((64, most), (32_000, 32_000)):
+        checked = read_request(json.dumps(CHECK | {"model": "m", "max_tokens": asked}).encode())
+        sent = json.loads(DIALECTS[wire].render(checked, to, [], "", "messages").body)
+        (found,) = [value for key, value in sent.items() if key in LIMITS]
+        assert found == expected
+
+
+def test_room_for_reasoning_does_not_pass_what_the_model_can_give():
+    assert limits.output(request(64), target(max_output=1_000), thought=4_096) == 1_000
+
+
+LIMITS = {"max_tokens", "max_completion_tokens", "max_output_tokens"}

@@ -23,6 +23,14 @@ def test_words_about_length_do_not_outweigh_a_status_that_says_something_else(st
     assert words in found.message
 
 
+def test_a_slip_of_the_model_is_no_fault_of_the_request():
+    body = {
+        "error": {"message": "Failed to call a function.", "code": "tool_use_failed", "failed_generation": "<f"}
+    }
+    assert error(400, JSON, json.dumps(body).encode(), to("groq")).status == 502
+    assert error(400, JSON, json.dumps(body).encode(), to("cerebras")).status == 400
+
+
 def test_an_overflow_in_anthropics_envelope_is_told_in_the_clients_words():
     body = enveloped(
         "BadRequestError",

@@ -55,10 +55,11 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
     changes += told
     body: dict[str, Any] = {"model": target.model, "messages": messages}
     body |= _tools(said.tools, fields, quirks, names, changes)
-    body |= _limits(request, target, changes)
     wanted = thinking.asked(fields, said)
     thoughtless = target.known.thinking is False
     plain = thoughtless or target.model.startswith(quirks.plain_models)
+    thought = 0 if plain else thinking.unstoppable(wanted, quirks.efforts, quirks.ask)
+    body |= _limits(request, target, thought, changes)
     asked = {} if plain else thinking.words(wanted, quirks)
     if thoughtless:
         changes += thinking.unasked(wanted)
@@ -152,10 +153,10 @@ def _tool(tool: Tool, quirks: Quirks, names: Names, note: Note) -> dict[str, Any
 # Everything else
 
 
-def _limits(request: MessagesRequest, target: Target, changes: list[str]) -> dict[str, Any]:
+def _limits(request: MessagesRequest, target: Target, thought: int, changes: list[str]) -> dict[str, Any]:
     fields, quirks = request.fields, target.provider.preset.quirks
     found: dict[str, Any] = {}
-    most = limits.output(request, target)
+    most = limits.output(request, target, thought=thought)
     if most is not None:
         taken = found[quirks.max_tokens] = max(most, 1)
         if taken != fields["max_tokens"]:

@@ -69,17 +69,19 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
             quirks, efforts=tuple(each for each in quirks.efforts if each not in quirks.search_refuses)
         )
     include = []
+    wanted, thought = thinking.asked(fields, said), 0
     if target.known.thinking is False:
-        changes += thinking.unasked(thinking.asked(fields, said))
+        changes += thinking.unasked(wanted)
     elif not target.model.startswith(quirks.plain_models):
         include.append("reasoning.encrypted_content")
-        body |= _reasoning(fields, said, quirks, changes)
+        body |= _reasoning(fields, wanted, quirks, changes)
+        thought = thinking.unstoppable(wanted, quirks.efforts)
     if searches and quirks.search_sources:
         include.append("web_search_call.action.sources")
     if include:
         body["include"] = include
     body |= _tools(said, searches, fields, quirks, names, changes)
-    body |= _limits(request, target, changes)
+    body |= _limits(request, target, thought, changes)
     body |= _format(fields, target, changes)
     if quirks.cache_key:
         body |= foreign.cache_key(fields, headers)
@@ -87,9 +89,8 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
 
 
 def _reasoning(
-    fields: Mapping[str, Any], said: Conversation, quirks: Quirks, changes: list[str]
+    fields: Mapping[str, Any], wanted: thinking.Asked, quirks: Quirks, changes: list[str]
 ) -> dict[str, Any]:
-    wanted = thinking.asked(fields, said)
     if wanted.on is None and wanted.effort is None:
         return {}
     if not quirks.efforts:
@@ -226,11 +227,11 @@ def _forced(fields: Mapping[str, Any]) -> object:
 # Everything else
 
 
-def _limits(request: MessagesRequest, target: Target, changes: list[str]) -> dict[str, Any]:
+def _limits(request: MessagesRequest, target: Target, thought: int, changes: list[str]) -> dict[str, Any]:
     fields, quirks = request.fields, target.provider.preset.quirks
     found: dict[str, Any] = {}
     asked = fields.get("max_tokens")
-    most = limits.output(request, target) if quirks.max_output_tokens else None
+    most = limits.output(request, target, thought=thought) if quirks.max_output_tokens else None
     if most is not None:
         taken = found["max_output_tokens"] = max(most, _LEAST_OUTPUT)
         if taken != asked:
