@@ -202,7 +202,7 @@ OPENAI_FORMAT = (
             plain_models=("qwen/", "llama", "meta-llama/", "moonshotai/"),
             replay="reasoning",
         ),
-        # The model's slip in writing a call: sst/opencode#1018, pydantic/pydantic-ai#2774 (2025). Asking anew helps.
+        # The model slipped in writing a call: sst/opencode#1018, pydantic/pydantic-ai#2774. Asking anew helps.
         codes=(("tool_use_failed", 502),),
         noted="2026-11: usage also in x_groq; Qwen's efforts are none and default, Llama and Kimi refuse any",
     ),

@@ -5,7 +5,7 @@ The body goes on as the bytes that came. What is changed, and why:
 * the model's name, where the target knows the model by another one;
 * the attribution block, the first of Claude Code's system blocks: Anthropic strips it, to everybody else it is a
   text about billing that changes from release to release and spoils prompt caches;
-* top-level fields that the preset lists as refused;
+* top-level fields that the preset lists as unknown there;
 * what of the messages the target can't take, or another model made (see `ccrouter.translate.messages.history`);
 * what of the tools it can't take (see `ccrouter.translate.messages.tools`);
 * ``max_tokens`` beyond what is known of a model that is not Anthropic's own (see `ccrouter.translate.limits`), and
