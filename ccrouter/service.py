@@ -38,7 +38,7 @@ from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.routing.directory import DEMO, build
 from ccrouter.routing.names import Directory
 from ccrouter.server.connection import Limits
-from ccrouter.server.gate import Gate, is_loopback
+from ccrouter.server.gate import Gate
 from ccrouter.server.listen import bind
 from ccrouter.server.listen import serve as serve_port
 from ccrouter.server.stop import Stop
@@ -50,6 +50,7 @@ from ccrouter.upstream.machine import Machine
 from ccrouter.upstream.models import ModelLists
 from ccrouter.upstream.pool import HttpDial
 from ccrouter.upstream.secrets import Secrets
+from ccrouter.wire.hosts import is_loopback
 
 #: Put together, what was found and listed is used for this long without being put together again, in seconds.
 _SETTLED = 1.0

@@ -13,12 +13,13 @@ What is set and why is data here; where a line says *seen*, it was tried with Cl
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 from attrs import frozen
+
+from ccrouter.wire.hosts import is_loopback
 
 #: The header that carries the router's token beside a login.
 TOKEN_HEADER = "x-ccrouter-token"  # noqa: S105  the name of it
@@ -112,12 +113,7 @@ def keys_are_foreign(environ: Mapping[str, str]) -> bool:
         host = urlsplit(address).hostname or ""
     except ValueError:
         return True
-    if host in {"api.anthropic.com", "localhost"}:
-        return False
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return True
+    return host != "api.anthropic.com" and not is_loopback(host)
 
 
 def variables(

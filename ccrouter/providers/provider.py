@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from attrs import evolve, field, frozen
 
 from ccrouter.providers.quirks import Quirks
 from ccrouter.providers.secret import Secret
+from ccrouter.wire.hosts import is_loopback
 
 #: How a backend is asked for its models: Anthropic's or OpenAI's ``/v1/models`` (``data[].id``), Ollama's
 #: ``/api/tags`` (``models[].name``), or Codex's (``models[].slug``).
@@ -256,7 +256,7 @@ class Provider:
     @property
     def local(self) -> bool:
         """Whether its models run on this machine: a server of models that is reached over loopback."""
-        return self.preset.probe and _is_loopback(urlsplit(self.base_url).hostname or "")
+        return self.preset.probe and is_loopback(urlsplit(self.base_url).hostname or "")
 
     @property
     def spoken(self) -> Wire:
@@ -303,10 +303,3 @@ class Target:
 
     def __str__(self) -> str:
         return f"{self.provider.name}:{self.model}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -8,7 +8,6 @@ in and must never travel on, and a login or key of its own, which belongs to Ant
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from ccrouter.providers.provider import Provider
+from ccrouter.wire.hosts import is_loopback
 
 #: The router's own header, for clients whose ``Authorization`` carries a login of theirs.
 TOKEN_HEADER = b"x-ccrouter-token"
@@ -86,16 +86,4 @@ def is_guarded(address: str) -> bool:
         return False
     if not host:
         return False
-    return url.scheme == "https" or (url.scheme == "http" and _is_loopback(host))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv4Address):
-        return address.is_loopback
-    return address == ipaddress.IPv6Address("::1")
+    return url.scheme == "https" or (url.scheme == "http" and is_loopback(host))

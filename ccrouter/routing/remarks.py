@@ -7,7 +7,6 @@ about.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -24,6 +23,7 @@ from ccrouter.routing.patterns import one_fits
 from ccrouter.routing.rules import Rule, When
 from ccrouter.routing.spelling import KeyPath, shown, spell_path
 from ccrouter.wire.headers import is_credential
+from ccrouter.wire.hosts import is_loopback
 
 #: How alike a provider's name and what was probably meant are: `olama` and `ollama`, not `gemma3` and `gemini`.
 _CLOSE = 0.88
@@ -272,10 +272,4 @@ def _has_credential(provider: Provider) -> bool:
 
 def _is_in_the_clear(base_url: str) -> bool:
     url = urlsplit(base_url)
-    host = url.hostname or ""
-    if url.scheme != "http" or host == "localhost":
-        return False
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return True
+    return url.scheme == "http" and not is_loopback(url.hostname or "")

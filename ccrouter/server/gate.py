@@ -60,16 +60,6 @@ def host_name(value: str) -> str:
     return value.partition(":")[0].rstrip(".")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether binding to ``host`` is reachable from this machine only."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def is_wildcard(host: str) -> bool:
     """Whether ``host`` stands for every address of the machine."""
     try:

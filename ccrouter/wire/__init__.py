@@ -1,6 +1,7 @@
 """Bytes <-> frames <-> values of the wires that ccrouter speaks. Pure.
 
 ``headers``    lists of HTTP headers: look-ups, hop-by-hop ones
+``hosts``      which names and addresses are this machine
 ``coding``     content codings that are undone: gzip and deflate
 ``sse``        server-sent events: bytes to frames that keep their bytes
 ``ndjson``     newline-delimited JSON: bytes to lines

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ccrouter.errors import ApiError
-from ccrouter.server.gate import Gate, host_name, is_loopback
+from ccrouter.server.gate import Gate, host_name
 
 
 def check(gate: Gate, *headers: tuple[bytes, bytes]) -> None:
@@ -69,12 +69,3 @@ def test_host_names_are_read_without_port_and_brackets() -> None:
     assert host_name("[::1]:80") == "::1"
     assert host_name("Name:80") == "name"
     assert host_name("name.") == "name"
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False),
-     ("::", False), ("192.168.1.1", False), ("router.lan", False)],
-)  # fmt: skip
-def test_what_is_reachable_from_this_machine_only(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected
