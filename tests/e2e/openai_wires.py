@@ -193,7 +193,8 @@ class Chat(Wire):
 
     def reasoning(self, body: Json) -> list[str]:
         found = [entry.get(self.field) for entry in self.history(body) if entry["role"] == "assistant"]
-        return [each if isinstance(each, str) else _sorted(each) for each in found if each]
+        # A blank stands where others' answers have none, and a vendor insists on the member.
+        return [each if isinstance(each, str) else _sorted(each) for each in found if each and each != " "]
 
     def given_back(self, thinking: Thinking) -> str:
         return thinking.text if self.field == "reasoning_content" else _sorted([_detail(thinking)])
