@@ -56,7 +56,9 @@ def _pattern(value: str) -> str:
         if character == "\\":  # each level of JSON doubles them: however many there are, they are one run
             found += rf"(?:\\{{{count},}}+|(?:\\*+{_escaped(character)}){{{count}}})"
         else:
-            found += rf"(?:\\*+(?:{re.escape(character)}|{_escaped(character)})){{{count}}}"
+            forms = (re.escape(character), _escaped(character))
+            # Of a per cent sign the escape begins with itself: what is left of it would stay behind.
+            found += rf"(?:\\*+(?:{'|'.join(forms[::-1] if character == '%' else forms)})){{{count}}}"
     return found
 
 
@@ -64,7 +66,11 @@ def _escaped(character: str) -> str:
     """Its escapes in JSON but for the backslashes, in URLs and in HTML, as often escaped again as can be."""
     utf16 = character.encode("utf-16-be", "surrogatepass")
     in_json = r"\\*+".join(f"u{utf16[place : place + 2].hex()}" for place in range(0, len(utf16), 2))
-    in_url = "".join(f"%(?:25)*+{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
+    # A per cent sign is `%25`, and again `%2525`: where the key goes on with 25, not all of those are its own.
+    in_url = "".join(
+        "%(?:25)+" if byte == 0x25 else f"%(?:25)*+{byte:02x}"
+        for byte in character.encode("utf-8", "surrogatepass")
+    )
     names = [f"#0*+{ord(character)}", f"#x0*+{ord(character):x}", *_NAMED.get(character, ())]
     return f"(?i:{in_json}|{in_url}|&(?:amp;)*(?:{'|'.join(names)});)"
 

@@ -57,6 +57,13 @@ def test_a_credential_is_known_however_it_is_spelled(spelling: str) -> None:
     assert redact(f"bad key {said}, sorry", [(b"x-api-key", KEY.encode())]) == "bad key [redacted], sorry"
 
 
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("key", ["000000%0", "%2525%25%0", "sk%%25%%%", "%25252525", "abc%3D%3D25"])
+def test_a_credential_with_signs_that_escapes_are_made_of_is_known(key: str, spelling: str) -> None:
+    said = SPELLINGS[spelling](key)
+    assert redact(f"bad key {said}, sorry", [(b"x-api-key", key.encode())]) == "bad key [redacted], sorry"
+
+
 @given(
     st.text(max_size=8),
     st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=8, max_size=16),
