@@ -15,6 +15,7 @@ from trio.testing import MockClock
 from ccrouter.attempt.places import Places
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Provider, Timeouts
+from tests.cancelling import CancelAt
 from tests.rig import provider
 
 
@@ -201,19 +202,6 @@ def test_places_are_exact_under_any_arrivals_and_cancellations(
     assert places._called == {}
     patient = [session for session, _, _, cancelled, _ in visits if cancelled is None]
     assert all(served.count(each) >= patient.count(each) for each in patient)
-
-
-class CancelAt(trio.abc.Instrument):
-    """Cancels a scope before the n-th step that any task takes."""
-
-    def __init__(self, scope: trio.CancelScope, steps: int) -> None:
-        self.scope = scope
-        self.left = steps
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self.scope.cancel()
 
 
 async def test_cancelled_at_any_step_no_place_is_lost(autojump_clock: MockClock) -> None:

@@ -6,6 +6,7 @@ import trio
 from trio.testing import MockClock, lockstep_stream_pair
 
 from ccrouter.wire import events
+from tests.cancelling import CancelAt
 from tests.rig import Script, Sleep, Step, event_types, message, request, rig, talk
 
 # Hang-up
@@ -33,19 +34,6 @@ async def test_a_hang_up_before_the_reply_closes_the_backend_at_once() -> None:
         await trio.aclose_forcefully(client.stream)
         await trio.testing.wait_all_tasks_blocked()
         assert it.dial.closed == 1
-
-
-class CancelAt(trio.abc.Instrument):
-    """Cancels a scope before the n-th step that any task takes."""
-
-    def __init__(self, scope: trio.CancelScope, steps: int) -> None:
-        self.scope = scope
-        self.left = steps
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self.scope.cancel()
 
 
 async def test_cancelled_at_any_step_it_leaves_no_task_and_no_open_call(autojump_clock: MockClock) -> None:

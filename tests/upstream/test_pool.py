@@ -10,6 +10,7 @@ from ccrouter.errors import ConnectFailed, UpstreamBroken, UpstreamTimeout
 from ccrouter.providers.provider import Timeouts
 from ccrouter.upstream.dial import Call, Dial
 from ccrouter.upstream.pool import STALE_WITHIN, HttpDial
+from tests.cancelling import CancelAt
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 OPEN = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"
@@ -429,19 +430,6 @@ async def test_loopback_is_reached_without_the_proxy(serve, scripted):
 # Cancellation at every checkpoint
 
 
-class CancelAt(trio.abc.Instrument):
-    """Cancels ``scope`` when ``task`` takes its ``step``-th step from now."""
-
-    def __init__(self, task: trio.lowlevel.Task, scope: trio.CancelScope, step: int) -> None:
-        self.task, self.scope, self.left = task, scope, step
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        if task is self.task:
-            self.left -= 1
-            if self.left == 0:
-                self.scope.cancel()
-
-
 class Counted(trio.abc.Stream):
     """A stream that knows how often it was closed."""
 
@@ -501,7 +489,7 @@ async def test_cancelled_at_whatever_checkpoint_each_stream_is_closed_once(
         dial = HttpDial(environ=environ)
         read: list[bytes] = []
         with trio.CancelScope() as scope:
-            instrument = CancelAt(trio.lowlevel.current_task(), scope, step)
+            instrument = CancelAt(scope, step, trio.lowlevel.current_task())
             trio.lowlevel.add_instrument(instrument)
             try:
                 read.append(await fetch(dial, call))
