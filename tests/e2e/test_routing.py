@@ -43,24 +43,25 @@ use = ["sick:sick-1", "house:house-1"]
 
 
 def launching(client: Client, *agents: str, then: str) -> Script:
-    """A main conversation that launches agents, and says ``then`` when all of them have reported.
+    """A main conversation that launches agents, each when the one before it has reported, and says ``then`` at the end.
 
-    2.1.329 lets its agents run in the background: what they found comes with a later turn.
+    2.1.329 lets its agents run in the background: what they found comes with a later turn. Of two that report in the
+    same moment it tells one only (seen in 9 of 190 runs), so that no two of them run at once.
     """
 
     def script(received: Received) -> Reply:
         if reply := upstream.usual(received):
             return reply
         history = json.dumps(received.turns)
-        if "toolu_agent_0" not in history:
-            tool = "Agent" if "Agent" in (each["name"] for each in received.json["tools"]) else "Task"
-            uses = [
-                Use(f"toolu_agent_{number}", tool, {"description": "d", "prompt": "look", "subagent_type": agent})
-                for number, agent in enumerate(agents)
-            ]
-            return received.say(*uses)
-        back = all(f"This is {agent}." in history for agent in agents)
-        return received.say(Text(then if back else "Waiting."))
+        reported = [f"This is {agent}." in history for agent in agents]
+        if all(reported):
+            return received.say(Text(then))
+        number = reported.index(False)
+        if f"toolu_agent_{number}" in history:
+            return received.say(Text("Waiting."))
+        tool = "Agent" if "Agent" in (each["name"] for each in received.json["tools"]) else "Task"
+        launched = {"description": "d", "prompt": "look", "subagent_type": agents[number]}
+        return received.say(Use(f"toolu_agent_{number}", tool, launched))
 
     return script
 
