@@ -12,8 +12,8 @@ from typing import Any
 import trio
 from attrs import evolve
 
+from ccrouter.attempt.admission import LONG
 from ccrouter.attempt.backends import Backends, Inbound
-from ccrouter.attempt.checks import LONG
 from ccrouter.attempt.pump import ask
 from ccrouter.errors import ApiError, UpstreamError
 from ccrouter.providers.provider import Target

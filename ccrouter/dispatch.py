@@ -3,23 +3,22 @@
 `Dispatcher.choose` puts together what holds for one request at one moment (the configuration, a profile, a
 project's file, what the plans of providers have left) and asks `ccrouter.routing.route`. All of it is taken once:
 a request is served wholly by one version of the configuration. `Dispatcher.settle` takes note of the end: who
-answered whom, and what `explain` can tell of it. What an attempt cost, its plan tells before.
+answered whom, and what `explain` can tell of it.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import trio
 from attrs import evolve, frozen
 
+from ccrouter.attempt.admission import LONG
 from ccrouter.attempt.backends import Backends, Inbound
-from ccrouter.attempt.checks import LONG
-from ccrouter.errors import ApiError
-from ccrouter.observe.log import Log, printable, silent, words
+from ccrouter.observe.log import Log, silent, words
 from ccrouter.observe.trail import LONGEST, MOST, Candidate, Trail, Trails, brief, tried
 from ccrouter.providers.provider import Target
 from ccrouter.remembered.choice import ChoiceFile
@@ -36,10 +35,6 @@ from ccrouter.routing.route import Route, route
 from ccrouter.routing.rules import counts_tokens
 from ccrouter.routing.traits import Moment, Traits
 from ccrouter.translate import tokens
-
-#: How long a warning may be, in characters, and how many are not said again.
-_LINE = 1_000
-_PROBLEMS = 32
 
 #: Of how many directories it is remembered what holds there.
 _DIRECTORIES = 256
@@ -74,7 +69,7 @@ class Dispatcher:
         choice: ChoiceFile,
         projects: ProjectFiles | None,
         home: str,
-        log: Log = silent,
+        warn: Log = silent,
         now: Callable[[], datetime] = datetime.now,
         problems: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
@@ -84,8 +79,7 @@ class Dispatcher:
         self._choice = choice
         self._projects = projects
         self._home = home
-        self._log = log
-        self._told: dict[str, None] = {}
+        self._warn = warn
         self._in_force: dict[tuple[str | None, bool], tuple[tuple[object, ...], InForce]] = {}
         self._now = now
         self._problems = problems
@@ -108,7 +102,7 @@ class Dispatcher:
         holds = self._put_together(self._config(), self._choice.current(), project, who.project)
         problems += [holds.problem] if holds.problem is not None else []
         for each in problems:
-            self._tell(each)
+            self._warn(each)
         return holds, tuple(problems)
 
     def _put_together(
@@ -125,15 +119,6 @@ class Dispatcher:
         if len(self._in_force) > _DIRECTORIES:
             del self._in_force[next(iter(self._in_force))]
         return holds
-
-    def _tell(self, problem: str) -> None:
-        """Say what is wrong, once: each request would say it again."""
-        if problem not in self._told:
-            self._log(f"warning: {printable(problem, _LINE)}")
-        self._told.pop(problem, None)
-        self._told[problem] = None
-        while len(self._told) > _PROBLEMS:
-            del self._told[next(iter(self._told))]
 
     async def choose(self, inbound: Inbound) -> Chosen:
         """Decide. Where the request's model leads nowhere, the plan is at its end already."""
@@ -152,8 +137,7 @@ class Dispatcher:
             health=self.health,
             patience=Patience(tries=config.server.tries, seconds=config.server.patience),
             began=trio.current_time(),
-            budget=self._refusal,
-            spend=self._spend,
+            budget=self._backends.budgets.refusal,
             informed=self._backends.facts.informed,
         )
         candidates = tuple(self.candidate(each, plan.began) for each in made.targets[:MOST])
@@ -191,18 +175,6 @@ class Dispatcher:
             for name, provider in directory.providers.items()
             if (windows := self._backends.quotas.windows(provider, clock))
         }
-        day = self._day()
-        ledger = self.notebook.ledger
-        spent = {
-            name: {
-                "tokens_today": ledger.of_day(name, day).tokens,
-                "tokens_this_month": ledger.of_month(name, day).tokens,
-                "dollars_today": round(ledger.of_day(name, day).dollars, 4),
-                "dollars_this_month": round(ledger.of_month(name, day).dollars, 4),
-            }
-            for name, provider in directory.providers.items()
-            if provider.budget
-        }
         lines = {
             name: dict(zip(("inside", "waiting"), self._backends.places.waiting(provider), strict=True))
             for name, provider in directory.providers.items()
@@ -221,7 +193,7 @@ class Dispatcher:
                 for name, down in self.health.resting(now)
             },
             "plans": plans,
-            "budgets": spent,
+            "budgets": self._backends.budgets.summary(directory.providers.values()),
             "lines": lines,
             "sessions": len(self.notebook.pins),
             "remembered": len(self.trails),
@@ -242,31 +214,6 @@ class Dispatcher:
             home=self._home,
             fullness=fullness,
         )
-
-    def _day(self) -> str:
-        return self._now().date().isoformat()
-
-    def _refusal(self, target: Target) -> ApiError | None:
-        if not target.provider.budget:
-            return None
-        self.notebook.look(self._backends.clock())
-        now = self._now()
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-        day = midnight + timedelta(days=1)
-        month = (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
-        # By the clock of the world: a day on which the local one is put back has 25 hours.
-        until = {name: round(end.timestamp() - now.timestamp()) for name, end in (("day", day), ("month", month))}
-        return budget.refusal(target.provider, self.notebook.ledger, self._day(), until)
-
-    def _spend(self, target: Target, usage: Mapping[str, int]) -> None:
-        """Count what an attempt used up."""
-        allowed, price = target.provider.budget, target.known.price
-        if not usage or not allowed:
-            return
-        self.notebook.spend(target.provider.name, self._day(), budget.amount(usage, price))
-        if price is None and allowed.in_dollars:
-            name = target.provider.name
-            self._tell(f"what {target} costs is not counted in the budget of {name}, for want of a `price`")
 
     def _remember(self, inbound: Inbound, chosen: Chosen, outcome: Outcome) -> None:
         made, plan = chosen.route, chosen.plan

@@ -44,6 +44,7 @@ from ccrouter.routing.names import Directory
 from ccrouter.routing.plan import Outcome, ended_in
 from ccrouter.server.connection import Client, Request
 from ccrouter.server.gate import Gate
+from ccrouter.server.stop import cancel_when
 from ccrouter.translate.dialect import Endpoint
 from ccrouter.upstream.models import ModelLists
 from ccrouter.wire import envelope
@@ -199,6 +200,10 @@ class Endpoints:
             if chosen is not None and (told := ended_in(error, chosen.plan.tries)) is not None:
                 target, outcome = told.target, evolve(told.outcome, failure=error)
             raise
+        except BaseException:  # a mistake of ours, or the end of the router
+            if chosen is not None and chosen.plan.tries:
+                target, outcome = chosen.plan.tries[-1].target, chosen.plan.tries[-1].outcome
+            raise
         finally:
             if chosen is not None:
                 router.dispatch.settle(inbound, chosen, target, outcome)
@@ -339,13 +344,8 @@ async def _respond(client: Client, body: dict[str, Any], request_id: str) -> Non
 async def _unless_gone(client: Client, run: Callable[[], Awaitable[T]]) -> T:
     """What ``run`` gives; cancelled, with ClientGone, when the client hangs up before it is done."""
     results: list[T] = []
-
-    async def watch(scope: trio.CancelScope) -> None:
-        await client.hang_up()
-        scope.cancel()
-
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch, nursery.cancel_scope)
+        nursery.start_soon(cancel_when, client.wait_hung_up, nursery.cancel_scope)
         results.append(await run())
         nursery.cancel_scope.cancel()
     if not results:

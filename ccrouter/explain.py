@@ -48,7 +48,7 @@ async def explain(inbound: Inbound, dispatch: Dispatcher, backends: Backends) ->
 def _candidate(
     inbound: Inbound, chosen: Chosen, target: Target, dispatch: Dispatcher, backends: Backends
 ) -> dict[str, Any]:
-    spent = chosen.plan.budget(target)
+    spent = backends.budgets.refusal(target)
     known = target.known
     told: dict[str, Any] = {
         **dispatch.candidate(target, trio.current_time()).told(),

@@ -16,8 +16,7 @@ connection; one waits for the router to be stopped and sends that down the chann
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -26,7 +25,7 @@ from attrs import evolve, frozen
 
 from ccrouter.attempt.backends import Backends, Inbound
 from ccrouter.attempt.parts import End, Failed, Head, Mistaken, Part, Piece, Whole
-from ccrouter.attempt.pump import Terms, pump
+from ccrouter.attempt.pump import pump
 from ccrouter.attempt.whole import STREAM_HEADERS
 from ccrouter.errors import ApiError, ClientGone, Stopping, UpstreamBroken, UpstreamError
 from ccrouter.observe.mistake import own
@@ -35,6 +34,7 @@ from ccrouter.routing.config import Server
 from ccrouter.routing.failure import Refusal
 from ccrouter.routing.plan import Outcome, Plan, Wait, api_error, ended_in
 from ccrouter.server.connection import Client
+from ccrouter.server.stop import cancel_when
 from ccrouter.translate import tokens
 from ccrouter.translate.messages import lane
 from ccrouter.translate.rewording import is_refusal, original, reword
@@ -42,8 +42,6 @@ from ccrouter.upstream.facts import WITHIN
 from ccrouter.wire import envelope, events
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
-
-STOPPING = Stopping(529, "overloaded_error", "ccrouter is being stopped", (("retry-after", "5"),))
 
 _JSON = (b"content-type", b"application/json")
 
@@ -74,17 +72,17 @@ async def relay(
     outcome = Outcome(result="failed")
     while (following := plan.following(trio.current_time())) is not None:
         if isinstance(following, Wait):
-            if (ended := await _pause(following.seconds, client, ending)) is not None:
-                return target, ended
+            if not await _pause(following.seconds, client, ending):
+                return target, Outcome(result="hung_up")
             continue
         attempt = _Attempt(
             inbound, client, following, pacing, alone=not plan.more and not plan.tries, begun=plan.begun
         )
-        async with AsyncExitStack() as place:
-            outcome = await attempt.run(backends, ending, plan.budget, place)
-            plan.spend(attempt.target, outcome.usage)
-        target = attempt.target
-        plan.record(outcome, trio.current_time())
+        try:
+            await attempt.run(backends, ending)
+        finally:  # a mistake of ours and a cancellation are ends too
+            target, outcome = attempt.target, attempt.outcome
+            plan.record(outcome, trio.current_time())
     if outcome.result == "failed":
         verdict = plan.verdict()
         if isinstance(verdict, ApiError):
@@ -95,23 +93,17 @@ async def relay(
     return target, outcome
 
 
-async def _pause(seconds: float, client: Client, ending: trio.Event) -> Outcome | None:
-    """Sit out a pause before the next try. The outcome, if the request is over before."""
-    found: list[Outcome] = []
-
-    async def watch(wait: Callable[[], Awaitable[None]], outcome: Outcome) -> None:
-        await wait()
-        found.append(outcome)
-        nursery.cancel_scope.cancel()
-
+async def _pause(seconds: float, client: Client, ending: trio.Event) -> bool:
+    """Sit out a pause before the next try. False if the client hangs up meanwhile; raises where we are stopped."""
+    until = trio.current_time() + seconds
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch, client.hang_up, Outcome(result="hung_up"))
-        nursery.start_soon(watch, ending.wait, Outcome(result="failed", failure=STOPPING))
-        await trio.sleep(seconds)
+        nursery.start_soon(cancel_when, client.wait_hung_up, nursery.cancel_scope)
+        nursery.start_soon(cancel_when, ending.wait, nursery.cancel_scope)
+        await trio.sleep_until(until)
         nursery.cancel_scope.cancel()
-    if found and found[0].failure is STOPPING:
-        raise STOPPING
-    return found[0] if found else None
+    if ending.is_set():
+        raise _stopping()
+    return trio.current_time() >= until
 
 
 def identified(headers: Headers, inbound: Inbound) -> Headers:
@@ -144,47 +136,40 @@ class _Attempt:
         self._begun: Callable[[float], None] | None = begun
         self._changes: tuple[str, ...] = ()
         self._usage: events.Usage = {}
+        self._ended: Outcome | None = None
 
-    async def run(
-        self,
-        backends: Backends,
-        ending: trio.Event,
-        budget: Callable[[Target], ApiError | None],
-        place: AsyncExitStack,
-    ) -> Outcome:
-        """The outcome. Whatever it is, the backend's connection is closed or returned by then.
+    @property
+    def outcome(self) -> Outcome:
+        """How it went, once `run` has ended, in whatever way."""
+        ended = self._ended or Outcome(result="broken" if self._client.started else "failed")
+        # Of what is cut short, by whomever, the backend has told so much.
+        return evolve(ended, changes=self._changes, usage=ended.usage or dict(self._usage))
 
-        ``place`` still has the attempt's then.
-        """
+    async def run(self, backends: Backends, ending: trio.Event) -> None:
+        """However it ends, the backend's connection is closed or returned by then. Raises mistakes of ours."""
         send, receive = trio.open_memory_channel[Part](0)
-        outcome = Outcome(result="hung_up")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._await_hang_up, nursery.cancel_scope)
             nursery.start_soon(_await_stop, ending, send.clone())
-            nursery.start_soon(self._ask, backends, send, budget, place)
-            with suppress(ClientGone):
-                outcome = await self._write(receive)
+            nursery.start_soon(self._ask, backends, send)
+            try:
+                self._ended = await self._write(receive)
+            except ClientGone:
+                self._ended = Outcome(result="hung_up")
             nursery.cancel_scope.cancel()
-        # Whoever hangs up has still used what the backend told of by then.
-        return evolve(outcome, changes=self._changes, usage=outcome.usage or dict(self._usage))
 
-    async def _ask(
-        self,
-        backends: Backends,
-        send: trio.MemorySendChannel[Part],
-        budget: Callable[[Target], ApiError | None],
-        place: AsyncExitStack,
-    ) -> None:
+    async def _ask(self, backends: Backends, send: trio.MemorySendChannel[Part]) -> None:
         async with send:
             try:
-                terms = Terms(until=trio.current_time() + WITHIN, budget=budget, held=place)
+                until = trio.current_time() + WITHIN
                 [self.target] = await backends.facts.inform([self.target], self._inbound.credentials)
-                await pump(self._inbound, self.target, backends, send.clone(), terms)
+                await pump(self._inbound, self.target, backends, send.clone(), until)
             except Exception as error:  # noqa: BLE001  whatever it is, `_write` raises it again
                 await send.send(Mistaken(error))
 
     async def _await_hang_up(self, scope: trio.CancelScope) -> None:
-        await self._client.hang_up()
+        await self._client.wait_hung_up()
+        self._ended = Outcome(result="hung_up")
         scope.cancel()
 
     async def _write(self, receive: trio.MemoryReceiveChannel[Part]) -> Outcome:
@@ -281,7 +266,7 @@ class _Attempt:
                 event = events.error(told.kind, told.message)
         await self._client.send(events.encode(event))
         await self._client.finish()
-        return Outcome(result="ended" if failure is STOPPING else "broken", failure=failure)
+        return Outcome(result="ended" if isinstance(failure, Stopping) else "broken", failure=failure)
 
     async def _write_whole(self, whole: Whole) -> Outcome:
         if is_refusal(whole.status, whole.headers, whole.body):
@@ -310,4 +295,8 @@ class _Attempt:
 async def _await_stop(ending: trio.Event, send: trio.MemorySendChannel[Part]) -> None:
     async with send:
         await ending.wait()
-        await send.send(Failed(STOPPING))
+        await send.send(Failed(_stopping()))
+
+
+def _stopping() -> Stopping:
+    return Stopping(529, "overloaded_error", "ccrouter is being stopped", (("retry-after", "5"),))

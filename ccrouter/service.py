@@ -27,8 +27,10 @@ from ccrouter.endpoints import Endpoints
 from ccrouter.errors import StartError
 from ccrouter.menu import describe
 from ccrouter.observe.log import Log, silent
+from ccrouter.observe.warnings import Warnings
 from ccrouter.providers.presets import PRESETS
 from ccrouter.remembered import place
+from ccrouter.remembered.budgets import Budgets
 from ccrouter.remembered.choice import ChoiceFile
 from ccrouter.remembered.notebook import Notebook
 from ccrouter.remembered.project import ProjectFiles
@@ -227,11 +229,12 @@ class _Service:
         self.machine = Machine(
             PRESETS, self.lists, file.current, environ=environ, platform=platform, then=self._looked_again
         )
-        self.backends = Backends(dials=dials, credentials=credentials, facts=self.facts)
         folder = place.find(environ, platform)
         self.notebook = Notebook(folder, options.log)
-        budgets = any(each.budget for each in file.current().providers.values())
-        self.notebook.open(time.time(), budgets=budgets)
+        self.notebook.open(time.time(), budgets=any(each.budget for each in file.current().providers.values()))
+        warn = Warnings(options.log)
+        budgets = Budgets(self.notebook, clock=time.time, warn=warn)
+        self.backends = Backends(dials=dials, credentials=credentials, facts=self.facts, budgets=budgets)
         self.dispatch = Dispatcher(
             config=self.config,
             build=self._built,
@@ -241,7 +244,7 @@ class _Service:
             # Of other machines' clients the directories are not here.
             projects=ProjectFiles() if is_loopback(host) else None,
             home=os.path.realpath(home(environ)),  # as clients name their directories
-            log=options.log,
+            warn=warn,
             problems=lambda: self.edits.problems,
         )
 

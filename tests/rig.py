@@ -7,6 +7,7 @@ promises over real sockets in tests/test_service.py and tests/e2e.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -21,8 +22,10 @@ from trio.testing import memory_stream_pair
 from ccrouter.attempt.backends import Backends
 from ccrouter.dispatch import Dispatcher
 from ccrouter.endpoints import Endpoints
+from ccrouter.observe.warnings import Warnings
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider
+from ccrouter.remembered.budgets import Budgets
 from ccrouter.remembered.choice import ChoiceFile
 from ccrouter.remembered.notebook import Notebook
 from ccrouter.remembered.project import ProjectFiles
@@ -152,17 +155,19 @@ class Rig:
         credentials = Credentials(Secrets(self.environ), self.environ, "linux")
         dials = {"http": self.dial, "demo": self.dial}
         facts = Facts(ModelLists({"http": self.questions, "demo": self.questions}, credentials))
-        self.backends = Backends(dials=dials, credentials=credentials, facts=facts)
+        notebook, warn = Notebook(self.state), Warnings(self.log)
+        budgets = Budgets(notebook, clock=time.time, now=self.now, warn=warn)
+        self.backends = Backends(dials=dials, credentials=credentials, facts=facts, budgets=budgets)
         self.lists = ModelLists(dials, credentials)
         self.dispatch = Dispatcher(
             config=lambda: self.config,
             build=self.built,
             backends=self.backends,
-            notebook=Notebook(self.state),
+            notebook=notebook,
             choice=ChoiceFile(self.state),
             projects=self.projects,
             home="/home/user",
-            log=self.log,
+            warn=warn,
             now=self.now,
         )
 

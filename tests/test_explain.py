@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import Any
 
 import pytest
@@ -83,7 +84,7 @@ async def test_what_is_known_of_a_candidate_is_told(autojump_clock: MockClock) -
     )
     chosen = await it.dispatch.choose(inbound(model="big"))
     it.dispatch.health.failed(chosen.route.targets[2], ConnectFailed("refused"), trio.current_time())
-    it.dispatch.notebook.spend("anthropic", it.dispatch._day(), Amount(5, 0.0))
+    it.dispatch.notebook.spend("anthropic", date.today().isoformat(), Amount(5, 0.0))
     told = await explained(it, model="big", messages=[{"role": "user", "content": "word " * 1000}])
     full, small, down = told["candidates"]
     assert (full["plan_used"], full["rests"], full["refused"]) == (50, None, None)

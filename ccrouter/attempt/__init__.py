@@ -3,7 +3,7 @@
 ``backends``    what a client asked for, and the ways to the backends
 ``parts``       what comes of a call, part by part
 ``pump``        calls a target and sends the parts of its reply down a channel
-``checks``      whether a target can take the request, as far as one can know before
+``admission``   whether a target can take the request, as far as one can know before
 ``exchange``    one request by one wire, and its reply
 ``whole``       replies that are no streams: read whole, folded from a stream, unrolled into one
 ``places``      how many requests a provider gets at one time

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from ccrouter.attempt.places import Places
 from ccrouter.providers.provider import Place, Provider, Target, Wire
+from ccrouter.remembered.budgets import Budgets
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.routing.quota import Quotas
 from ccrouter.translate.dialect import Endpoint
@@ -44,12 +45,13 @@ class Backends:
     """The ways to the backends. ``dials`` by the transport of a preset.
 
     ``fallen`` remembers backends that turned out not to have their preset's wire, and the one that they have.
-    ``facts`` knows what their models can do, ``quotas`` how much of their plans is used up, ``places`` who waits
-    for one. ``clock`` gives seconds since 1970.
+    ``facts`` knows what their models can do, ``quotas`` how much of their plans is used up, ``budgets`` what may
+    still be spent, ``places`` who waits for one. ``clock`` gives seconds since 1970.
     """
 
     dials: Mapping[str, Dial]
     credentials: Credentials
+    budgets: Budgets = field(repr=False)
     fallen: dict[Place, Wire] = field(factory=dict)
     quotas: Quotas = field(factory=Quotas, repr=False)
     places: Places = field(factory=Places, repr=False)

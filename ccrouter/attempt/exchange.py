@@ -1,4 +1,7 @@
-"""One request by one wire, and its reply: a stream is sent on, a whole reply is handed back."""
+"""One request by one wire, and its reply: a stream is sent on, a whole reply is handed back.
+
+However a reply ends, by its own end, a failure or a cancellation: what it told of its cost by then is spent.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,7 @@ from ccrouter.upstream.dial import Answer, Call
 from ccrouter.upstream.redaction import Discreet
 from ccrouter.wire import headers as http
 from ccrouter.wire.coding import coding_of
+from ccrouter.wire.events import Usage
 from ccrouter.wire.headers import Headers
 
 
@@ -70,21 +74,33 @@ class Exchange:
             if not (200 <= answer.status < 300 and _is_stream(answer.headers, dialect)):
                 reply = redacted(await whole(answer), grant)
                 if not (dialect.unroll and inbound.endpoint == "messages" and 200 <= reply.status < 300):
-                    return counted(reply)
+                    return self._charged(counted(reply))
                 if not dialect.translates and is_refusal(reply.status, reply.headers, reply.body):
                     return reply
                 answer = Unrolled(unrolled(reply.body, dialect.unroll, grant), reply.headers)
             elif not inbound.streamed and dialect.unroll is None:
-                return counted(await whole(answer))
+                return self._charged(counted(await whole(answer)))
             stream = Discreet(dialect.stream(inbound.request, target, _message_id()), grant.headers)
-            if not inbound.streamed:
-                kept: Headers = [] if dialect.translates else http.without(answer.headers, OF_BODY)
-                return await folded(answer, stream, kept)
-            headers = _stream_headers(answer.headers, target, dialect)
-            await self.send.send(Head(answer.status, headers, outbound.changes))
-            await read(answer, stream, self.send.send, verbatim=dialect.unroll is None)
+            try:
+                if not inbound.streamed:
+                    kept: Headers = [] if dialect.translates else http.without(answer.headers, OF_BODY)
+                    return await folded(answer, stream, kept)
+                headers = _stream_headers(answer.headers, target, dialect)
+                await self.send.send(Head(answer.status, headers, outbound.changes))
+                await read(answer, stream, self.send.send, verbatim=dialect.unroll is None)
+            finally:
+                self._spend(stream.usage)
             await self.send.send(End(stream.failure, stream.notes, stream.usage))
             return None
+
+    def _charged(self, reply: Whole) -> Whole:
+        if not is_refusal(reply.status, reply.headers, reply.body):
+            self._spend(reply.usage)
+        return reply
+
+    def _spend(self, usage: Usage) -> None:
+        if self.inbound.endpoint == "messages":
+            self.backends.budgets.spend(self.target, usage)
 
 
 def _granted(headers: Headers, grant: Grant) -> Headers:

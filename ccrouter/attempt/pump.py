@@ -7,14 +7,11 @@ a bug, but for Cancelled.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import AsyncExitStack
 
 import trio
-from attrs import frozen
 
+from ccrouter.attempt.admission import admit, prepare
 from ccrouter.attempt.backends import Backends, Inbound
-from ccrouter.attempt.checks import checked
 from ccrouter.attempt.exchange import Exchange
 from ccrouter.attempt.parts import Failed, Part, Whole
 from ccrouter.errors import ApiError, UpstreamBroken, UpstreamError, UpstreamTimeout, WireError
@@ -23,38 +20,20 @@ from ccrouter.translate.dialects import spoken
 from ccrouter.wire import envelope
 
 
-def _no_objection(_: Target) -> ApiError | None:
-    return None
-
-
-@frozen(kw_only=True)
-class Terms:
-    """On which a target is called.
-
-    ``until``: see `checked`. ``budget`` says whether the provider's is used up; it is asked when the call has its
-    place, since others may have used it up meanwhile. ``held`` keeps that place, for who counts what the call cost
-    before the next one has it.
-    """
-
-    until: float = math.inf
-    budget: Callable[[Target], ApiError | None] = _no_objection
-    held: AsyncExitStack | None = None
-
-
-_NONE = Terms()
-
-
 async def pump(
     inbound: Inbound,
     target: Target,
     backends: Backends,
     send: trio.MemorySendChannel[Part],
-    terms: Terms = _NONE,
+    until: float = math.inf,
 ) -> None:
-    """Call ``target`` and send the parts of its reply; closes ``send``."""
+    """Call ``target`` and send the parts of its reply; closes ``send``.
+
+    ``until`` then the backend has time to say what its model can take; a wait in our own line is not part of it.
+    """
     async with send:
         try:
-            await _call(inbound, target, backends, send, terms)
+            await _call(inbound, target, backends, send, until)
         except WireError as error:
             await send.send(Failed(UpstreamBroken(str(error))))
         except (ApiError, UpstreamError) as error:
@@ -82,17 +61,19 @@ async def _call(
     target: Target,
     backends: Backends,
     send: trio.MemorySendChannel[Part],
-    terms: Terms,
+    until: float,
 ) -> None:
     if inbound.endpoint == "count_tokens":
         await _answered(inbound, target, backends, send)
         return
-    target = await checked(inbound, target, backends.facts, terms.until)
-    async with AsyncExitStack() as own:
-        held = own if terms.held is None else terms.held
-        await held.enter_async_context(backends.places.place(target.provider, inbound.session))
-        if (refusal := terms.budget(target)) is not None:
+    target = await admit(inbound, target, backends.facts, until)
+    entered = trio.current_time()
+    async with backends.places.place(target.provider, inbound.session):
+        # Others may have used it up meanwhile.
+        if (refusal := backends.budgets.refusal(target)) is not None:
             raise refusal
+        waited = trio.current_time() - entered
+        target = await prepare(inbound, target, backends.facts, until + waited)
         await _answered(inbound, target, backends, send)
 
 

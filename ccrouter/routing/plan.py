@@ -24,7 +24,7 @@ try now, a `Wait` to sit out first, or None when it is at its end. After each tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal
 
 from attrs import define, field, frozen
@@ -95,10 +95,6 @@ def _no_objection(_: Target) -> ApiError | None:
     return None
 
 
-def _uncounted(_: Target, __: Mapping[str, int]) -> None:
-    pass
-
-
 def _as_it_is(target: Target) -> Target:
     return target
 
@@ -111,8 +107,7 @@ class Plan:
     the client is told where there are no targets at all.
 
     ``budget`` says for a target whether its provider's budget is used up, as the refusal that the client would
-    get; ``spend`` is told what an attempt used up; ``informed`` gives it with what is known of its model, which
-    few requests need.
+    get; ``informed`` gives it with what is known of its model, which few requests need.
     """
 
     targets: tuple[Target, ...]
@@ -122,7 +117,6 @@ class Plan:
     patience: Patience = field(factory=Patience)
     began: float = 0.0
     budget: Callable[[Target], ApiError | None] = _no_objection
-    spend: Callable[[Target, Mapping[str, int]], None] = _uncounted
     informed: Callable[[Target], Target] = _as_it_is
     tries: list[Try] = field(factory=list, init=False)
     _passed: list[Passed] = field(factory=list, init=False)

@@ -9,7 +9,7 @@ Waits and who ends them: the wait for a next request has the idle deadline and e
 drains; the head of a request has a deadline from its first byte; each read of a body has one, and each write. A
 reply takes as long as ``answer`` does, which keeps its own deadlines.
 
-While a reply is on its way, `Client.hang_up` reads ahead so that a client that goes away is noticed at once.
+While a reply is on its way, `Client.wait_hung_up` reads ahead so that a client that goes away is noticed at once.
 What it reads is the next request, and belongs to h11.
 """
 
@@ -133,7 +133,7 @@ class Client:
         """The reply is whole."""
         await self._write(self._conn.send(h11.EndOfMessage()))
 
-    async def hang_up(self) -> None:
+    async def wait_hung_up(self) -> None:
         """Return when the client has gone. Meant to be cancelled when the reply is done."""
         while self._ahead < self._limits.ahead_bytes:
             try:
@@ -192,8 +192,8 @@ class Client:
             method=event.method.decode("latin-1"), path=path, query=query, headers=self._request_headers
         )
 
-    async def again(self) -> bool:
-        """Whether the connection can take another request; makes it ready for it."""
+    def start_next_cycle(self) -> bool:
+        """Make the connection ready for another request. Whether it can take one."""
         if self._closing or self._conn.our_state is not h11.DONE:
             return False
         if self._conn.their_state is not h11.DONE:
@@ -303,7 +303,7 @@ async def serve_connection(
                 if client.started:
                     return
                 await refuse(client, error)
-            if not await client.again():
+            if not client.start_next_cycle():
                 break
             if stop.draining.is_set():
                 return

@@ -13,7 +13,7 @@ import trio
 
 from ccrouter.errors import ApiError, StartError
 from ccrouter.server.connection import Answer, Client, Limits, serve_connection
-from ccrouter.server.stop import Stop
+from ccrouter.server.stop import Stop, cancel_when
 
 #: After `Stop.ending` the connections have this long to write their last words, in seconds.
 LAST_WORDS = 1.0
@@ -86,19 +86,14 @@ async def serve(
         if stop.open:
             with trio.move_on_after(drain_seconds()):
                 async with trio.open_nursery() as waiting:
-                    waiting.start_soon(_cancel_after, port.emptied.wait, waiting.cancel_scope)
-                    waiting.start_soon(_cancel_after, stop.ending.wait, waiting.cancel_scope)
+                    waiting.start_soon(cancel_when, port.emptied.wait, waiting.cancel_scope)
+                    waiting.start_soon(cancel_when, stop.ending.wait, waiting.cancel_scope)
         stop.ending.set()
         connections.cancel_scope.deadline = trio.current_time() + LAST_WORDS
 
 
 async def _accept(listener: trio.SocketListener, port: _Port, connections: trio.Nursery) -> None:
     await trio.serve_listeners(port.connection, [listener], handler_nursery=connections)
-
-
-async def _cancel_after(wait: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
-    await wait()
-    scope.cancel()
 
 
 class _Port:

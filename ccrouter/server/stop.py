@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import trio
 from attrs import define, field
 
@@ -27,3 +29,9 @@ class Stop:
         """End what runs, with its last words."""
         self.draining.set()
         self.ending.set()
+
+
+async def cancel_when(wait: Callable[[], Awaitable[object]], scope: trio.CancelScope) -> None:
+    """A task that ends a scope when what it waits for has come."""
+    await wait()
+    scope.cancel()

@@ -188,7 +188,7 @@ class Connection:
                         silence = f"for {idle:g} s in the middle of its reply (the timeout idle)"
                         raise UpstreamTimeout(f"{self.name} fell silent {silence}", "idle")
 
-    def renew(self) -> bool:
+    def start_next_cycle(self) -> bool:
         """Makes ready for another request where both ends may go on; says whether it did."""
         if not (self._written and self._pipe.sends):
             return False

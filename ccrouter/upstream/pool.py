@@ -129,7 +129,7 @@ class HttpDial:
 
     async def _release(self, route: Route, connection: Connection) -> None:
         group = self._idle.setdefault(route, [])
-        if self._closed or len(group) >= self._max_idle or not connection.renew():
+        if self._closed or len(group) >= self._max_idle or not connection.start_next_cycle():
             await self._close(connection)
         else:
             group.append(_Idle(connection, trio.current_time() + self._idle_seconds))

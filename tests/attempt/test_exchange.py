@@ -20,6 +20,8 @@ from ccrouter.attempt.pump import ask
 from ccrouter.attempt.whole import STREAM_HEADERS
 from ccrouter.providers.provider import Target
 from ccrouter.providers.secret import FromCommand, FromFile
+from ccrouter.remembered.budgets import Budgets
+from ccrouter.remembered.notebook import Notebook
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.upstream import codex
 from ccrouter.upstream.credentials import Credentials
@@ -67,7 +69,8 @@ class Locked:
         self._right = right
         self._answer = issued
         credentials = Credentials(Secrets(environ), environ, "linux", dial=self.dial)
-        self.backends = Backends(dials={"http": self.dial}, credentials=credentials)
+        budgets = Budgets(Notebook(Path("/nonexistent")), clock=time.time)
+        self.backends = Backends(dials={"http": self.dial}, credentials=credentials, budgets=budgets)
 
     @asynccontextmanager
     async def dial(self, call: Call) -> AsyncIterator[Answer]:

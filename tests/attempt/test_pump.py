@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-
 import pytest
 import trio
 from attrs import evolve
 
 from ccrouter.attempt.parts import End, Failed, Head, Part, Piece, Whole
-from ccrouter.attempt.pump import Terms, ask, pump
+from ccrouter.attempt.pump import ask, pump
 from ccrouter.errors import ApiError, BudgetSpent, ConnectFailed, UpstreamBroken, UpstreamTimeout
-from ccrouter.providers.provider import Model, Target, Timeouts
+from ccrouter.providers.provider import Budget, Model, Target, Timeouts
 from tests.attempt.calls import (
     CLAUDE,
     RESPONSES,
@@ -184,26 +182,32 @@ async def test_a_budget_that_was_used_up_in_the_line_is_no_longer_asked_for_anyt
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     it = rig(Script(body=message()))
-    refusal = BudgetSpent(429, "rate_limit_error", "used up")
-    spent: list[BudgetSpent] = []
-    terms = Terms(budget=lambda _: spent[0] if spent else None)
+    target = Target(evolve(LIMITED.provider, budget=Budget(tokens_per_day=8)), LIMITED.model)
     send, receive = trio.open_memory_channel[Part](0)
     async with trio.open_nursery() as nursery:
-        async with it.backends.places.place(LIMITED.provider, "somebody"):
-            nursery.start_soon(pump, inbound(), LIMITED, it.backends, send, terms)
+        async with it.backends.places.place(target.provider, "somebody"):
+            nursery.start_soon(pump, inbound(), target, it.backends, send)
             await trio.testing.wait_all_tasks_blocked()
-            spent.append(refusal)
-        assert [part async for part in receive] == [Failed(refusal)]
+            it.backends.budgets.spend(target, {"input_tokens": 8})
+        (part,) = [part async for part in receive]
+    assert isinstance(part, Failed)
+    assert isinstance(part.error, BudgetSpent)
     assert it.dial.calls == []
-    assert it.backends.places.waiting(LIMITED.provider) == (0, 0)
+    assert it.backends.places.waiting(target.provider) == (0, 0)
 
 
-async def test_a_place_is_held_for_who_counts_what_the_call_cost(autojump_clock: trio.testing.MockClock) -> None:
+async def test_what_a_call_cost_is_counted_before_the_next_one_has_its_place(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     it = rig(Script(body=message()))
-    send, receive = trio.open_memory_channel[Part](0)
-    async with AsyncExitStack() as held:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(pump, inbound(), LIMITED, it.backends, send, Terms(held=held))
-            assert isinstance([part async for part in receive][-1], End)
-        assert it.backends.places.waiting(LIMITED.provider) == (1, 0)
-    assert it.backends.places.waiting(LIMITED.provider) == (0, 0)
+    target = Target(evolve(LIMITED.provider, budget=Budget(tokens_per_day=8)), LIMITED.model)
+    found: list[list[Part]] = []
+
+    async def ask_once() -> None:
+        found.append(await parts(it, target, inbound()))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(ask_once)
+    assert [type(each[-1]) for each in found] == [End, Failed, Failed, Failed, Failed]
+    assert len(it.dial.calls) == 1

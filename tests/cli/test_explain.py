@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -104,7 +105,7 @@ async def test_how_full_a_plan_was_is_said_of_each_candidate() -> None:
 async def test_what_was_skipped_and_what_failed_is_said_with_the_reason(autojump_clock: MockClock) -> None:
     limited = provider("ollama", budget=Budget(tokens_per_day=1))
     it = rig(Script(body=message()), providers=[limited])
-    it.dispatch.notebook.spend("ollama", it.dispatch._day(), Amount(1, 0.0))
+    it.dispatch.notebook.spend("ollama", date.today().isoformat(), Amount(1, 0.0))
     async with talk(it) as client:
         for model in ("ollama:q", "ollama:"):
             await client.send(request(model=model))
@@ -160,7 +161,7 @@ async def test_what_would_happen_reads_from_who_asks_to_each_candidate(autojump_
         aliases={"big": ("anthropic:claude-x", "ollama:q", "chat:m", "openai:gpt")},
         config=Config(routes=RULES),
     )
-    it.dispatch.notebook.spend("openai", it.dispatch._day(), Amount(1, 0.0))
+    it.dispatch.notebook.spend("openai", date.today().isoformat(), Amount(1, 0.0))
     it.backends.quotas.hear(
         it.providers["anthropic"], [(b"anthropic-ratelimit-unified-5h-utilization", b"0.5")], it.backends.clock()
     )

@@ -251,6 +251,38 @@ async def test_a_stream_that_is_cut_short_from_our_side_counts_what_it_told(how:
     assert used(it) == ({"input_tokens": 3, "output_tokens": 1}, 4)
 
 
+async def test_a_stream_that_a_mistake_of_ours_cuts_short_counts_what_it_told() -> None:
+    it = rig(
+        Script(body=[*message()[:3], KeyError("ours")]),
+        providers=[provider("anthropic", budget=BUDGET)],
+        makes_mistakes=True,
+    )
+    async with talk(it) as client:
+        await client.send(request())
+        assert event_types(await client.reply())[-1] == "error"
+        await trio.testing.wait_all_tasks_blocked()
+    assert used(it) == ({"input_tokens": 3, "output_tokens": 1}, 4)
+    (trail,) = it.dispatch.trails.last(1)
+    assert trail.result == "broken"
+    assert [each.target for each in trail.tries] == ["anthropic:claude-opus-5-5"]
+
+
+async def test_a_router_that_ends_without_its_last_words_has_counted_what_was_told() -> None:
+    it = rig(Script(body=[*message()[:3], Sleep(1e6)]), providers=[provider("anthropic", budget=BUDGET)])
+    with trio.CancelScope() as whole:
+        async with talk(it) as client:
+            await client.send(request())
+            await client.head()
+            while b"hello" not in await client.some():
+                pass
+            whole.cancel()
+            await trio.sleep_forever()
+    assert used(it) == ({"input_tokens": 3, "output_tokens": 1}, 4)
+    (trail,) = it.dispatch.trails.last(1)
+    assert (trail.result, len(trail.tries)) == ("broken", 1)
+    assert it.dial.opened == it.dial.closed == 1
+
+
 async def test_what_failed_before_a_reply_costs_nothing() -> None:
     it = rig(Script(status=529, headers=JSON, body=[OVERFLOW]), providers=[provider("anthropic", budget=BUDGET)])
     async with talk(it) as client:

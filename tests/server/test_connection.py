@@ -132,7 +132,7 @@ async def test_what_is_read_while_watching_for_a_hang_up_is_the_next_request() -
         body = await client.body()
         if body == b"first":
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(client.hang_up)
+                nursery.start_soon(client.wait_hung_up)
                 watching.set()
                 await go_on.wait()
                 nursery.cancel_scope.cancel()
@@ -330,7 +330,7 @@ async def test_a_hang_up_is_noticed_while_the_answer_is_made() -> None:
 
     async def answer(request: Request, client: Client) -> None:
         await client.body()
-        await client.hang_up()
+        await client.wait_hung_up()
         noticed.set()
 
     async with served(answer) as it:
@@ -345,7 +345,7 @@ async def test_a_hang_up_is_noticed_while_the_answer_is_made() -> None:
 async def test_a_client_can_not_make_us_read_ahead_without_end(autojump_clock: MockClock) -> None:
     async def answer(request: Request, client: Client) -> None:
         await client.body()
-        await client.hang_up()
+        await client.wait_hung_up()
 
     # A lockstep stream takes no byte that the other side doesn't read.
     async with served(answer, pair=lockstep_stream_pair) as it:
@@ -365,7 +365,7 @@ async def test_writing_to_a_client_that_is_gone_raises_client_gone(how: str) -> 
 
     async def answer(request: Request, client: Client) -> None:
         await client.body()
-        await client.hang_up()
+        await client.wait_hung_up()
         try:
             if how == "respond":
                 await client.respond(200, [], b"x")

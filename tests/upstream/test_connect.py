@@ -264,7 +264,7 @@ async def test_an_answer_is_read_whole_over_tls_though_writing_broke_before_it(
     while piece := await answer.read():
         body += piece
     assert (answer.status, body) == (413, b"x" * 40_000)
-    assert not connection.renew()
+    assert not connection.start_next_cycle()
     await connection.aclose()
 
 

@@ -157,7 +157,7 @@ async def test_a_reply_without_a_body_ends_at_once_and_leaves_the_connection_usa
     connection, backend, _ = connect()
     await backend.send_all(wire)
     assert await drain(await ask(connection, make_call(b"", method))) == []
-    assert connection.renew()
+    assert connection.start_next_cycle()
 
 
 def chunked(*pieces: bytes) -> bytes:
@@ -244,7 +244,7 @@ async def test_a_body_that_is_cut_short_is_delivered_so_far_and_then_reported(ki
         assert read == wire[head:end]
     assert str(caught.value).startswith(NAME)
     assert not caught.value.before_reply
-    assert not connection.renew()
+    assert not connection.start_next_cycle()
 
 
 async def test_a_reset_in_the_middle_is_no_end_even_where_the_end_of_the_connection_ends_the_body():
@@ -329,7 +329,7 @@ async def test_an_early_refusal_by_a_backend_that_stops_reading_is_delivered():
         answer = await ask(connection, call)
         assert answer.status == 413
         assert await drain(answer) == [b"too ", b"large"]
-    assert not connection.renew()
+    assert not connection.start_next_cycle()
 
 
 async def test_an_early_refusal_is_delivered_when_writing_breaks_first():
@@ -338,7 +338,7 @@ async def test_an_early_refusal_is_delivered_when_writing_breaks_first():
     await backend.receive_stream.aclose()  # our writing breaks
     answer = await ask(connection)
     assert (answer.status, await drain(answer)) == (400, [b"no"])
-    assert not connection.renew()
+    assert not connection.start_next_cycle()
 
 
 async def test_an_early_success_waits_until_the_request_is_written():
@@ -361,7 +361,7 @@ async def test_an_early_success_waits_until_the_request_is_written():
         assert await drain(answer) == [b"hello"]
         nursery.cancel_scope.cancel()
     assert order == ["the rest is read", "answered"]
-    assert connection.renew()
+    assert connection.start_next_cycle()
 
 
 # Deadlines
@@ -425,7 +425,7 @@ async def test_after_a_whole_reply_the_next_request_is_answered_on_the_same_conn
     await backend.send_all(WHOLE)
     first = await ask(connection)
     assert await drain(first) == [b"hello"]
-    assert connection.renew()
+    assert connection.start_next_cycle()
     await backend.send_all(WHOLE.replace(b"hello", b"again"))
     second = await ask(connection)
     assert await first.read() == b""
@@ -444,14 +444,14 @@ async def test_no_further_request_where_the_backend_closes_or_says_more_than_it_
     connection, backend, _ = connect()
     await backend.send_all(wire)
     assert await drain(await ask(connection)) == [b"ok"]
-    assert not connection.renew()
+    assert not connection.start_next_cycle()
 
 
 async def test_no_further_request_before_the_body_was_read():
     connection, backend, _ = connect()
     await backend.send_all(WHOLE)
     await ask(connection)
-    assert not connection.renew()
+    assert not connection.start_next_cycle()
 
 
 # Backpressure and closing

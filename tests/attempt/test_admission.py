@@ -8,9 +8,10 @@ import threading
 import pytest
 import trio
 from attrs import evolve
+from trio.testing import MockClock
 
 from ccrouter.attempt.backends import Inbound
-from ccrouter.attempt.parts import End, Failed, Whole
+from ccrouter.attempt.parts import End, Failed, Part, Whole
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Model, Target
 from ccrouter.translate import most_tokens
@@ -109,7 +110,7 @@ async def test_a_very_long_prompt_is_measured_the_same_in_a_thread(monkeypatch: 
     target = Target(provider("lmstudio", models=(Model("m", window=2_000),)), "m")
     wanted = inbound(messages=LONG_PROMPT)
     said = await failure(it, target, wanted)
-    monkeypatch.setattr("ccrouter.attempt.checks.LONG", 10)
+    monkeypatch.setattr("ccrouter.attempt.admission.LONG", 10)
     assert await failure(it, target, wanted) == said
 
 
@@ -125,7 +126,7 @@ async def test_a_very_long_prompt_is_measured_in_a_thread_for_loading_too(monkey
         return estimated(text)
 
     monkeypatch.setattr(most_tokens, "of_text", estimating)
-    monkeypatch.setattr("ccrouter.attempt.checks.LONG", 10)
+    monkeypatch.setattr("ccrouter.attempt.admission.LONG", 10)
     await parts(it, target, inbound(messages=LONG_PROMPT))
     assert found
     assert here not in found
@@ -137,3 +138,24 @@ async def test_tools_for_a_model_without_are_refused_and_never_sent() -> None:
     said = await failure(it, target, inbound(tools=[{"name": "read", "input_schema": {"type": "object"}}]))
     assert "can't call tools" in said
     assert it.dial.calls == []
+
+
+async def test_no_model_is_loaded_for_who_stands_in_the_line(autojump_clock: MockClock) -> None:
+    """To load it would take the room of the one that works, and the window may be another one by then."""
+    limited = evolve(LOCAL.provider, max_concurrent=1)
+    it = ollama(rig(Script(body=message()), providers=[limited]), loads=32_768)
+    target = Target(limited, "m", Model("m", local=True))
+    found: list[Part] = []
+
+    async def ask() -> None:
+        found.extend(await parts(it, target, inbound(messages=LONG_PROMPT)))
+
+    async with trio.open_nursery() as nursery:
+        async with it.backends.places.place(limited, "somebody"):
+            nursery.start_soon(ask)
+            await trio.sleep(60)
+            assert it.questions.calls == []
+            assert it.backends.places.waiting(limited) == (1, 1)
+    assert isinstance(found[-1], End)
+    paths = [call.url.removeprefix("http://127.0.0.1:11434") for call in it.questions.calls]
+    assert "/api/generate" in paths
