@@ -23,6 +23,7 @@ import trio
 from ccrouter.attempt.backends import Backends, Inbound
 from ccrouter.dispatch import Dispatcher, placed
 from ccrouter.providers.presets import PRESETS
+from ccrouter.remembered.budgets import Budgets
 from ccrouter.remembered.choice import ChoiceFile
 from ccrouter.remembered.notebook import Notebook
 from ccrouter.remembered.project import ProjectFiles
@@ -152,11 +153,13 @@ def dispatcher(config: Config, folder: Path) -> Dispatcher:
     """A router's policy with all that it looks at, and no way to a backend."""
     credentials = Credentials(Secrets({}), {}, "linux")
     there = build(config, PRESETS, logins=(), environ=(), running=())
+    notebook = Notebook(folder)
+    budgets = Budgets(notebook, clock=time.time)
     return Dispatcher(
         config=lambda: config,
         build=lambda _: there,
-        backends=Backends(dials={}, credentials=credentials),
-        notebook=Notebook(folder),
+        backends=Backends(dials={}, credentials=credentials, budgets=budgets),
+        notebook=notebook,
         choice=ChoiceFile(folder),
         projects=ProjectFiles(),
         home=str(folder),
