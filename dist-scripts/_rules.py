@@ -25,7 +25,7 @@ UNTESTED = {
     "ccrouter/translate/responses/input.py": "the items of a request: tests/translate/responses/test_request.py",
     "ccrouter/translate/responses/items.py": "one item of a reply: tests/translate/responses/test_reply.py",
     "ccrouter/translate/turns.py": "values only; tests/translate/test_conversation.py fills them",
-    "ccrouter/upstream/codex_file.py": "the file of a login: tests/upstream/test_codex.py",
+    "ccrouter/upstream/codex_file.py": "the file of a login: tests/upstream/codex/test_file.py",
     "ccrouter/upstream/dial.py": "an interface; its two sides have their tests",
 }
 
