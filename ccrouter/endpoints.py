@@ -47,7 +47,7 @@ from ccrouter.server.gate import Gate
 from ccrouter.server.stop import cancel_when
 from ccrouter.translate.dialect import Endpoint
 from ccrouter.upstream.models import ModelLists
-from ccrouter.wire import envelope
+from ccrouter.wire import claude_code, envelope
 from ccrouter.wire import headers as http
 from ccrouter.wire.coding import coding_of
 from ccrouter.wire.headers import Headers
@@ -66,7 +66,7 @@ _ANEW = "; start the client with what `ccrouter env` prints, anew after each sta
 #: Seconds in which only one of the requests without a token is told of: a client sends the same again and again.
 _STRANGERS_EACH = 60.0
 
-_OPEN = frozenset({"/", "/api/hello", "/health"})
+_OPEN = frozenset({"/", claude_code.HELLO, "/health"})
 _JSON: Headers = [(b"content-type", b"application/json")]
 
 
@@ -118,8 +118,8 @@ class Endpoints:
             ("HEAD", "/health"): self._health,
             ("GET", "/"): self._hello,
             ("HEAD", "/"): self._hello,
-            ("GET", "/api/hello"): self._hello,
-            ("HEAD", "/api/hello"): self._hello,
+            ("GET", claude_code.HELLO): self._hello,
+            ("HEAD", claude_code.HELLO): self._hello,
         }
 
     async def answer(self, request: Request, client: Client) -> None:
@@ -255,7 +255,7 @@ class Endpoints:
         await client.body()
         credentials, _ = of_client(request.headers, self._router.token)
         agent = (http.get_text(request.headers, b"user-agent") or "").lower()
-        discovery = agent.startswith("claude")
+        discovery = agent.startswith(claude_code.USER_AGENT)
         directory = await self._router.directory()
         ask = partial(
             menu.rows,

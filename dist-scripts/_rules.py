@@ -20,13 +20,12 @@ UNTESTED = {
     "ccrouter/providers/openai_format.py": "rows of the presets; tests/providers/test_presets.py",
     "ccrouter/providers/quirks.py": "values only; tests/translate shows what each makes of a request",
     "ccrouter/translate/chat/messages.py": "the messages of a request: tests/translate/chat/test_request.py",
-    "ccrouter/translate/messages/history_calls.py": "calls and results: tests/translate/messages/test_history.py",
     "ccrouter/translate/messages/block.py": "one block of a reply: tests/translate/messages/test_blocks.py",
     "ccrouter/translate/ollama/messages.py": "the messages of a request: tests/translate/ollama/test_request.py",
     "ccrouter/translate/responses/input.py": "the items of a request: tests/translate/responses/test_request.py",
     "ccrouter/translate/responses/items.py": "one item of a reply: tests/translate/responses/test_reply.py",
     "ccrouter/translate/turns.py": "values only; tests/translate/test_conversation.py fills them",
-    "ccrouter/upstream/codex_file.py": "the file of a login: tests/upstream/test_codex.py",
+    "ccrouter/upstream/codex_file.py": "the file of a login: tests/upstream/codex/test_file.py",
     "ccrouter/upstream/dial.py": "an interface; its two sides have their tests",
 }
 

@@ -1,7 +1,7 @@
 """A router without a network: real endpoints and relay between a memory stream and a scripted backend.
 
 `ScriptedDial` is a fake of `ccrouter.upstream.pool.HttpDial`; that both behave alike is shown by running the same
-promises over real sockets in tests/test_service.py and tests/e2e.
+promises over real sockets in tests/service and tests/e2e.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from ccrouter.cli.terminal import emit, say
 from ccrouter.errors import UsageError
 from ccrouter.observe.log import printable
 from ccrouter.wire import headers as http
+from ccrouter.wire.claude_code import CLASS_HEADER
 
 #: No line is longer, in characters: a terminal has others to show.
 _WIDEST = 2_000
@@ -24,7 +25,7 @@ _WIDEST = 2_000
 #: No router remembers so many.
 _MOST = 100_000
 
-_HEADERS = '{"x-claude-code-request-class": "subagent"}'
+_HEADERS = f'{{"{CLASS_HEADER.decode()}": "subagent"}}'
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\x20-\x7e]*")
 

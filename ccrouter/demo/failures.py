@@ -19,12 +19,12 @@ from attrs import evolve
 
 from ccrouter.demo.script import Piece, Refusal, Script
 from ccrouter.demo.words import Fail
-from ccrouter.wire import envelope, events
+from ccrouter.wire import claude_code, envelope, events
 
 #: Name -> (HTTP status, message); the message of ``overflow`` takes the tokens of the request.
 REFUSALS = {
     "overloaded": (529, "Overloaded (the demo model was asked to fail)"),
-    "overflow": (400, "prompt is too long: {tokens} tokens > {window} maximum"),
+    "overflow": (400, claude_code.PROMPT_TOO_LONG_BY),
 }
 
 #: Name -> what happens.

@@ -19,15 +19,7 @@ from ccrouter.demo.sample import fill, sample
 from ccrouter.demo.script import Block, Call, Reply, Script, Terms, Text, Thinking, compose
 from ccrouter.demo.turn import Result, Tool, Turn, clean, mapping, prompts, read, strings
 from ccrouter.translate.tokens import estimate
-
-#: How the last text of a compaction request begins (Claude Code 2.1.197 and 2.1.329).
-_COMPACTION = "CRITICAL: Respond with TEXT ONLY"
-
-#: How the text begins with which it asks for the rest of a stream that broke (2.1.329).
-_RESUMPTION = "Your response above was cut off mid-stream"
-
-#: How its safety classifier has a verdict end (the same versions). A second stage does without.
-_VERDICTS = frozenset({"</block>", "</severity>"})
+from ccrouter.wire import claude_code
 
 #: Errand -> the tool's usual name, and the arguments that tell another tool which can do it.
 _ERRANDS = {
@@ -115,15 +107,17 @@ def _on_its_own(fields: Mapping[str, Any], turn: Turn) -> str | None:
         return _json(sample(output.get("schema"), "ccrouter demo"))
     # Claude Code's safety classifier: it reads a verdict from tags, so not even an echo may carry them.
     stops = strings(fields.get("stop_sequences"))
-    if not _VERDICTS.isdisjoint(stops) or any(text.startswith("<transcript>") for text in turn.texts):
+    judges = any(text.startswith(claude_code.TRANSCRIPT) for text in turn.texts)
+    if judges or not claude_code.CHECK_STOPS.isdisjoint(stops):
         return "The demo model of ccrouter gives no verdicts."
-    if turn.prompt.startswith(_RESUMPTION):
+    if turn.prompt.startswith(claude_code.RESUMPTION):
         return "My answer broke off, and your client asked for the rest. This is the rest."
-    if turn.prompt.startswith(_COMPACTION):
+    if turn.prompt.startswith(claude_code.COMPACTION):
         earlier = [_short(text, 200) for text in prompts(fields)[:-1]][-_SUMMED_UP:]
         listed = "\n".join(f"- {text}" for text in earlier) or "- nothing yet"
         listed = listed.replace("<", "&lt;")
-        return f"<summary>\n{_SELF} The user wrote:\n{listed}\n</summary>"
+        opens, closes = claude_code.SUMMARY_MARKS
+        return f"{opens}\n{_SELF} The user wrote:\n{listed}\n{closes}"
     return None
 
 

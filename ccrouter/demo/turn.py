@@ -12,10 +12,12 @@ from typing import Any
 
 from attrs import frozen
 
-#: Claude Code puts its own notes into the user's text between these marks. The closing one may carry the
-#: opening one's id too. The bound keeps the search linear on hostile texts.
-_REMINDER = re.compile(r"<system-reminder\b[^<>]{0,100}>")
-_REMINDER_END = re.compile(r"</system-reminder\b[^<>]{0,100}>")
+from ccrouter.wire import claude_code
+
+#: The marks of the client's own notes in the user's text. The closing one may carry the opening one's id too. The
+#: bound keeps the search linear on hostile texts.
+_REMINDER = re.compile(rf"<{claude_code.REMINDER}\b[^<>]{{0,100}}>")
+_REMINDER_END = re.compile(rf"</{claude_code.REMINDER}\b[^<>]{{0,100}}>")
 
 
 @frozen
@@ -175,12 +177,13 @@ def _report(block: Mapping[str, Any]) -> Result | None:
     text = block.get("text") if block.get("type") == "text" else None
     if not isinstance(text, str):
         return None
-    start = text.find("<result>", text.find("<task-notification>") + 1)
-    end = text.rfind("</result>")
-    if "<task-notification>" not in text or not 0 <= start < end:
+    opens, closes = claude_code.TASK_RESULT
+    start = text.find(opens, text.find(claude_code.TASK_ENDED) + 1)
+    end = text.rfind(closes)
+    if claude_code.TASK_ENDED not in text or not 0 <= start < end:
         return None
-    failed = "<status>failed</status>" in text[:start]
-    return Result("The background task", clean(text[start + len("<result>") : end]), failed)
+    failed = claude_code.TASK_FAILED in text[:start]
+    return Result("The background task", clean(text[start + len(opens) : end]), failed)
 
 
 def _shown(part: Mapping[str, Any]) -> str:

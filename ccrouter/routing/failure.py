@@ -23,7 +23,7 @@ from ccrouter.errors import (
     UpstreamTimeout,
 )
 from ccrouter.routing.quota import is_of_one_model
-from ccrouter.wire import envelope
+from ccrouter.wire import claude_code, envelope
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 
@@ -119,7 +119,7 @@ TREATMENTS: Mapping[Kind, Treatment] = MappingProxyType(
 #: Refusals that mean that a plan or a balance is used up, whatever the words: the client is told not to ask again.
 _NEVER_AGAIN = "false"
 
-_OVERFLOW = ("prompt is too long", "exceed context limit")
+_OVERFLOW = (claude_code.PROMPT_TOO_LONG, "exceed context limit")
 
 
 def kind_of(failure: Failure) -> Kind:

@@ -24,6 +24,7 @@ from attrs import field, frozen
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Provider, Target
+from ccrouter.wire import claude_code
 
 #: What discovery ids begin with. Older clients accept ids that begin with ``claude`` or ``anthropic`` only, and
 #: ids that begin with ``claude-`` are taken for models that the client knows.
@@ -39,8 +40,7 @@ _SHORT = 256
 _FAMILIES = ("opus", "sonnet", "haiku", "fable")
 #: The family of titles and summaries: whoever gives that name to another model means those.
 _SMALLEST = "haiku"
-_CLAUDE_WORDS = frozenset({"opus", "sonnet", "haiku", "fable", "best", "default", "opusplan"})
-_LONG_CONTEXT = "[1m]"
+_CLAUDE_WORDS = frozenset({*_FAMILIES, *claude_code.MODEL_WORDS})
 
 
 @frozen(kw_only=True)
@@ -116,7 +116,7 @@ class Directory:
 
 def is_claude(model: str) -> bool:
     """Whether a name is one of Anthropic's own models or of Claude Code's words for them."""
-    name = model.lower().removesuffix(_LONG_CONTEXT)
+    name = model.lower().removesuffix(claude_code.LONG_CONTEXT)
     return name.startswith("claude-") or name in _CLAUDE_WORDS
 
 
@@ -205,7 +205,7 @@ def alias_of(name: str, aliases: Container[str]) -> str | None:
     An alias by the name of one of Claude's families (``haiku``) stands for every model of it: the client says
     ``claude-haiku-5-5`` where its user says ``haiku``.
     """
-    short = name.removesuffix(_LONG_CONTEXT)
+    short = name.removesuffix(claude_code.LONG_CONTEXT)
     family = next((each for each in _FAMILIES if f"-{each}-" in f"{short}-"), None)
     candidates = (name, short, family if short.startswith("claude-") else None)
     return next((each for each in candidates if each is not None and each in aliases), None)
@@ -230,7 +230,7 @@ def _meant(
 def _is_moved_by_family(name: str, aliases: Container[str]) -> bool:
     """Whether an alias means it for its family's sake alone, and not that of the smallest models."""
     alias = alias_of(name, aliases)
-    return alias in _FAMILIES and alias not in (_SMALLEST, name.removesuffix(_LONG_CONTEXT))
+    return alias in _FAMILIES and alias not in (_SMALLEST, name.removesuffix(claude_code.LONG_CONTEXT))
 
 
 def _unalias(name: str, directory: Directory, *, lent: bool) -> list[tuple[str, bool]]:
@@ -382,4 +382,4 @@ def _split(name: str, known: Mapping[str, _Known]) -> tuple[_Known, str] | None:
 
 def _fit(provider: Provider, model: str) -> Target:
     """``[1m]`` is a word between the user and the client, which sends it along at times; no backend knows it."""
-    return Target(provider, model.removesuffix(_LONG_CONTEXT))
+    return Target(provider, model.removesuffix(claude_code.LONG_CONTEXT))

@@ -22,6 +22,7 @@ from ccrouter.routing.names import SEPARATORS, for_claude, is_claude
 from ccrouter.routing.patterns import one_fits
 from ccrouter.routing.rules import Rule, When
 from ccrouter.routing.spelling import KeyPath, shown, spell_path
+from ccrouter.wire.claude_code import LONG_CONTEXT
 from ccrouter.wire.headers import is_credential
 from ccrouter.wire.hosts import is_loopback
 
@@ -165,7 +166,7 @@ def _named_of(provider: str, config: Config) -> Iterator[str]:
     for name in names:
         begins = [each for each in config.providers if name.startswith(each) and name[len(each) :][:1] in _MARKS]
         if name not in config.aliases and max(begins, key=len, default=None) == provider:
-            model = name[len(provider) + 1 :].removesuffix("[1m]")
+            model = name[len(provider) + 1 :].removesuffix(LONG_CONTEXT)
             if model and "{model}" not in model:
                 yield model
 

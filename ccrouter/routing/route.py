@@ -18,13 +18,14 @@ from attrs import evolve, field, frozen
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
-from ccrouter.routing.caller import Caller, RequestClass
+from ccrouter.routing.caller import Caller
 from ccrouter.routing.config import Config
 from ccrouter.routing.marker import marked
 from ccrouter.routing.names import Barred, Directory, is_plain, meaning
 from ccrouter.routing.pins import Pins, key
 from ccrouter.routing.rules import Considered
 from ccrouter.routing.traits import Traits
+from ccrouter.wire.claude_code import RequestClass
 from ccrouter.wire.messages import MessagesRequest
 
 #: The classes of a conversation's own turns.

@@ -15,6 +15,7 @@ from attrs import frozen
 
 from ccrouter.providers.provider import Wire
 from ccrouter.routing.spelling import DURATION_PATTERN, FOREVER, duration
+from ccrouter.wire.claude_code import RequestClass
 from ccrouter.wire.headers import CREDENTIALS, HOP_BY_HOP
 
 Name = NewType("Name", str)
@@ -48,7 +49,7 @@ _LONGEST = 365 * 24 * 3600.0
 _LARGEST = 2**31 - 1
 
 #: The classes of requests: the client's own words, and two that the router tells apart among the auxiliary ones.
-CLASSES = ("main", "subagent", "workflow", "compaction", "auxiliary", "side_reply", "classifier", "title")
+CLASSES: tuple[str, ...] = (*get_args(RequestClass), "classifier", "title")
 #: The words for effort, weakest first.
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 #: What a request can have.

@@ -28,10 +28,7 @@ from ccrouter.translate.turns import (
     Tool,
     Turn,
 )
-from ccrouter.wire.messages import ATTRIBUTION
-
-#: Stands in for tools that the client has not loaded yet, so that Anthropic has one to defer; never to be called.
-_PLACEHOLDER = "DeferredToolPlaceholder"
+from ccrouter.wire.claude_code import ATTRIBUTION, PLACEHOLDER
 
 _ANY_OBJECT: Mapping[str, Any] = {"type": "object", "properties": {}}
 
@@ -43,7 +40,7 @@ def read(fields: Mapping[str, Any]) -> Conversation:
 
 def is_placeholder(tool: object) -> bool:
     """Whether a tool only stands in for others that the client has not loaded yet."""
-    return isinstance(tool, Mapping) and tool.get("name") == _PLACEHOLDER and tool.get("defer_loading") is True
+    return isinstance(tool, Mapping) and tool.get("name") == PLACEHOLDER and tool.get("defer_loading") is True
 
 
 def server_tool(tool: object) -> ServerTool | None:

@@ -13,6 +13,7 @@ from ccrouter.providers.provider import Preset, Target
 from ccrouter.translate.dialect import Outbound
 from ccrouter.translate.turns import ServerTool
 from ccrouter.wire import headers as http
+from ccrouter.wire.claude_code import AGENT_ID_HEADER, CAPABILITY_REJECTED, SESSION_HEADER
 from ccrouter.wire.headers import Headers
 
 #: Members that are rendered, or whose absence changes nothing for the client.
@@ -82,8 +83,8 @@ def cache_key(fields: Mapping[str, Any], given: Headers) -> dict[str, Any]:
 def _key(fields: Mapping[str, Any], given: Headers) -> str:
     metadata = fields.get("metadata")
     user = metadata.get("user_id") if isinstance(metadata, Mapping) else None
-    session = user if isinstance(user, str) else http.get_text(given, b"x-claude-code-session-id") or ""
-    agent = http.get_text(given, b"x-claude-code-agent-id") or ""
+    session = user if isinstance(user, str) else http.get_text(given, SESSION_HEADER) or ""
+    agent = http.get_text(given, AGENT_ID_HEADER) or ""
     if not session and not agent:
         return ""
     return hashlib.sha256(f"{session}\0{agent}".encode("utf-8", "surrogatepass")).hexdigest()
@@ -119,7 +120,7 @@ def server_tools(
             other = searches and tool.type.startswith(SEARCH)
             hint = ', or set wire = "responses", on which it searches' if other else ""
             raise refused(
-                f"capability_rejected: server_tools: {target.provider.name} can't run the tool "
+                f"{CAPABILITY_REJECTED}server_tools: {target.provider.name} can't run the tool "
                 f"{tool.name} ({tool.type}); ask without it, or with a model of Anthropic's{hint}"
             )
         left_out.append(f"tools: {tool.name} ({tool.type}) left out, the backend can't run it")

@@ -17,6 +17,7 @@ from typing import Any
 
 from attrs import frozen
 
+from ccrouter.wire import claude_code
 from ccrouter.wire.messages import MessagesRequest
 
 #: The statuses of a refusal that can be about a part of the request; 500 is llama.cpp's, 404 OpenRouter's.
@@ -24,9 +25,6 @@ _OF_REQUEST = frozenset({400, 404, 415, 422, 500})
 
 #: How much of a message is searched, in characters.
 _SEARCHED = 4096
-
-#: What the client acts on already, from gateways in front of Claude.
-_HEARD = re.compile(r"could not process (?:image|pdf)|signature`? in `?thinking`? block", re.IGNORECASE)
 
 #: A place in the backend's messages, ``messages[3].content[1]``: the client would look for it in its own.
 _PLACE = re.compile(r"\bmessages(?=\[\d+\]\.content\[)")
@@ -60,7 +58,7 @@ def _parts() -> tuple[_Part, ...]:
     return (
         _Part(
             frozenset({"thinking", "redacted_thinking"}),
-            "Invalid `signature` in `thinking` block",
+            claude_code.SIGNATURE_REFUSED,
             _any("encrypted_content", "thought_signature", "thinking_signature"),
             _any(
                 r"encrypted[ _]content.{0,300}?could not be (?:verified|decrypted)",
@@ -73,7 +71,7 @@ def _parts() -> tuple[_Part, ...]:
         ),
         _Part(
             frozenset({"image"}),
-            "Could not process image",
+            claude_code.IMAGE_REFUSED,
             _any("image"),  # OpenAI has a dozen, such as `invalid_image_format`
             _any(
                 # A model without eyes. Ollama, LM Studio, OpenRouter
@@ -99,7 +97,7 @@ def _parts() -> tuple[_Part, ...]:
         ),
         _Part(
             frozenset({"document"}),
-            "Could not process PDF",
+            claude_code.DOCUMENT_REFUSED,
             _any("pdf", "invalid_file", "unsupported_file"),
             _any(
                 r"\bdocument has no pages\b",  # Gemini
@@ -122,7 +120,7 @@ def told(request: MessagesRequest, status: int, named: frozenset[str], message: 
     if status not in _OF_REQUEST:
         return None
     text = message[:_SEARCHED]
-    if _HEARD.search(text):
+    if claude_code.PART_REFUSED.search(text):  # already, from gateways in front of Claude
         return f"{name}: {message}"
     about = [part for part in _parts() if any(map(part.codes.search, named)) or part.words.search(text)]
     if not about:

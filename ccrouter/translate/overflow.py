@@ -21,6 +21,8 @@ from typing import Any
 
 from attrs import frozen
 
+from ccrouter.wire import claude_code
+
 #: How much of a message is searched, in characters. All known wordings stand at the beginning.
 _SEARCHED = 4096
 
@@ -55,8 +57,8 @@ _LENGTH_IS = "maximum context length is <m> tokens.{0,40}"
 #: output overflow as long as the prompt alone would fit. ``least`` marks a number that is a lower bound.
 _WORDINGS = (
     # The client's own, from gateways in front of Claude.
-    r"prompt is too long: <n> tokens? > <m> maximum",
-    r"input length and `max_tokens` exceed context limit: <n> \+ <o> > <m>",
+    claude_code.PROMPT_TOO_LONG + ": <n> tokens? > <m> maximum",
+    claude_code.OUTPUT_TOO_LONG + r": <n> \+ <o> > <m>",
     # vLLM 0.32, then older ones
     _LENGTH_IS + r"requested <o> output tokens and your prompt contains (?P<least>at least )?<n> input tokens",
     _LENGTH_IS + r"your prompt contains (?P<least>at least )?<n> input tokens",
@@ -124,7 +126,7 @@ def beyond_rate(message: str) -> tuple[int, int] | None:
     return (limit, asked) if asked > limit else None
 
 
-_TOLD = re.compile(r"prompt is too long: (\d+) tokens > \d+ maximum")
+_TOLD = re.compile(claude_code.PROMPT_TOO_LONG_BY.format(tokens=r"(\d+)", window=r"\d+"))
 
 
 def tokens_told(message: str) -> int | None:
@@ -162,8 +164,8 @@ def input_overflow(
     prompt, limit = _prompt(found, count), found.window or window
     # Not "more than": some refuse a prompt that fills the window exactly.
     if prompt is not None and limit is not None and prompt >= limit:
-        return f"prompt is too long: {prompt} tokens > {limit} maximum"
-    return "prompt is too long"
+        return claude_code.PROMPT_TOO_LONG_BY.format(tokens=prompt, window=limit)
+    return claude_code.PROMPT_TOO_LONG
 
 
 def output_overflow(
@@ -176,10 +178,7 @@ def output_overflow(
     # Without any number for the prompt, one token: the next refusal then names it, as output alone fits.
     prompt = _prompt(found, count) or 1
     numbers = f"{prompt} + {found.output} > {found.window or window}"
-    return (
-        f"input length and `max_tokens` exceed context limit: {numbers}, "
-        "decrease input length or `max_tokens` and try again"
-    )
+    return f"{claude_code.OUTPUT_TOO_LONG}: {numbers}, decrease input length or `max_tokens` and try again"
 
 
 def facts(body: Any) -> Iterator[Mapping[str, Any]]:

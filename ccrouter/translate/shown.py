@@ -29,6 +29,7 @@ from ccrouter.providers.provider import Target, Wire
 from ccrouter.translate import sight, told
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.turns import Document, Image, Mark, Text
+from ccrouter.wire.claude_code import REMINDER
 
 Chunk: TypeAlias = dict[str, Any]
 
@@ -118,9 +119,9 @@ TOLD_BY_USER = "system: a later message told as the user's"
 def reminder(chunk: Chunk) -> Chunk:
     """What the system says in mid-conversation, where only the user can say it."""
     text = chunk.get("text")
-    if not isinstance(text, str) or text.lstrip().startswith("<system-reminder>"):
+    if not isinstance(text, str) or text.lstrip().startswith(f"<{REMINDER}>"):
         return chunk
-    return {**chunk, "text": f"<system-reminder>\n{text}\n</system-reminder>"}
+    return {**chunk, "text": f"<{REMINDER}>\n{text}\n</{REMINDER}>"}
 
 
 def _ended(document: Document) -> str:

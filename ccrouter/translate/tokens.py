@@ -42,6 +42,7 @@ from ccrouter.providers.provider import Target
 from ccrouter.translate import media, sight
 from ccrouter.translate.members import objects
 from ccrouter.translate.provenance import MAKER
+from ccrouter.wire.claude_code import ATTRIBUTION
 from ccrouter.wire.messages import MessagesRequest
 
 #: Marks of a chat template around a message, a tool's definition, a call and a result, as ChatML with tools
@@ -52,9 +53,6 @@ _PER_CALL = 18
 _PER_RESULT = 9
 #: What stands in place of a picture or a file that a target isn't shown, but for its address (`told`).
 _IN_WORDS = 20
-
-#: Opens the system block that says which client is asking. Anthropic strips it, others do not get it.
-_ATTRIBUTION = "x-anthropic-billing-header"
 
 #: Fields whose strings no model reads.
 _OPAQUE = frozenset(
@@ -300,7 +298,7 @@ class _Reading:
 
 def _is_attribution(block: Any) -> bool:
     text = block.get("text") if isinstance(block, dict) else block
-    return isinstance(text, str) and text.startswith(_ATTRIBUTION)
+    return isinstance(text, str) and text.startswith(ATTRIBUTION)
 
 
 def _place(source: Any) -> tuple[object, str]:

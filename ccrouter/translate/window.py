@@ -22,6 +22,7 @@ from attrs import evolve
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.translate import most_tokens, tokens
+from ccrouter.wire import claude_code
 from ccrouter.wire.messages import MessagesRequest
 
 #: How far the ordinary estimate is from what real tokenizers count, at most, on what the client sends: measured by
@@ -48,7 +49,7 @@ def too_long(request: MessagesRequest, target: Target) -> ApiError | None:
     count = tokens.of(request, target)
     if count <= room:  # the likeliest number, as long as it says what is meant
         count = counted
-    words = f"prompt is too long: {count} tokens > {room} maximum"
+    words = claude_code.PROMPT_TOO_LONG_BY.format(tokens=count, window=room)
     own = target.known.window
     if preset.widen and own is not None and own > room:
         words += f" (the model could have {own}: {preset.widen})"

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from ccrouter.errors import ApiError
+from ccrouter.wire import claude_code
 
 #: HTTP status -> error type.
 KINDS = {
@@ -53,9 +54,7 @@ MAX_MESSAGE = 2048
 #: taken out before the cut, since half a credential looks like none.
 MAX_READ = 64 * 1024
 
-#: Claude Code (2.1.197 to 2.1.329) takes every error that names this header for a login that is missing: it shows
-#: "Not logged in · Please run /login", and of the message nothing.
-_LOGIN_WORD = re.compile("x-api-key", re.IGNORECASE)
+_LOGIN_MISSING = re.compile(claude_code.LOGIN_MISSING, re.IGNORECASE)
 
 #: A tag or a comment, or the text up to the next one. Linear: a ``<`` that opens nothing is text.
 _PIECE = re.compile(r"<([^<>]*)>|[^<]+|<")
@@ -86,7 +85,7 @@ def write(error: ApiError, request_id: str) -> bytes:
 
 def shown(words: str) -> str:
     """``words`` so that the client shows them, and does not ask for a login in their place."""
-    return _LOGIN_WORD.sub("API key", words)
+    return _LOGIN_MISSING.sub("API key", words)
 
 
 def is_envelope(body: bytes) -> bool:

@@ -15,9 +15,6 @@ from attrs import field, frozen
 from ccrouter.errors import FrameError
 from ccrouter.wire import spans
 
-#: How the first of Claude Code's system blocks begins, which speaks of its version and of billing.
-ATTRIBUTION = "x-anthropic-billing-header:"
-
 
 @frozen
 class MessagesRequest:

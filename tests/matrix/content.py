@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ccrouter.wire.messages import ATTRIBUTION
+from ccrouter.wire.claude_code import ATTRIBUTION
 from tests.matrix.backends import Say
 from tests.matrix.lab import Exchange, Lab
 from tests.matrix.outcomes import AS_TEXT, IN_WORDS, LEFT_OUT, MOVED, REMINDER, SUPPORTED, UNSAID, right, wrong

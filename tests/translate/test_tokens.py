@@ -17,7 +17,7 @@ from ccrouter.translate.messages import history
 from ccrouter.translate.provenance import MAKER, Origin, sign
 from ccrouter.translate.tokens import Count, estimate, estimate_text, of, texts_of
 from ccrouter.wire.messages import read_request
-from tests.translate.messages.test_history import switched
+from tests.translate.messages.settling import switched
 from tests.translate.test_media import image, png
 
 JSON = st.recursive(

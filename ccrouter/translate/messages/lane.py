@@ -35,8 +35,9 @@ from ccrouter.translate.messages import history, tools
 from ccrouter.translate.thinking import UNASKED
 from ccrouter.wire import envelope, events, spans
 from ccrouter.wire import headers as http
+from ccrouter.wire.claude_code import ATTRIBUTION
 from ccrouter.wire.headers import Headers
-from ccrouter.wire.messages import ATTRIBUTION, MessagesRequest
+from ccrouter.wire.messages import MessagesRequest
 from ccrouter.wire.sse import Decoder, Frame
 
 #: The beta that comes with a Claude login; it goes where the login goes and nowhere else. Without it Anthropic

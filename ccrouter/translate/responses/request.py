@@ -23,6 +23,7 @@ from ccrouter.translate.responses import input as responses_input
 from ccrouter.translate.told import Note
 from ccrouter.translate.tools import Names
 from ccrouter.translate.turns import Conversation, ServerTool, Tool
+from ccrouter.wire.claude_code import CAPABILITY_REJECTED, NO_STRUCTURED_OUTPUTS
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
 
@@ -124,7 +125,7 @@ def _searches(
             found.append(_search(tool, target, changes))
         elif not said.tools or _forced(fields) == tool.name:
             raise foreign.refused(
-                f"capability_rejected: server_tools: {target.provider.name} can't run the tool "
+                f"{CAPABILITY_REJECTED}server_tools: {target.provider.name} can't run the tool "
                 f"{tool.name} ({tool.type}); ask without it, or with a model of Anthropic's"
             )
         else:
@@ -248,11 +249,7 @@ def _format(fields: Mapping[str, Any], target: Target, changes: list[str]) -> di
     if form is None:
         return {}
     if target.provider.preset.quirks.response_format != "json_schema":
-        raise foreign.refused(
-            # Behind the class, a colon would be a part of its name to the client.
-            "capability_rejected: structured_outputs_unsupported "
-            f"({target.provider.name} answers in no given form)"
-        )
+        raise foreign.refused(f"{NO_STRUCTURED_OUTPUTS} ({target.provider.name} answers in no given form)")
     noted = Changes()
     form = schema.taken(form, target.provider.preset.quirks.schema, "output_config.format", noted.note)
     changes += noted.told()

@@ -12,7 +12,7 @@ from ccrouter.providers.presets import PRESETS
 from ccrouter.translate import told
 from ccrouter.translate.messages import history_calls
 from ccrouter.translate.shown import TOLD_BY_USER, reminder
-from tests.translate.messages.test_history import (
+from tests.translate.messages.settling import (
     HI,
     MESSAGES,
     SO,

@@ -19,8 +19,9 @@ from ccrouter.translate.messages import lane
 from ccrouter.translate.rewording import is_refusal, reword
 from ccrouter.wire import envelope, events, spans
 from ccrouter.wire import headers as http
+from ccrouter.wire.claude_code import ATTRIBUTION
 from ccrouter.wire.headers import CREDENTIALS
-from ccrouter.wire.messages import ATTRIBUTION, read_request
+from ccrouter.wire.messages import read_request
 from tests import golden
 from tests.golden import Message
 from tests.strategies import cuts, json_keys, json_objects, json_values, mutated, spelled, streams

@@ -1,4 +1,4 @@
-"""Whose a block is. What becomes of it stands in test_history.py, and that it is marked in test_blocks.py."""
+"""Whose a block is. What becomes of it stands in history/test_makers.py, and that it is marked in test_blocks.py."""
 
 from __future__ import annotations
 
