@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import errno
 import json
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -76,7 +75,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask. Raises UsageError when there is no question, and what `ccrouter.service.serve` raises."""
     prompt = _prompt(args.prompt)
-    question = Question(prompt=prompt, model=_text(args.model or DEFAULT_MODEL), thinking=args.thinking)
+    question = Question(prompt=prompt, model=args.model or DEFAULT_MODEL, thinking=args.thinking)
     code: int | CcrouterError = interrupt.run(partial(_ask, question, args.config))
     if isinstance(code, CcrouterError):
         raise code
@@ -105,7 +104,8 @@ class Question:
 
 
 def _prompt(words: list[str]) -> str:
-    prompt = _text(" ".join(words))
+    # A stray byte in a line of a log is no reason not to ask about it.
+    prompt = _whole(" ".join(words))
     prompt = "\n\n".join(part for part in (prompt, _piped()) if part)
     if not prompt.strip():
         raise UsageError('nothing to ask: give a prompt, as in ccrouter ask "why is the sky blue?"')
@@ -122,11 +122,6 @@ def _piped() -> str:
         if error.errno == errno.EBADF:
             return ""
         raise UsageError(f"standard input: cannot be read: {error.strerror or error}") from None
-
-
-def _text(argument: str) -> str:
-    """What a terminal of another encoding sends is no UTF-8, which JSON must be."""
-    return os.fsencode(argument).decode("utf-8", "replace")
 
 
 async def _ask(question: Question, config: Path | None) -> int | CcrouterError:

@@ -126,7 +126,7 @@ def _run(args: argparse.Namespace, setting: Setting) -> int:
 
 def _configuration(file: Path | None) -> Config:
     """What is read here only for what it calls models. With a mistake in it, a choice can be made all the same."""
-    path, required = choose(None if file is None else str(file), os.environ, sys.platform)
+    path, required = choose(file, os.environ, sys.platform)
     try:
         return ConfigFile(path, required=required, presets=PRESETS).current()
     except ConfigError:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
 
 from ccrouter.cli import runtime, shells
 from ccrouter.cli.serve import variables
@@ -44,12 +45,27 @@ def run(args: argparse.Namespace) -> int:
     """Print them; or, for the shell that reads them, that there are none."""
     try:
         emit(_found(args))
-    except CcrouterError:
-        if sys.stdout is not None and not sys.stdout.isatty():
-            with contextlib.suppress(CcrouterError, OSError):  # who can't be told that either
-                emit(shells.failing(args.format))
+    except Exception:  # a mistake of ours is no reason either to go on without a router
+        fail(args.format)
         raise
     return 0
+
+
+def fail(fmt: shells.Format | None) -> None:
+    """Have the shell that reads us fail. A terminal is not told: there it would be one more line to wonder at."""
+    if sys.stdout is not None and not sys.stdout.isatty():
+        with contextlib.suppress(CcrouterError, OSError):  # who can't be told that either
+            emit(shells.failing(fmt))
+
+
+def asked_format(arguments: Sequence[str]) -> shells.Format | None:
+    """The format that is asked for by arguments with a mistake in them; None where that can't be told."""
+    found = ""
+    for word, following in zip(arguments, (*arguments[1:], ""), strict=True):
+        flag, equals, value = word.partition("=")
+        if flag == "--format":
+            found = value if equals else following
+    return next((fmt for fmt in shells.FORMATS if fmt == found), None)
 
 
 def _found(args: argparse.Namespace) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -106,7 +107,8 @@ def test_serve_is_the_default(monkeypatch: pytest.MonkeyPatch, argv: list[str]) 
         (["zzzzzz"], "the commands are serve, run, env, ask, explain, use, subagent, classifier, config"),
         (["serve", "--prot", "1"], "serve knows no argument '--prot'; see ccrouter serve --help"),
         (["--prt=1"], "serve knows no argument '--prt=1'"),
-        (["env", "--format", "csh"], "invalid choice"),
+        (["serve", "--print-env=csh"], "invalid choice"),
+        (["--port", "1", "run"], "serve knows no argument 'run'; the command comes first, as in: ccrouter run\n"),
         (["run", "--model"], "--model needs a value"),
     ],
 )
@@ -117,6 +119,55 @@ def test_wrong_use_is_one_line_that_helps(capfd: pytest.CaptureFixture[str], arg
     assert err.startswith("ccrouter: ")
     assert err.count("\n") == 1
     assert said in err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["subagent", "{}"],
+        ["classifier", "ollama:{}"],
+        ["use", "{}"],
+        ["use", "{}", "--for", "."],
+        ["ask", "--model={}", "hi"],
+        ["ask", "-m", "{}"],
+        ["run", "--model", "{}", "--", "true"],
+        ["serve", "--host", "{}"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("given", ["caf\udce9", "\udcff\udcfe"])
+def test_a_name_that_is_no_text_is_told_and_goes_nowhere(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    argv: list[str],
+    given: str,
+) -> None:
+    for name in ("HOME", "XDG_CONFIG_HOME", "CCROUTER_STATE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert main([word.format(given) for word in argv]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    shown = given.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    assert re.fullmatch(rf"ccrouter: the argument '\S*{re.escape(shown)}' is not UTF-8 text; .*\n", err)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.only_on("linux")
+def test_a_file_and_a_directory_may_have_any_name_that_the_system_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CCROUTER_STATE", str(tmp_path / "state"))
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    file = folder / "\udcff.toml"
+    file.write_text("[profiles.local]\n")
+    for argv in (["config", "check"], ["use", "local", "--for", str(folder)]):
+        assert main([*argv, "--config", str(file)]) == 0
+    monkeypatch.chdir(folder)
+    capfd.readouterr()
+    assert main(["use", "--show", "--config", str(file)]) == 0
+    assert capfd.readouterr().out == "local\n"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
