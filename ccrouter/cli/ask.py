@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from ccrouter.cli import interrupt
+from ccrouter.cli import interrupt, own_router
 from ccrouter.cli.terminal import emit
-from ccrouter.errors import CcrouterError, UsageError
+from ccrouter.errors import UsageError
 from ccrouter.observe.log import printable
 from ccrouter.wire.envelope import message_in
+from ccrouter.wire.headers import TOKEN
 
 _Write = Callable[[str], None]
 
-if TYPE_CHECKING:  # see `run` for why not at run time
+if TYPE_CHECKING:  # what serves takes long to import
     import trio
 
     from ccrouter.service import Running
@@ -35,8 +36,6 @@ if TYPE_CHECKING:  # see `run` for why not at run time
 DEFAULT_MODEL = "sonnet"
 
 _MAX_TOKENS = 8192
-
-INTERRUPTED = 130
 
 #: Why an answer ended that is none, or not whole, by its stop reason.
 _NOT_WHOLE = {
@@ -76,10 +75,7 @@ def run(args: argparse.Namespace) -> int:
     """Ask. Raises UsageError when there is no question, and what `ccrouter.service.serve` raises."""
     prompt = _prompt(args.prompt)
     question = Question(prompt=prompt, model=args.model or DEFAULT_MODEL, thinking=args.thinking)
-    code: int | CcrouterError = interrupt.run(partial(_ask, question, args.config))
-    if isinstance(code, CcrouterError):
-        raise code
-    return code
+    return interrupt.run(partial(_ask, question, args.config))
 
 
 @frozen(kw_only=True)
@@ -124,25 +120,17 @@ def _piped() -> str:
         raise UsageError(f"standard input: cannot be read: {error.strerror or error}") from None
 
 
-async def _ask(question: Question, config: Path | None) -> int | CcrouterError:
-    """The exit code. An error is handed back, since raised here it would arrive in a group."""
-    # Imported here, since `--help` and the other commands have no use for it and it takes a tenth of a second.
-    import trio
+async def _ask(question: Question, config: Path | None) -> int:
+    """The exit code."""
+    import trio  # what serves takes long to import
 
-    from ccrouter.service import Options, serve
-
-    code = INTERRUPTED
-    async with trio.open_nursery() as nursery:
-        try:
-            running = await nursery.start(serve, Options(config=config, host="127.0.0.1", port=0))
-        except CcrouterError as error:
-            return error
+    code = interrupt.INTERRUPTED
+    async with own_router.serving(config) as running:
         with trio.open_signal_receiver(signal.SIGINT) as interrupts:
             async with trio.open_nursery() as asking:
                 asking.start_soon(_cancel_at_first, interrupts, asking.cancel_scope)
                 code = await _stream(running, question)
                 asking.cancel_scope.cancel()
-        running.end()
     return code
 
 
@@ -157,7 +145,7 @@ async def _stream(running: Running, question: Question) -> int:
 
     from ccrouter.wire.sse import Decoder
 
-    headers = {"x-ccrouter-token": running.token, "anthropic-version": "2023-06-01"}
+    headers = {TOKEN.decode(): running.token, "anthropic-version": "2023-06-01"}
     url = f"{running.url}/v1/messages"
     decoder = Decoder()
     printer = Printer(thinking=question.thinking)

@@ -12,7 +12,6 @@ from ccrouter.cli import runtime, shells
 from ccrouter.cli.serve import variables
 from ccrouter.cli.terminal import emit
 from ccrouter.errors import CcrouterError
-from ccrouter.routing.config import DEFAULT_PORT
 
 _EXAMPLE = """\
 examples:
@@ -75,20 +74,11 @@ def _found(args: argparse.Namespace) -> str:
 
 
 def chosen(records: list[runtime.Record], port: int | None) -> runtime.Record:
-    """The router that is meant: the one on ``port``, the one on the default port, or the only one."""
-    ports = ", ".join(str(record.port) for record in records)
-    if port is not None:
-        for record in records:
-            if record.port == port:
-                return record
-        raise CcrouterError(
-            f"no router of yours serves on port {port}" + (f"; there is one on {ports}" if ports else "")
-        )
+    """The router that is meant: by its port, else the only one."""
+    if found := runtime.on_port(records, port):
+        return found
     if not records:
         raise CcrouterError("no router of yours is running; start one with `ccrouter` in another terminal")
-    for record in records:
-        if record.port == DEFAULT_PORT:
-            return record
     if len(records) > 1:
-        raise CcrouterError(f"routers run on ports {ports}; choose with --port")
+        raise CcrouterError(f"routers run on ports {runtime.ports(records)}; choose with --port")
     return records[0]

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 import ccrouter
+from ccrouter.cli.interrupt import INTERRUPTED
 from ccrouter.cli.terminal import abandon, emit, writing
 from ccrouter.errors import CcrouterError, ConfigError, UsageError
 
 FAILED = 1
 WRONG_USE = 2
-INTERRUPTED = 130
 
 #: The commands with what each does, in the order of the overview.
 COMMANDS = {
