@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,9 +15,9 @@ import pytest
 
 import ccrouter
 from ccrouter.cli import main as main_module
-from ccrouter.cli.main import COMMANDS, main
+from ccrouter.cli.main import COMMANDS, main, parse
 from ccrouter.errors import ConfigError, StartError, UsageError
-from tests.cli.processes import CCROUTER, sandbox
+from tests.cli.processes import CCROUTER, ROOT, sandbox
 
 
 class Command:
@@ -177,6 +178,38 @@ def test_every_command_explains_itself_with_an_example(capfd: pytest.CaptureFixt
     assert out.startswith(f"usage: ccrouter {name}")
     assert "example" in out
     assert err == ""
+
+
+#: A command line of ours in a text: what stands before it, and itself up to its comment, pipe or end.
+LINE = re.compile(
+    r"(?:[`(]| {2,}|# |&& |example[^:\n]*: )ccrouter((?: (?![ #<|&])[^`)|;<\n]*?)?)(?=$|[`)|;<]| [ #<|&])",
+    re.MULTILINE,
+)
+
+
+def helps(capfd: pytest.CaptureFixture[str]) -> str:
+    """All that the commands say of themselves."""
+    for argv in ([], *([name] for name in COMMANDS), ["config", "check"], ["config", "show"]):
+        assert main([*argv, "--help"]) == 0
+    return capfd.readouterr().out
+
+
+def test_the_command_lines_of_the_readme_and_of_every_help_and_message_are_right(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # no line is cut
+    readme = LINE.findall((ROOT / "README.md").read_text("utf-8"))
+    helped = LINE.findall(helps(capfd))
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "ccrouter").rglob("*.py"))
+    messages = re.findall(r"(?<!`)`ccrouter( [^`{]*?)(?= \||`)", sources)
+    assert {" run -- some-tool -c --flag", " env --format powershell", " use local"} <= {*readme}
+    assert {" use --for ~/work --none", " --port 0 --print-env=json", " env --format fish"} <= {*helped}
+    assert " config init" in messages
+    for line in (*readme, *helped, *messages):
+        try:
+            parse(shlex.split(line))
+        except UsageError as error:
+            pytest.fail(f"ccrouter{line}: {error}")
 
 
 def test_the_overview_names_every_command(capfd: pytest.CaptureFixture[str]) -> None:
