@@ -61,10 +61,10 @@ def find(environ: Mapping[str, str], platform: str) -> Path:
     return usual
 
 
-def choose(flag: str | None, environ: Mapping[str, str], platform: str) -> tuple[Path, bool]:
+def choose(flag: Path | None, environ: Mapping[str, str], platform: str) -> tuple[Path, bool]:
     """The file to read, ``flag`` first, and whether the user named it: then it must be there."""
     if flag is not None:
-        return _expanded(flag, environ), True
+        return _expanded(str(flag), environ), True
     return find(environ, platform), bool(environ.get("CCROUTER_CONFIG"))
 
 

@@ -60,7 +60,7 @@ async def estimated(inbound: Inbound, target: Target | None = None) -> tuple[Hea
         tokens = await trio.to_thread.run_sync(estimate, request, target)
     else:
         tokens = estimate(request, target)
-    return [*_JSON, (b"x-ccrouter-estimate", b"1")], _body(tokens)
+    return [*_JSON, (http.ESTIMATE, b"1")], _body(tokens)
 
 
 def _tokens(body: bytes) -> int | None:

@@ -129,7 +129,7 @@ async def serve(
     task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until stopped. Raises StartError, ConfigError and SecretError before it reports `Running`."""
-    path, required = choose(None if options.config is None else str(options.config), environ, platform)
+    path, required = choose(options.config, environ, platform)
     file = ConfigFile(path, required=required, presets=PRESETS)
     config = file.current()
     edits = Edits(file, options.log, given=options.given)

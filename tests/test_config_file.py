@@ -108,7 +108,7 @@ def test_on_macos_the_native_place_counts_when_only_that_is_there(tmp_path):
 
 def test_a_file_that_the_user_named_must_be_there():
     environ = {"HOME": "/h", "CCROUTER_CONFIG": "/c.toml"}
-    assert choose("~/f.toml", environ, "linux") == (Path("/h/f.toml"), True)
+    assert choose(Path("~/f.toml"), environ, "linux") == (Path("/h/f.toml"), True)
     assert choose(None, environ, "linux") == (Path("/c.toml"), True)
     assert choose(None, {"HOME": "/h"}, "linux") == (Path("/h/.config/ccrouter/config.toml"), False)
 

@@ -22,6 +22,7 @@
 ``lifeline``     when the one who started us is gone
 ``runtime``      the private folder by which commands find the running router
 ``joined``       the router that runs already, asked over its port, or one of our own for a question
+``own_router``   a router of a command's own, for as long as its question takes
 ``interrupt``    what Ctrl-C does, from the first moment to the last
 ``terminal``     printing that never blocks or breaks a running router
 ===============  =================================================================================================

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import errno
 import json
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -19,15 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from ccrouter.cli import interrupt
+from ccrouter.cli import interrupt, own_router
 from ccrouter.cli.terminal import emit
-from ccrouter.errors import CcrouterError, UsageError
+from ccrouter.errors import UsageError
 from ccrouter.observe.log import printable
 from ccrouter.wire.envelope import message_in
+from ccrouter.wire.headers import TOKEN
 
 _Write = Callable[[str], None]
 
-if TYPE_CHECKING:  # see `run` for why not at run time
+if TYPE_CHECKING:  # what serves takes long to import
     import trio
 
     from ccrouter.service import Running
@@ -36,8 +36,6 @@ if TYPE_CHECKING:  # see `run` for why not at run time
 DEFAULT_MODEL = "sonnet"
 
 _MAX_TOKENS = 8192
-
-INTERRUPTED = 130
 
 #: Why an answer ended that is none, or not whole, by its stop reason.
 _NOT_WHOLE = {
@@ -76,11 +74,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask. Raises UsageError when there is no question, and what `ccrouter.service.serve` raises."""
     prompt = _prompt(args.prompt)
-    question = Question(prompt=prompt, model=_text(args.model or DEFAULT_MODEL), thinking=args.thinking)
-    code: int | CcrouterError = interrupt.run(partial(_ask, question, args.config))
-    if isinstance(code, CcrouterError):
-        raise code
-    return code
+    question = Question(prompt=prompt, model=args.model or DEFAULT_MODEL, thinking=args.thinking)
+    return interrupt.run(partial(_ask, question, args.config))
 
 
 @frozen(kw_only=True)
@@ -105,7 +100,8 @@ class Question:
 
 
 def _prompt(words: list[str]) -> str:
-    prompt = _text(" ".join(words))
+    # A stray byte in a line of a log is no reason not to ask about it.
+    prompt = _whole(" ".join(words))
     prompt = "\n\n".join(part for part in (prompt, _piped()) if part)
     if not prompt.strip():
         raise UsageError('nothing to ask: give a prompt, as in ccrouter ask "why is the sky blue?"')
@@ -124,30 +120,17 @@ def _piped() -> str:
         raise UsageError(f"standard input: cannot be read: {error.strerror or error}") from None
 
 
-def _text(argument: str) -> str:
-    """What a terminal of another encoding sends is no UTF-8, which JSON must be."""
-    return os.fsencode(argument).decode("utf-8", "replace")
+async def _ask(question: Question, config: Path | None) -> int:
+    """The exit code."""
+    import trio  # what serves takes long to import
 
-
-async def _ask(question: Question, config: Path | None) -> int | CcrouterError:
-    """The exit code. An error is handed back, since raised here it would arrive in a group."""
-    # Imported here, since `--help` and the other commands have no use for it and it takes a tenth of a second.
-    import trio
-
-    from ccrouter.service import Options, serve
-
-    code = INTERRUPTED
-    async with trio.open_nursery() as nursery:
-        try:
-            running = await nursery.start(serve, Options(config=config, host="127.0.0.1", port=0))
-        except CcrouterError as error:
-            return error
+    code = interrupt.INTERRUPTED
+    async with own_router.serving(config) as running:
         with trio.open_signal_receiver(signal.SIGINT) as interrupts:
             async with trio.open_nursery() as asking:
                 asking.start_soon(_cancel_at_first, interrupts, asking.cancel_scope)
                 code = await _stream(running, question)
                 asking.cancel_scope.cancel()
-        running.end()
     return code
 
 
@@ -162,7 +145,7 @@ async def _stream(running: Running, question: Question) -> int:
 
     from ccrouter.wire.sse import Decoder
 
-    headers = {"x-ccrouter-token": running.token, "anthropic-version": "2023-06-01"}
+    headers = {TOKEN.decode(): running.token, "anthropic-version": "2023-06-01"}
     url = f"{running.url}/v1/messages"
     decoder = Decoder()
     printer = Printer(thinking=question.thinking)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import evolve, frozen
 
-from ccrouter.cli import interrupt
+from ccrouter.cli import interrupt, own_router
 from ccrouter.cli.terminal import emit, say
 from ccrouter.config_file import ConfigFile, choose
 from ccrouter.errors import CcrouterError, ConfigError, UsageError
@@ -126,7 +126,7 @@ def _run(args: argparse.Namespace, setting: Setting) -> int:
 
 def _configuration(file: Path | None) -> Config:
     """What is read here only for what it calls models. With a mistake in it, a choice can be made all the same."""
-    path, required = choose(None if file is None else str(file), os.environ, sys.platform)
+    path, required = choose(file, os.environ, sys.platform)
     try:
         return ConfigFile(path, required=required, presets=PRESETS).current()
     except ConfigError:
@@ -145,25 +145,8 @@ def _doubt(wanted: str, config: Config) -> str | None:
 
 async def _models(file: Path | None) -> tuple[list[Listed], Config]:
     """The models that can be had, and the configuration."""
-    import trio  # what serves takes long to import
-
-    from ccrouter.service import Options, serve
-
-    failure: CcrouterError | None = None
-    listed: list[Listed] = []
-    config = Config()
-    async with trio.open_nursery() as nursery:
-        try:
-            running = await nursery.start(serve, Options(config=file, host="127.0.0.1", port=0))
-            listed = await running.models(_MODELS_WITHIN)
-            config = running.config
-            running.end()
-        except CcrouterError as error:  # raised here it would arrive in a group
-            failure = error
-            nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return listed, config
+    async with own_router.serving(file) as running:
+        return await running.models(_MODELS_WITHIN), running.config
 
 
 def _menu(

@@ -105,6 +105,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             each.add_argument(
                 "--config",
                 metavar="FILE",
+                type=Path,
                 default=argparse.SUPPRESS,
                 help="this file instead of the one at the usual place",
             )

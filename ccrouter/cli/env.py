@@ -6,12 +6,12 @@ import argparse
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
 
 from ccrouter.cli import runtime, shells
 from ccrouter.cli.serve import variables
 from ccrouter.cli.terminal import emit
 from ccrouter.errors import CcrouterError
-from ccrouter.routing.config import DEFAULT_PORT
 
 _EXAMPLE = """\
 examples:
@@ -44,12 +44,27 @@ def run(args: argparse.Namespace) -> int:
     """Print them; or, for the shell that reads them, that there are none."""
     try:
         emit(_found(args))
-    except CcrouterError:
-        if sys.stdout is not None and not sys.stdout.isatty():
-            with contextlib.suppress(CcrouterError, OSError):  # who can't be told that either
-                emit(shells.failing(args.format))
+    except Exception:  # a mistake of ours is no reason either to go on without a router
+        fail(args.format)
         raise
     return 0
+
+
+def fail(fmt: shells.Format | None) -> None:
+    """Have the shell that reads us fail. A terminal is not told: there it would be one more line to wonder at."""
+    if sys.stdout is not None and not sys.stdout.isatty():
+        with contextlib.suppress(CcrouterError, OSError):  # who can't be told that either
+            emit(shells.failing(fmt))
+
+
+def asked_format(arguments: Sequence[str]) -> shells.Format | None:
+    """The format that is asked for by arguments with a mistake in them; None where that can't be told."""
+    found = ""
+    for word, following in zip(arguments, (*arguments[1:], ""), strict=True):
+        flag, equals, value = word.partition("=")
+        if flag == "--format":
+            found = value if equals else following
+    return next((fmt for fmt in shells.FORMATS if fmt == found), None)
 
 
 def _found(args: argparse.Namespace) -> str:
@@ -59,20 +74,11 @@ def _found(args: argparse.Namespace) -> str:
 
 
 def chosen(records: list[runtime.Record], port: int | None) -> runtime.Record:
-    """The router that is meant: the one on ``port``, the one on the default port, or the only one."""
-    ports = ", ".join(str(record.port) for record in records)
-    if port is not None:
-        for record in records:
-            if record.port == port:
-                return record
-        raise CcrouterError(
-            f"no router of yours serves on port {port}" + (f"; there is one on {ports}" if ports else "")
-        )
+    """The router that is meant: by its port, else the only one."""
+    if found := runtime.on_port(records, port):
+        return found
     if not records:
         raise CcrouterError("no router of yours is running; start one with `ccrouter` in another terminal")
-    for record in records:
-        if record.port == DEFAULT_PORT:
-            return record
     if len(records) > 1:
-        raise CcrouterError(f"routers run on ports {ports}; choose with --port")
+        raise CcrouterError(f"routers run on ports {runtime.ports(records)}; choose with --port")
     return records[0]

@@ -19,15 +19,13 @@ from urllib.parse import quote, urlsplit
 
 from attrs import frozen
 
+from ccrouter.wire import headers as http
 from ccrouter.wire.hosts import is_loopback
 
-#: The header that carries the router's token beside a login.
-TOKEN_HEADER = "x-ccrouter-token"  # noqa: S105  the name of it
+_TOKEN, _PROJECT = http.TOKEN.decode(), http.PROJECT.decode()
 
-#: The header that says where a client was started.
-PROJECT_HEADER = "x-ccrouter-project"
-
-_OURS = (TOKEN_HEADER + ":", PROJECT_HEADER + ":")
+#: How a line of ``ANTHROPIC_CUSTOM_HEADERS`` begins that a router has set.
+_OURS = (f"{_TOKEN}:", f"{_PROJECT}:")
 
 DISCOVERY = "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY"
 
@@ -135,9 +133,9 @@ def variables(
     headers = [line.strip() for line in environ.get("ANTHROPIC_CUSTOM_HEADERS", "").split("\n")]
     sent = [line for line in headers if line and not line.lower().startswith(_OURS)]
     if folder is not None:
-        sent.append(f"{PROJECT_HEADER}: {quote(folder, errors='surrogateescape')}")
+        sent.append(f"{_PROJECT}: {quote(folder, errors='surrogateescape')}")
     if login_kept:
-        sent.append(f"{TOKEN_HEADER}: {token}")
+        sent.append(f"{_TOKEN}: {token}")
     else:
         env["ANTHROPIC_AUTH_TOKEN"] = token
     inherited = any(line.lower().startswith(_OURS) for line in headers)  # of a router around us

@@ -12,6 +12,9 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+#: The exit code of what Ctrl-C ended: 128 and the number of its signal, as shells have it.
+INTERRUPTED = 130
+
 T = TypeVar("T")
 
 

@@ -7,27 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ccrouter.cli import runtime
+from ccrouter.cli import own_router, runtime
 from ccrouter.errors import CcrouterError
-from ccrouter.routing.config import DEFAULT_PORT
 from ccrouter.wire.envelope import message_in
+from ccrouter.wire.headers import TOKEN
 
 #: Seconds for an answer: the backends may be asked on the way, for three of them.
 _PATIENCE = 15.0
 
 
 def chosen(records: list[runtime.Record], port: int | None) -> runtime.Record | None:
-    """The router that is meant: on ``port``, else on the default port, else the one that was started last."""
-    if port is not None:
-        for record in records:
-            if record.port == port:
-                return record
-        ports = ", ".join(str(record.port) for record in records)
-        raise CcrouterError(
-            f"no router of yours serves on port {port}" + (f"; there is one on {ports}" if ports else "")
-        )
-    usual = next((record for record in records if record.port == DEFAULT_PORT), None)
-    return usual or max(records, key=lambda record: record.started, default=None)
+    """The router that is meant: by its port, else the one that was started last."""
+    return runtime.on_port(records, port) or max(records, key=lambda record: record.started, default=None)
 
 
 async def ask(
@@ -52,27 +43,14 @@ async def ask(
         return await _get(record.url, record.token, path, body, headers)
     if not own:
         raise CcrouterError("no router of yours is running; start one with `ccrouter` or `ccrouter run`")
-    from ccrouter.service import Options, serve
-
-    answer: Any = None
-    failure: CcrouterError | None = None
-    async with trio.open_nursery() as nursery:
-        try:
-            running = await nursery.start(serve, Options(config=config, host="127.0.0.1", port=0))
-            answer = await _get(running.url, running.token, path, body, headers)
-            running.end()
-        except CcrouterError as error:  # raised here it would arrive in a group
-            failure = error
-            nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return answer
+    async with own_router.serving(config) as running:
+        return await _get(running.url, running.token, path, body, headers)
 
 
 async def _get(url: str, token: str, path: str, body: bytes | None, headers: Mapping[str, str] | None) -> Any:
     import httpx  # see `ask`
 
-    sent = {**(headers or {}), "x-ccrouter-token": token}
+    sent = {**(headers or {}), TOKEN.decode(): token}
     try:
         async with httpx.AsyncClient(timeout=_PATIENCE, trust_env=False) as client:
             response = await client.request(

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 import ccrouter
+from ccrouter.cli.interrupt import INTERRUPTED
 from ccrouter.cli.terminal import abandon, emit, writing
 from ccrouter.errors import CcrouterError, ConfigError, UsageError
 
 FAILED = 1
 WRONG_USE = 2
-INTERRUPTED = 130
 
 #: The commands with what each does, in the order of the overview.
 COMMANDS = {
@@ -101,6 +101,19 @@ def _dispatch(argv: list[str]) -> int:
         listed = "\n".join(f"  {name:{width}}{meaning}" for name, meaning in COMMANDS.items())
         emit(OVERVIEW.format(commands=listed))
         return 0
+    try:
+        command, args = parse(argv)
+    except UsageError:
+        if "env" in (*argv, _meant(argv[0]) if argv else None):  # the only command that a shell reads
+            from ccrouter.cli import env
+
+            env.fail(env.asked_format(argv))
+        raise
+    return command.run(args)
+
+
+def parse(argv: Sequence[str]) -> tuple[Command, argparse.Namespace]:
+    """The command that is meant, with what it is to be given. Raises UsageError."""
     name, rest = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else ("serve", argv)
     if name not in COMMANDS:
         raise UsageError(_unknown(name))
@@ -114,9 +127,30 @@ def _dispatch(argv: list[str]) -> int:
     command.add_parser(parser.add_subparsers())
     args, unknown = parser.parse_known_args([name, *rest])
     if unknown:
-        raise UsageError(f"{name} knows no argument {unknown[0]!r}; see ccrouter {name} --help")
+        late = next((word for word in unknown if word in COMMANDS), None) if rest is argv else None
+        hint = f"the command comes first, as in: ccrouter {late}" if late else f"see ccrouter {name} --help"
+        raise UsageError(f"{name} knows no argument {unknown[0]!r}; {hint}")
+    _refuse_bytes(args)
     args.words = words
-    return command.run(args)
+    return command, args
+
+
+def _refuse_bytes(args: argparse.Namespace) -> None:
+    """Names are text, as JSON and TOML are, where they go.
+
+    Paths may be any bytes: systems allow that. Prompts and the command of ``run`` are lists of words, and theirs
+    to judge who take them.
+    """
+    for value in vars(args).values():
+        if not isinstance(value, str):
+            continue
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # what Python can't decode of an argument it keeps as halves of characters
+            as_given = os.fsencode(value).decode("utf-8", "backslashreplace")
+            raise UsageError(
+                f"the argument '{as_given}' is not UTF-8 text; type it anew, in a terminal that sends UTF-8"
+            ) from None
 
 
 def _module(name: str) -> Command:
@@ -163,11 +197,19 @@ def _module(name: str) -> Command:
 
 
 def _unknown(name: str) -> str:
+    meant = _meant(name)
+    hint = f"did you mean `ccrouter {meant}`?" if meant else f"the commands are {', '.join(COMMANDS)}"
+    return f"there is no command {name!r}; {hint}"
+
+
+def _meant(name: str) -> str | None:
+    """The command that was probably meant by a word that is none."""
     from difflib import get_close_matches  # for those who mistyped only
 
-    near = [MEANT[name]] if name in MEANT else get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
-    hint = f"did you mean `ccrouter {near[0]}`?" if near else f"the commands are {', '.join(COMMANDS)}"
-    return f"there is no command {name!r}; {hint}"
+    if name in MEANT:
+        return MEANT[name]
+    near = get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+    return near[0] if near else None
 
 
 class Parser(argparse.ArgumentParser):

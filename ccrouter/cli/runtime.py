@@ -14,7 +14,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from attrs import asdict, field, frozen
 
 import ccrouter
 from ccrouter.errors import CcrouterError
+from ccrouter.routing.config import DEFAULT_PORT
 
 #: What ``GET /health`` tells, and so many bytes of what may be something else are read.
 _HEALTHY = b'{"status": "ok"}'
@@ -151,6 +152,24 @@ def running(environ: Mapping[str, str]) -> list[Record]:
 def answering(environ: Mapping[str, str]) -> list[Record]:
     """Those of them that can be asked. Blocks, for a moment."""
     return [record for record in running(environ) if answers(record)]
+
+
+def on_port(records: Sequence[Record], port: int | None) -> Record | None:
+    """The router on ``port``; without one, that on the default port, if it is there.
+
+    Raises CcrouterError where none serves on the port that was named.
+    """
+    wanted = DEFAULT_PORT if port is None else port
+    found = next((record for record in records if record.port == wanted), None)
+    if found is None and port is not None:
+        there = f"; there is one on {ports(records)}" if records else ""
+        raise CcrouterError(f"no router of yours serves on port {port}{there}")
+    return found
+
+
+def ports(records: Sequence[Record]) -> str:
+    """Where they serve, in words."""
+    return ", ".join(str(record.port) for record in records)
 
 
 def answers(record: Record) -> bool:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     Lifeline = Callable[[], Awaitable[None]]
 
-INTERRUPTED = 130
-
 #: SIGHUP: the terminal is gone. SIGBREAK: what Windows sends to a group of processes.
 _STOPS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
@@ -185,7 +183,7 @@ class _Stop:
         async for number in arrivals:
             self._signals += 1
             if self._signals == 1 and number == signal.SIGINT:
-                self.code = INTERRUPTED
+                self.code = interrupt.INTERRUPTED
             if self.running is None:
                 self._starting.cancel()
             elif self._signals == 1:

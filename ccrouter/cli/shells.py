@@ -46,16 +46,23 @@ def render(env: Mapping[str, str], fmt: Format, extras: Mapping[str, str | int])
     return "".join(f"{line(name, value)}\n" for name, value in env.items())
 
 
-def failing(fmt: Format) -> str:
+def failing(fmt: Format | None) -> str:
     """What fails where the variables would have been set, so that nothing goes on without; "" where nothing can.
 
     Else ``eval "$(ccrouter env)" && claude`` would start claude past the router when there is none: to evaluate
-    nothing is a success.
+    nothing is a success. ``None``: who reads it is not known, so it fails in each of them.
     """
     return _FAILING.get(fmt, "")
 
 
-_FAILING = {"sh": "false\n", "fish": "false\n", "powershell": "throw 'ccrouter env has failed'\n"}
+_FAILING: dict[Format | None, str] = {
+    "sh": "false\n",
+    "fish": "false\n",
+    "powershell": "throw 'ccrouter env has failed'\n",
+    # To sh and fish all of it is `false` with one argument, for they take \" as a quote within the quotes. To
+    # PowerShell the quotes end behind the backslash, a second command follows, and then a comment.
+    None: 'false "\\"; throw \'ccrouter env has failed\' #"\n',
+}
 
 
 def _sh(name: str, value: str) -> str:

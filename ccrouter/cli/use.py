@@ -47,7 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--for", dest="folder", metavar="DIR", type=Path, help="in this directory only")
     parser.add_argument("--show", action="store_true", help="print the name of the one in force, or nothing")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--config", metavar="FILE", help="this configuration")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="this configuration")
 
 
 def run(args: argparse.Namespace) -> int:

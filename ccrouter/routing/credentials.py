@@ -15,10 +15,8 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from ccrouter.providers.provider import Provider
+from ccrouter.wire import headers as http
 from ccrouter.wire.hosts import is_loopback
-
-#: The router's own header, for clients whose ``Authorization`` carries a login of theirs.
-TOKEN_HEADER = b"x-ccrouter-token"
 
 #: URL parsers disagree about these (some end the host at a backslash, some skip the rest), so a host read
 #: by one of them proves nothing about where another one connects to.
@@ -51,7 +49,7 @@ def of_client(headers: Iterable[tuple[bytes, bytes]], router_token: str) -> tupl
         if name == b"authorization":
             scheme, _, rest = value.partition(b" ")
             is_token = scheme.lower() == b"bearer" and _same(rest.strip(), token)
-        elif name in {b"x-api-key", TOKEN_HEADER}:
+        elif name in {b"x-api-key", http.TOKEN}:
             is_token = _same(value, token)
         else:
             continue

@@ -16,7 +16,7 @@ from attrs import frozen
 from ccrouter.providers.provider import Wire
 from ccrouter.routing.spelling import DURATION_PATTERN, FOREVER, duration
 from ccrouter.wire.claude_code import RequestClass
-from ccrouter.wire.headers import CREDENTIALS, HOP_BY_HOP
+from ccrouter.wire.headers import CREDENTIALS, HOP_BY_HOP, TOKEN
 
 Name = NewType("Name", str)
 ProviderName = NewType("ProviderName", str)
@@ -60,7 +60,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SLOTS = ("none", "conservative", "aggressive")
 
 #: Headers that belong to the connection or to the router itself.
-_OWN_HEADERS = {"host", "content-length", "x-ccrouter-token"} | {name.decode() for name in HOP_BY_HOP}
+_OWN_HEADERS = {"host", "content-length", TOKEN.decode()} | {name.decode() for name in HOP_BY_HOP}
 
 #: Headers that carry credentials: no rule looks at them, nor tells of them.
 _GUARDED_HEADERS = {each.decode() for each in CREDENTIALS}

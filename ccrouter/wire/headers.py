@@ -22,6 +22,14 @@ HOP_BY_HOP = frozenset(
     }
 )
 
+#: The router's token, from a client that has a login or a key of its own in the usual header.
+TOKEN = b"x-ccrouter-token"
+
+#: The directory of a client that we started. Said to the router and to nobody else, as the token is.
+PROJECT = b"x-ccrouter-project"
+
+#: On a reply of ours: its count of tokens is an estimate.
+ESTIMATE = b"x-ccrouter-estimate"
 
 #: They open doors. None is ever copied from one request to another: who is to have one is given it.
 CREDENTIALS = frozenset(
@@ -29,7 +37,7 @@ CREDENTIALS = frozenset(
         b"authorization",
         b"x-api-key",
         b"api-key",
-        b"x-ccrouter-token",
+        TOKEN,
         b"proxy-authorization",
         b"cookie",
     }
@@ -39,10 +47,6 @@ CREDENTIALS = frozenset(
 #: ``cf-access-client-secret``). Rather one too many: what stays behind is told, what got out can't be called back.
 _SECRET = re.compile("auth|key|token|secret|passw|cookie|credential|jwt|assertion")
 _SCHEME = re.compile(r"(?:bearer|basic)\s", re.IGNORECASE)
-
-
-#: What is said to the router and to nobody else, beside credentials: the directory of a client that we started.
-PROJECT = b"x-ccrouter-project"
 
 
 def is_credential(name: str, value: str = "") -> bool:

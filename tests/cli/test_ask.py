@@ -54,6 +54,11 @@ def test_what_is_piped_in_is_sent_along(tmp_path: Path) -> None:
     assert "line two" in done.stdout
 
 
+def test_a_stray_byte_in_a_prompt_stops_no_question(tmp_path: Path) -> None:
+    done = ask(tmp_path, "-m", "demo:demo", "what is caf\udce9?")
+    assert done.stdout.startswith("You said: what is caf\ufffd?\n")
+
+
 def test_without_a_question_it_says_how_to_ask(tmp_path: Path) -> None:
     done = ask(tmp_path)
     assert (done.returncode, done.stdout) == (2, "")

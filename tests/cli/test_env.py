@@ -62,6 +62,40 @@ def test_without_a_router_a_shell_is_given_what_fails(
     assert bool(out) is (fmt in {"sh", "fish", "powershell"})
 
 
+@pytest.mark.parametrize(
+    ("argv", "fmt"),
+    [
+        (["env", "--typo"], None),
+        (["env", "--port", "x"], None),
+        (["env", "--format"], None),
+        (["env", "--format", "csh"], None),
+        (["env", "--format=fish", "--format=csh"], None),
+        (["env", "--fromat", "powershell"], None),
+        (["env", "--format", "sh", "--typo"], "sh"),
+        (["env", "--typo", "--format=powershell"], "powershell"),
+        (["env", "--format", "json", "--typo"], "json"),
+        (["evn"], None),
+        (["--port", "9", "env", "--format", "fish"], "fish"),
+    ],
+)
+def test_with_a_mistake_in_its_arguments_a_shell_is_given_what_fails(
+    capfd: pytest.CaptureFixture[str], argv: list[str], fmt: Format | None
+) -> None:
+    assert main(argv) == 2
+    out, err = capfd.readouterr()
+    assert out == failing(fmt)
+    assert err.startswith("ccrouter: ")
+    assert err.count("\n") == 1
+
+
+def test_a_mistake_of_ours_gives_a_shell_what_fails_too(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(runtime, "answering", lambda _: 1 // 0)
+    assert main(["env"]) == 1
+    assert capfd.readouterr().out == failing("sh")
+
+
 #: Each shell with the line of the help or of the router that is for it.
 LINES = {shell: joining(" --port {port}", windows=False) for shell in ("sh", "dash", "bash", "zsh", "fish")}
 LINES |= {

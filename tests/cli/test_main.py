@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,9 +15,9 @@ import pytest
 
 import ccrouter
 from ccrouter.cli import main as main_module
-from ccrouter.cli.main import COMMANDS, main
+from ccrouter.cli.main import COMMANDS, main, parse
 from ccrouter.errors import ConfigError, StartError, UsageError
-from tests.cli.processes import CCROUTER, sandbox
+from tests.cli.processes import CCROUTER, ROOT, sandbox
 
 
 class Command:
@@ -106,7 +108,8 @@ def test_serve_is_the_default(monkeypatch: pytest.MonkeyPatch, argv: list[str]) 
         (["zzzzzz"], "the commands are serve, run, env, ask, explain, use, subagent, classifier, config"),
         (["serve", "--prot", "1"], "serve knows no argument '--prot'; see ccrouter serve --help"),
         (["--prt=1"], "serve knows no argument '--prt=1'"),
-        (["env", "--format", "csh"], "invalid choice"),
+        (["serve", "--print-env=csh"], "invalid choice"),
+        (["--port", "1", "run"], "serve knows no argument 'run'; the command comes first, as in: ccrouter run\n"),
         (["run", "--model"], "--model needs a value"),
     ],
 )
@@ -119,6 +122,55 @@ def test_wrong_use_is_one_line_that_helps(capfd: pytest.CaptureFixture[str], arg
     assert said in err
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["subagent", "{}"],
+        ["classifier", "ollama:{}"],
+        ["use", "{}"],
+        ["use", "{}", "--for", "."],
+        ["ask", "--model={}", "hi"],
+        ["ask", "-m", "{}"],
+        ["run", "--model", "{}", "--", "true"],
+        ["serve", "--host", "{}"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("given", ["caf\udce9", "\udcff\udcfe"])
+def test_a_name_that_is_no_text_is_told_and_goes_nowhere(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    argv: list[str],
+    given: str,
+) -> None:
+    for name in ("HOME", "XDG_CONFIG_HOME", "CCROUTER_STATE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert main([word.format(given) for word in argv]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    shown = given.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    assert re.fullmatch(rf"ccrouter: the argument '\S*{re.escape(shown)}' is not UTF-8 text; .*\n", err)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.only_on("linux")
+def test_a_file_and_a_directory_may_have_any_name_that_the_system_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CCROUTER_STATE", str(tmp_path / "state"))
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    file = folder / "\udcff.toml"
+    file.write_text("[profiles.local]\n")
+    for argv in (["config", "check"], ["use", "local", "--for", str(folder)]):
+        assert main([*argv, "--config", str(file)]) == 0
+    monkeypatch.chdir(folder)
+    capfd.readouterr()
+    assert main(["use", "--show", "--config", str(file)]) == 0
+    assert capfd.readouterr().out == "local\n"
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself_with_an_example(capfd: pytest.CaptureFixture[str], name: str) -> None:
     assert main([name, "--help"]) == 0
@@ -126,6 +178,38 @@ def test_every_command_explains_itself_with_an_example(capfd: pytest.CaptureFixt
     assert out.startswith(f"usage: ccrouter {name}")
     assert "example" in out
     assert err == ""
+
+
+#: A command line of ours in a text: what stands before it, and itself up to its comment, pipe or end.
+LINE = re.compile(
+    r"(?:[`(]| {2,}|# |&& |example[^:\n]*: )ccrouter((?: (?![ #<|&])[^`)|;<\n]*?)?)(?=$|[`)|;<]| [ #<|&])",
+    re.MULTILINE,
+)
+
+
+def helps(capfd: pytest.CaptureFixture[str]) -> str:
+    """All that the commands say of themselves."""
+    for argv in ([], *([name] for name in COMMANDS), ["config", "check"], ["config", "show"]):
+        assert main([*argv, "--help"]) == 0
+    return capfd.readouterr().out
+
+
+def test_the_command_lines_of_the_readme_and_of_every_help_and_message_are_right(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # no line is cut
+    readme = LINE.findall((ROOT / "README.md").read_text("utf-8"))
+    helped = LINE.findall(helps(capfd))
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "ccrouter").rglob("*.py"))
+    messages = re.findall(r"(?<!`)`ccrouter( [^`{]*?)(?= \||`)", sources)
+    assert {" run -- some-tool -c --flag", " env --format powershell", " use local"} <= {*readme}
+    assert {" use --for ~/work --none", " --port 0 --print-env=json", " env --format fish"} <= {*helped}
+    assert " config init" in messages
+    for line in (*readme, *helped, *messages):
+        try:
+            parse(shlex.split(line))
+        except UsageError as error:
+            pytest.fail(f"ccrouter{line}: {error}")
 
 
 def test_the_overview_names_every_command(capfd: pytest.CaptureFixture[str]) -> None:

@@ -7,12 +7,13 @@ import os
 import re
 import shutil
 import subprocess
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ccrouter.cli.shells import FORMATS, render
+from ccrouter.cli.shells import FORMATS, Format, failing, render
 from ccrouter.errors import UsageError
 
 values = st.one_of(
@@ -77,6 +78,25 @@ def test_shells_read_back_every_byte(shell: str, value: str, other: str) -> None
     if fmt == "powershell":  # its strings are text, and an empty one removes the variable
         env = {name: text for name, text in env.items() if text.isprintable() and text}
     assert read_back(argv, render(env, fmt, {}), set(env)) == env  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shell", PRESENT)
+@pytest.mark.parametrize("known", [True, False], ids=["who reads it is known", "or not"])
+def test_what_fails_fails_in_each_shell_and_says_nothing_in_most(shell: str, known: bool) -> None:
+    fmt, argv = SHELLS[shell]
+    text = failing(cast(Format, fmt) if known else None)
+    script = re.sub("; *(exec )?env -0", "{} echo on", argv[-1]).format(";" if fmt == "powershell" else "&&")
+    done = subprocess.run([*argv[:-1], script], input=text.encode(), capture_output=True, check=False, timeout=60)
+    assert done.returncode != 0
+    assert done.stdout == b""
+    assert done.stderr == b"" or fmt == "powershell"
+
+
+def test_to_powershell_what_fails_everywhere_is_three_tokens_and_a_comment() -> None:
+    """By its rules: a string in double quotes ends at the next one, and ``#`` after a space begins a comment."""
+    found = re.fullmatch(r"""false "[^"`$]*"; (throw '[^']*') #.*\n""", failing(None))
+    assert found
+    assert found[1] + "\n" == failing("powershell")
 
 
 def test_harmless_values_stand_unquoted_for_people_to_read() -> None:

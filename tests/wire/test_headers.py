@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from ccrouter.wire import headers as http
@@ -74,3 +77,11 @@ def test_headers_that_connection_names_are_not_passed_on():
 def test_end_to_end_headers_keep_their_order_and_repeats():
     headers: Headers = [(b"set-cookie", b"a"), (b"content-type", b"text/plain"), (b"set-cookie", b"b")]
     assert http.end_to_end(headers) == headers
+
+
+def test_the_names_of_our_own_headers_stand_here_and_nowhere_else():
+    package = Path(http.__file__).parents[1]
+    spelled = {
+        path.name for path in package.rglob("*.py") if re.search(r"[\"']x-ccrouter-", path.read_text("utf-8"))
+    }
+    assert spelled == {"headers.py"}
