@@ -101,6 +101,24 @@ async def test_the_demo_model_never_answers_in_place_of_a_provider(tmp_path: Pat
         assert asked_for.status_code == 200
 
 
+async def test_who_names_a_preset_that_is_not_set_up_is_told_so_and_gets_nobody_elses_answer(
+    tmp_path: Path,
+) -> None:
+    async with backend(answering) as upstream:
+        config = f'default = "ollama:q"\n[providers.ollama]\nbase_url = "{upstream.url}"\n'
+        async with running(tmp_path, config) as it, client(it) as http:
+            reply = await http.post("/v1/messages", json=body(model="azure:gpt-x"))
+            foretold = (await http.post("/explain", json=body(model="azure:gpt-x"))).json()
+            (told,) = (await http.get("/explain")).json()["requests"]
+    assert reply.status_code == 404
+    error = reply.json()["error"]
+    assert error["type"] == "not_found_error"
+    assert "give it a base_url in [providers.azure]" in error["message"]
+    assert error["message"] in told["failure"]
+    assert error["message"] in foretold["failure"]
+    assert not [each for each in upstream.seen if b"hi" in each.body]
+
+
 async def test_a_key_in_the_environment_sets_its_provider_up(tmp_path: Path) -> None:
     async with running(tmp_path, environ={"OPENROUTER_API_KEY": "sk-or-aaaaaaaa", "ANTHROPIC_API_KEY": ""}) as it:
         async with client(it) as http:

@@ -17,8 +17,9 @@ from attrs import evolve
 from ccrouter.providers.provider import Preset, Provider
 from ccrouter.providers.secret import Literal, Secret
 from ccrouter.routing.config import Config, Profile
-from ccrouter.routing.mentions import mentions, separated
-from ccrouter.routing.names import SEPARATORS, for_claude, is_claude
+from ccrouter.routing.mentions import mentions
+from ccrouter.routing.model_name import bare, is_claude, separated, split
+from ccrouter.routing.names import for_claude
 from ccrouter.routing.patterns import one_fits
 from ccrouter.routing.rules import Rule, When
 from ccrouter.routing.spelling import KeyPath, shown, spell_path
@@ -30,8 +31,6 @@ _CLOSE = 0.88
 
 #: How shells write the value of a variable; here it is the text itself.
 _VARIABLE = re.compile(r"\$\{?\w+\}?|%\w+%")
-
-_MARKS = frozenset(SEPARATORS)
 
 
 def warnings(config: Config, presets: Mapping[str, Preset]) -> list[str]:
@@ -74,12 +73,12 @@ def _oddity(name: str, providers: Mapping[str, Provider], presets: Mapping[str, 
         return None if meant is None else words
     if first in providers:
         return None
-    if separator == "/":  # to gateways it stands in the models' own names
-        preset = presets.get(first)
-        words = (
-            f"{whither}: there is no [providers.{first}]; to say whose model it is, write `PROVIDER:{shown(name)}`"
-        )
-        return words if preset is not None and preset.base_url is None else None
+    if first in presets and presets[first].base_url is None:
+        # To gateways a slash stands in the models' own names.
+        so = whither if separator == "/" else "goes to whoever lists such a model, else nowhere"
+        return f"{so}: there is no [providers.{first}]; to say whose model it is, write `PROVIDER:{shown(name)}`"
+    if separator == "/":
+        return None
     close = get_close_matches(first.casefold(), folded, n=1, cutoff=_CLOSE)
     if first in presets or not close:
         return None
@@ -163,11 +162,10 @@ def _named_of(provider: str, config: Config) -> Iterator[str]:
     defaults = [config.default, *(each.default for each in config.profiles.values())]
     names += [each for each in defaults if each is not None]
     for name in names:
-        begins = [each for each in config.providers if name.startswith(each) and name[len(each) :][:1] in _MARKS]
-        if name not in config.aliases and max(begins, key=len, default=None) == provider:
-            model = name[len(provider) + 1 :].removesuffix("[1m]")
-            if model and "{model}" not in model:
-                yield model
+        named = None if name in config.aliases else split(name, config.providers)
+        model = "" if named is None or named[0].name != provider else bare(named[1])
+        if model and "{model}" not in model:
+            yield model
 
 
 def checks_told(config: Config, presets: Mapping[str, Preset]) -> list[tuple[KeyPath, str]]:

@@ -131,6 +131,19 @@ def test_the_name_of_who_is_switched_off_goes_nowhere_and_a_plain_name_to_the_de
     assert caught.value.status == 404
 
 
+@pytest.mark.parametrize("name", sorted(name for name, row in PRESETS.items() if row.base_url is None))
+@pytest.mark.parametrize("separator", ":,")
+def test_the_name_of_a_preset_without_an_address_goes_nowhere_until_it_is_set_up(name, separator):
+    model = f"{name}{separator}m"
+    for there in (config(), config(configured("ollama"), default="ollama:q")):
+        with pytest.raises(ApiError, match=f"the provider {name} is not set up") as caught:
+            resolve(model, found(there))
+        assert caught.value.status == 404
+    assert str(resolve(model, found(config(configured(name))))[0]) == f"{name}:m"
+    with pytest.raises(ApiError, match=f"the provider {name} is switched off"):
+        resolve(model, found(config(off=frozenset({name}))))
+
+
 def test_when_all_are_switched_off_the_demo_answers():
     directory = found(config(configured("ollama"), off=frozenset({"ollama"})))
     assert list(directory.providers) == [DEMO]
