@@ -197,6 +197,48 @@ async def test_a_local_server_on_its_default_port_is_found(
     assert json.loads(upstream.seen[-1].body)["model"] == "qwen3:8b"
 
 
+async def test_a_local_server_that_is_busy_when_the_router_starts_gets_the_first_conversation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ollama(seen: Seen, reply: Reply) -> None:
+        if seen.target == "/api/tags":
+            await trio.sleep(ccrouter.upstream.models.PROBE + 0.2)
+            await reply.whole(200, [], b'{"models":[{"name":"up","model":"up"}]}')
+        else:
+            await answering(seen, reply)
+
+    async with backend(ollama) as upstream:
+        presets = {name: evolve(row, base_url=NOWHERE) if row.probe else row for name, row in PRESETS.items()}
+        presets |= {"ollama": evolve(PRESETS["ollama"], base_url=upstream.url)}
+        monkeypatch.setattr(ccrouter.service, "PRESETS", presets)
+        async with running(tmp_path, environ={"OPENROUTER_API_KEY": "sk-or-aaaaaaaa"}) as it, client(it) as http:
+            listed = await it.models(2.5)
+            reply = (await http.post("/v1/messages", json=body())).json()
+    assert reply["content"][0]["text"] == "up", "and not somebody else who is paid for it"
+    assert "ollama:up" in [each.name for each in listed]
+
+
+async def test_the_demo_does_not_answer_when_a_server_has_just_been_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ollama(seen: Seen, reply: Reply) -> None:
+        if seen.target == "/api/tags":
+            await reply.whole(200, [], b'{"models":[{"name":"up","model":"up"}]}')
+        else:
+            await answering(seen, reply)
+
+    monkeypatch.setattr(ccrouter.upstream.machine, "LOOK_SOON", 0.0)
+    presets = {name: evolve(row, base_url=NOWHERE) if row.probe else row for name, row in PRESETS.items()}
+    monkeypatch.setattr(ccrouter.service, "PRESETS", presets)
+    async with running(tmp_path, "[demo]\npace = 0") as it, client(it) as http:
+        reply = (await http.post("/v1/messages", json=body())).json()
+        assert "demo model" in reply["content"][0]["text"]
+        async with backend(ollama) as upstream:
+            presets["ollama"] = evolve(PRESETS["ollama"], base_url=upstream.url)
+            reply = (await http.post("/v1/messages", json=body())).json()
+    assert reply["content"][0]["text"] == "up"
+
+
 @pytest.mark.parametrize("key", [True, False], ids=["beside a hosted provider", "with nothing else"])
 async def test_a_local_server_that_is_busy_or_starts_anew_keeps_its_conversations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: bool

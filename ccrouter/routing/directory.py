@@ -73,6 +73,12 @@ def build(
     )
 
 
+def stands_in(directory: Directory) -> bool:
+    """Whether the demo model answers because there is nothing else."""
+    demo = directory.providers.get(DEMO)
+    return demo is not None and not demo.configured and len(directory.providers) == 1
+
+
 def _default(providers: Mapping[str, Provider]) -> str:
     """Claude where there is one, else the first configured provider, else the first found."""
     claude = for_claude(providers.values())

@@ -8,7 +8,7 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider, Timeouts
 from ccrouter.routing.config import Config, Server
-from ccrouter.routing.directory import DEMO, build, preset_provider
+from ccrouter.routing.directory import DEMO, build, preset_provider, stands_in
 from ccrouter.routing.names import resolve
 
 
@@ -59,6 +59,12 @@ def test_what_is_found_never_takes_the_place_of_what_is_configured():
     directory = found(config(own), logins={"client"}, running={"ollama"})
     assert directory.providers["ollama"] is directory.addressable["ollama"] is own
     assert list(directory.providers) == ["ollama", "anthropic"]
+
+
+def test_the_demo_stands_in_where_nobody_set_it_up_and_nobody_else_is_there():
+    assert stands_in(found())
+    assert not stands_in(found(config(configured(DEMO))))
+    assert not stands_in(found(running={"ollama"}))
 
 
 def test_the_demo_never_answers_in_place_of_a_configured_provider():
