@@ -13,7 +13,7 @@ from ccrouter.routing.config import Config, Demo, Explain, Profile, Server, Slot
 from ccrouter.routing.credentials import may_forward
 from ccrouter.routing.mentions import mentions
 from ccrouter.routing.mistakes import Mistake
-from ccrouter.routing.model_name import alias_of, separated
+from ccrouter.routing.model_name import alias_of, bare, separated
 from ccrouter.routing.rules import Rule, When
 from ccrouter.routing.schema import said
 from ccrouter.routing.spelling import KeyPath, nearest, shown
@@ -182,7 +182,7 @@ class Builder:
         known.update(self._file.aliases, *(each.aliases for each in self._file.profiles.values()))
         for path, name in mentions(table, place):
             provider, separator, model = separated(name)
-            if name in known or not separator:
+            if not known.isdisjoint((name, bare(name))) or not separator:
                 continue
             if not model and (provider in self._file.providers or provider in self._presets):
                 self._refuse(path, f"`{shown(name)}` names a provider but no model; write `{provider}:MODEL`")

@@ -97,7 +97,7 @@ class Directory:
         """What the default stands for: itself, or the names behind an alias."""
         if self.default in self.addressable:
             return (self.default,)
-        return tuple(name for name, _ in _unalias(self.default, self, lent=False))
+        return stands_for(self.default, self.aliases)
 
     @cached_property
     def claude_by_login(self) -> Provider | None:
@@ -202,12 +202,23 @@ def _is_moved_by_family(name: str, aliases: Container[str]) -> bool:
     return alias in FAMILIES and alias not in (SMALLEST, bare(name))
 
 
+def stands_for(name: str, aliases: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The names behind an alias, those behind aliases in it too; of any other name itself."""
+    return tuple(each for each, _ in _unfolded(name, aliases, frozenset(), lent=False))
+
+
 def _unalias(name: str, directory: Directory, *, lent: bool) -> list[tuple[str, bool]]:
+    """What a name stands for, with whether that is a repository's word."""
+    return _unfolded(name, directory.aliases, directory.lent.aliases, lent=lent)
+
+
+def _unfolded(
+    name: str, aliases: Mapping[str, tuple[str, ...]], lent_aliases: frozenset[str], *, lent: bool
+) -> list[tuple[str, bool]]:
     """Aliases may name aliases; a loop ends at the name that closes it.
 
     Of each name also whether it is a repository's word: what an alias stands for is the word of who made it.
     """
-    aliases = directory.aliases
     found: dict[str, bool] = {}
     unfolding: dict[str, bool] = {}
     waiting = [(name, lent, False)]
@@ -221,7 +232,7 @@ def _unalias(name: str, directory: Directory, *, lent: bool) -> list[tuple[str, 
             found[each] = found.get(each, True) and borrowed  # the user's own word counts
         elif short not in unfolding:
             unfolding[short] = True
-            own = short in directory.lent.aliases
+            own = short in lent_aliases
             waiting += [(short, borrowed, True), *((inner, own, False) for inner in reversed(aliases[short]))]
     return list(found.items())
 

@@ -19,7 +19,7 @@ from ccrouter.providers.secret import Literal, Secret
 from ccrouter.routing.config import Config, Profile
 from ccrouter.routing.mentions import mentions
 from ccrouter.routing.model_name import bare, is_claude, separated, split
-from ccrouter.routing.names import for_claude
+from ccrouter.routing.names import for_claude, stands_for
 from ccrouter.routing.patterns import one_fits
 from ccrouter.routing.rules import Rule, When
 from ccrouter.routing.spelling import KeyPath, shown, spell_path
@@ -58,7 +58,7 @@ def odd(name: str, config: Config, presets: Mapping[str, Preset]) -> str | None:
     """A word where a name nearly says a provider, and leads elsewhere as it is."""
     known = {model.id for provider in config.providers.values() for model in provider.models}
     known.update(config.aliases, *(each.aliases for each in config.profiles.values()))
-    if name in known or (words := _oddity(name, config.providers, presets)) is None:
+    if not known.isdisjoint((name, bare(name))) or (words := _oddity(name, config.providers, presets)) is None:
         return None
     return f"`{shown(name)}` {words}"
 
@@ -98,7 +98,7 @@ def _without_bare_names(config: Config, presets: Mapping[str, Preset]) -> list[s
     own = {name: each for name, each in config.providers.items() if each.preset.first_party}
     login = next((name for name, each in presets.items() if each.first_party and each.auth == "client"), "")
     default = config.default or ""
-    if not {login, *own}.isdisjoint(separated(name)[0] for name in config.aliases.get(default, (default,))):
+    if not {login, *own}.isdisjoint(separated(name)[0] for name in stands_for(default, config.aliases)):
         return []
     there = for_claude(own.values())
     if login in own and there is not None:
@@ -122,7 +122,7 @@ def _switched_off(config: Config) -> list[str]:
         named: dict[KeyPath, list[str]] = {}
         for path, each in _names(evolve(config, profiles={name: profile})):
             if path not in without:
-                named.setdefault(path, []).extend(aliases.get(each, (each,)))
+                named.setdefault(path, []).extend(stands_for(each, aliases))
         for path, ends in named.items():
             if all(separator and first in profile.off for first, separator, _ in map(separated, ends)):
                 found.append(
