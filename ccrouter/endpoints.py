@@ -93,7 +93,7 @@ class Router(Protocol):
         ...
 
     async def looked(self) -> None:
-        """Wait until somebody has looked around for what there is, which takes under a second."""
+        """Wait until somebody has looked around for what there is, which takes under 3 s."""
         ...
 
     def status(self) -> dict[str, Any]:

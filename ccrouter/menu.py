@@ -9,7 +9,7 @@ import trio
 
 from ccrouter.providers.provider import Model, Provider
 from ccrouter.routing.credentials import ClientCredentials
-from ccrouter.routing.names import discovery_id
+from ccrouter.routing.model_name import discovery_id
 from ccrouter.upstream.facts import Facts
 from ccrouter.upstream.models import ModelLists
 

@@ -37,7 +37,7 @@ from ccrouter.remembered.project import ProjectFiles
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.config import Config
 from ccrouter.routing.credentials import ClientCredentials
-from ccrouter.routing.directory import DEMO, build
+from ccrouter.routing.directory import DEMO, build, stands_in
 from ccrouter.routing.names import Directory
 from ccrouter.server.connection import Limits
 from ccrouter.server.gate import Gate
@@ -260,10 +260,12 @@ class _Service:
     async def looked(self) -> None:
         """Wait for the first look around this machine; see to it that there is another in time."""
         await self.machine.looked(self._background)
+        if stands_in(self._built(self.config())):
+            await self.machine.looked_anew(self._background)
 
     async def directory(self) -> Directory:
         """The providers of this moment, by the profile that is in force for everybody."""
-        await self.looked()
+        await self.machine.glanced(self._background)
         holds, _ = self.dispatch.in_force(Caller())
         return self._built(holds.config)
 
@@ -299,7 +301,7 @@ class _Service:
 
     def _tell(self, directory: Directory) -> None:
         """Say which providers there are, when that changed."""
-        if list(directory.providers) == [DEMO] and directory.default == DEMO:
+        if stands_in(directory) and directory.default == DEMO:
             line = (
                 "nothing is configured and nothing was found: the built-in demo model answers "
                 "(`ccrouter config init` writes a configuration to start from)"
@@ -316,6 +318,7 @@ class _Service:
             directory = await self.directory()
             providers = list(directory.providers.values())
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.looked)  # who is slow may be in it, too
                 nursery.start_soon(self.lists.refresh, providers, ClientCredentials(), seconds * 0.8)
                 nursery.start_soon(self.facts.refresh, providers, ClientCredentials(), seconds * 0.8)
         holds, _ = self.dispatch.in_force(Caller())  # what was listed meanwhile is in it

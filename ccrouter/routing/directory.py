@@ -43,9 +43,13 @@ def build(
     addressable = dict(configured)
     found: dict[str, Provider] = {}
     gone: dict[str, Provider] = {}
+    homeless = set()
     for preset in presets.values():
+        if preset.name in config.providers or preset.name in config.off:
+            continue
         provider = preset_provider(preset, config.server.timeouts)
-        if provider is None or preset.name in config.providers or preset.name in config.off:
+        if provider is None:
+            homeless.add(preset.name)
             continue
         addressable[preset.name] = provider
         has_key = any(name in environ for name in preset.key_env) and preset.key_required
@@ -63,9 +67,16 @@ def build(
         addressable=addressable,
         aliases=config.aliases,
         off=config.off,
+        homeless=frozenset(homeless),
         lent=config.lent,
         default=config.default or _default(providers),
     )
+
+
+def stands_in(directory: Directory) -> bool:
+    """Whether the demo model answers because there is nothing else."""
+    demo = directory.providers.get(DEMO)
+    return demo is not None and not demo.configured and len(directory.providers) == 1
 
 
 def _default(providers: Mapping[str, Provider]) -> str:

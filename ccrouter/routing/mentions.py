@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ccrouter.routing.config import Config, Profile
-from ccrouter.routing.names import SEPARATORS
 from ccrouter.routing.rules import Rule
 from ccrouter.routing.spelling import KeyPath
 from ccrouter.routing.tables import FileTable, ProfileTable, RouteTable
@@ -23,9 +22,3 @@ def mentions(
     routes: Sequence[Rule | RouteTable] = table.routes
     for number, rule in enumerate(routes):
         yield from (((*place, "routes", number, "use"), name) for name in rule.use or ())
-
-
-def separated(name: str) -> tuple[str, str, str]:
-    """What stands before a name's first separator, the separator and what follows; the last two may be ""."""
-    place = next((place for place, each in enumerate(name) if each in SEPARATORS), len(name))
-    return name[:place], name[place : place + 1], name[place + 1 :]

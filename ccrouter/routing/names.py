@@ -9,7 +9,9 @@ The rules, first match wins (the contract with users, "Model names"):
 4. a Claude name goes to the provider for Claude models, when there is one: of several to the default, if that is
    one of them, else to the one that takes the Claude login, else to the first;
 5. a model that exactly one provider lists;
-6. the default: a provider, one of its models, or an alias for such. A Claude name that came this far has no
+6. ``PROVIDER:MODEL`` of a provider that is switched off, or of a preset that nobody has said the place of, is
+   refused: whoever chose a provider gets no other's answer, nor does another get the prompt;
+7. the default: a provider, one of its models, or an alias for such. A Claude name that came this far has no
    provider for Claude models to go to; the default provider does not know it either, and gets it as the
    first model that it lists.
 """
@@ -18,29 +20,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any, TypeVar
+from typing import Any
 
 from attrs import field, frozen
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Provider, Target
-from ccrouter.wire import claude_code
+from ccrouter.routing.barred import Barred, default_not_set_up, not_lent, not_set_up, switched_off
+from ccrouter.routing.model_name import (
+    DISCOVERY_PREFIX,
+    FAMILIES,
+    SMALLEST,
+    alias_of,
+    bare,
+    discovered,
+    is_claude,
+    separated,
+    split,
+)
 
-#: What discovery ids begin with. Older clients accept ids that begin with ``claude`` or ``anthropic`` only, and
-#: ids that begin with ``claude-`` are taken for models that the client knows.
-DISCOVERY_PREFIX = "anthropic-via-"
-
-#: What stands between a provider's name and a model's.
-SEPARATORS = ":,/"
-#: No provider's name is longer, with what separates it from a model's.
-_LONGEST_PROVIDER = 256
 #: How many names a directory remembers the targets of, and how long they may be: clients make them up.
 _MOST = 256
 _SHORT = 256
-_FAMILIES = ("opus", "sonnet", "haiku", "fable")
-#: The family of titles and summaries: whoever gives that name to another model means those.
-_SMALLEST = "haiku"
-_CLAUDE_WORDS = frozenset({*_FAMILIES, *claude_code.MODEL_WORDS})
 
 
 @frozen(kw_only=True)
@@ -50,18 +51,6 @@ class Lent:
     aliases: frozenset[str] = frozenset()
     default: bool = False
     subagent: bool = False
-
-
-class Barred(ApiError):
-    """A name leads to a provider that it may not lead to now; of a list the next is asked."""
-
-
-class NotLent(Barred):
-    """A repository's word leads to a provider that nobody set up."""
-
-
-class SwitchedOff(Barred):
-    """A name leads to a provider that the profile in force switches off."""
 
 
 @frozen(kw_only=True)
@@ -83,7 +72,8 @@ class Directory:
 
     ``providers`` are in the order in which they are preferred. ``addressable`` has those too, and the presets
     that are not set up but can be asked for by name. ``listed`` has the models that each provider is known to
-    have; a provider whose list has not been seen yet is missing. ``off`` are those that are switched off.
+    have; a provider whose list has not been seen yet is missing. ``off`` are those that are switched off,
+    ``homeless`` the presets without an address of their own that nobody gave one.
     """
 
     providers: Mapping[str, Provider]
@@ -92,6 +82,7 @@ class Directory:
     default: str
     listed: Mapping[str, tuple[str, ...]] = field(factory=dict)
     off: frozenset[str] = frozenset()
+    homeless: frozenset[str] = frozenset()
     lent: Lent = field(factory=Lent)
     resolved: dict[Any, Meaning] = field(factory=dict, init=False, eq=False, repr=False)
     """What `meaning` remembers."""
@@ -106,23 +97,12 @@ class Directory:
         """What the default stands for: itself, or the names behind an alias."""
         if self.default in self.addressable:
             return (self.default,)
-        return tuple(name for name, _ in _unalias(self.default, self, lent=False))
+        return stands_for(self.default, self.aliases)
 
     @cached_property
     def claude_by_login(self) -> Provider | None:
         """The same for a client with a login of its own, which opens one that need not be set up."""
         return self.claude or _claude(self, self.addressable)
-
-
-def is_claude(model: str) -> bool:
-    """Whether a name is one of Anthropic's own models or of Claude Code's words for them."""
-    name = model.lower().removesuffix(claude_code.LONG_CONTEXT)
-    return name.startswith("claude-") or name in _CLAUDE_WORDS
-
-
-def discovery_id(provider: str, model: str) -> str:
-    """The id under which older clients accept a model; `resolve` reads it back without a table."""
-    return f"{DISCOVERY_PREFIX}{provider}:{model}"
 
 
 def resolve(
@@ -194,27 +174,16 @@ def _allowed(
 def is_plain(name: str, directory: Directory) -> bool:
     """Whether what a name means depends on what there is just now: nobody explains it, no provider is named."""
     name = _decoded(name, directory)
-    if _split(name, directory.addressable) or alias_of(name, directory.aliases) is not None:
+    if split(name, directory.addressable) or alias_of(name, directory.aliases) is not None:
         return False
     return not (is_claude(name) and directory.claude is not None)
 
 
-def alias_of(name: str, aliases: Container[str]) -> str | None:
-    """The alias that a name means, if it means one.
-
-    An alias by the name of one of Claude's families (``haiku``) stands for every model of it: the client says
-    ``claude-haiku-5-5`` where its user says ``haiku``.
-    """
-    short = name.removesuffix(claude_code.LONG_CONTEXT)
-    family = next((each for each in _FAMILIES if f"-{each}-" in f"{short}-"), None)
-    candidates = (name, short, family if short.startswith("claude-") else None)
-    return next((each for each in candidates if each is not None and each in aliases), None)
-
-
 def _decoded(name: str, directory: Directory) -> str:
     """The name that a discovery id is for; any other as it is."""
-    decoded = name.removeprefix(DISCOVERY_PREFIX)
-    return decoded if decoded != name and _split(decoded, directory.addressable) else name
+    made_of = discovered(name)
+    known = (directory.addressable, *map(_by_name, (directory.off, directory.homeless)))
+    return name if made_of is None or not any(split(made_of, each) for each in known) else made_of
 
 
 def _meant(
@@ -230,15 +199,26 @@ def _meant(
 def _is_moved_by_family(name: str, aliases: Container[str]) -> bool:
     """Whether an alias means it for its family's sake alone, and not that of the smallest models."""
     alias = alias_of(name, aliases)
-    return alias in _FAMILIES and alias not in (_SMALLEST, name.removesuffix(claude_code.LONG_CONTEXT))
+    return alias in FAMILIES and alias not in (SMALLEST, bare(name))
+
+
+def stands_for(name: str, aliases: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The names behind an alias, those behind aliases in it too; of any other name itself."""
+    return tuple(each for each, _ in _unfolded(name, aliases, frozenset(), lent=False))
 
 
 def _unalias(name: str, directory: Directory, *, lent: bool) -> list[tuple[str, bool]]:
+    """What a name stands for, with whether that is a repository's word."""
+    return _unfolded(name, directory.aliases, directory.lent.aliases, lent=lent)
+
+
+def _unfolded(
+    name: str, aliases: Mapping[str, tuple[str, ...]], lent_aliases: frozenset[str], *, lent: bool
+) -> list[tuple[str, bool]]:
     """Aliases may name aliases; a loop ends at the name that closes it.
 
     Of each name also whether it is a repository's word: what an alias stands for is the word of who made it.
     """
-    aliases = directory.aliases
     found: dict[str, bool] = {}
     unfolding: dict[str, bool] = {}
     waiting = [(name, lent, False)]
@@ -252,7 +232,7 @@ def _unalias(name: str, directory: Directory, *, lent: bool) -> list[tuple[str, 
             found[each] = found.get(each, True) and borrowed  # the user's own word counts
         elif short not in unfolding:
             unfolding[short] = True
-            own = short in directory.lent.aliases
+            own = short in lent_aliases
             waiting += [(short, borrowed, True), *((inner, own, False) for inner in reversed(aliases[short]))]
     return list(found.items())
 
@@ -261,28 +241,51 @@ def _targets(
     directory: Directory, client_login: bool, without: list[str], name: str, lent: bool
 ) -> Sequence[Target]:
     """What a name that is no alias means: one target, or those of the default."""
-    if split := _named(name, directory, lent, client_login):
-        provider, model = split
+    if named := _named(name, directory, lent, client_login):
+        provider, model = named
         if not model:
             raise ApiError(404, "not_found_error", f"{name!r} names a provider but no model")
         return [_fit(provider, model)]
     # Not somebody else's, prompt and all, only because its owner is off.
-    if off := _split(name, {each: each for each in directory.off}):
-        raise _switched_off(name, off[0])
+    if off := split(name, _by_name(directory.off)):
+        raise switched_off(name, off[0])
     claude = directory.claude_by_login if client_login else directory.claude
     if claude is not None and is_claude(name):
         return [_fit(claude, name)]
-    owners = [
-        provider
-        for provider in directory.providers.values()
-        if name in directory.listed.get(provider.name, ()) or any(model.id == name for model in provider.models)
-    ]
+    owners = _owners(name, directory)
     if len(owners) == 1:
-        return [Target(owners[0], name)]
+        return owners
+    if not owners and (absent := _absent(name, directory)) is not None:
+        raise not_set_up(name, absent)
     default = directory.default
     own = directory.lent.default
     defaults = [(default, own)] if default in directory.addressable else _unalias(default, directory, lent=own)
     return _allowed(defaults, lambda each, lent: [_by_default(name, each, directory, lent)], without)
+
+
+def _owners(name: str, directory: Directory) -> list[Target]:
+    """A model with each provider that has one of that name, or of that name without ``[1m]``."""
+    return [
+        Target(provider, model)
+        for provider in directory.providers.values()
+        if (model := next(filter(partial(_has, directory, provider), (name, bare(name))), None)) is not None
+    ]
+
+
+def _has(directory: Directory, provider: Provider, model: str) -> bool:
+    return model in directory.listed.get(provider.name, ()) or provider.configured_model(model) is not None
+
+
+def _absent(name: str, directory: Directory) -> str | None:
+    """The provider that a name says, where that one has no address.
+
+    A discovery id is the router's own, from a time when it had a provider of that name. A slash says no provider
+    here: it stands in the names of gateways' models, and of presets without an address are those of such makers.
+    """
+    first, separator, _ = separated(discovered(name) or name)
+    if name.startswith(DISCOVERY_PREFIX):
+        return first if separator == ":" else None
+    return first if separator != "/" and separator and first in directory.homeless else None
 
 
 def _claude(directory: Directory, there: Mapping[str, Provider]) -> Provider | None:
@@ -293,8 +296,8 @@ def _claude(directory: Directory, there: Mapping[str, Provider]) -> Provider | N
     """
     known = there if directory.lent.default else directory.addressable
     for name in directory.default_names:
-        split = _split(name, known)
-        said = known.get(name) if split is None else split[0]
+        named = split(name, known)
+        said = known.get(name) if named is None else named[0]
         if said is not None and said.preset.first_party:
             return said
     return for_claude(there.values())
@@ -313,22 +316,17 @@ def takes_login(provider: Provider) -> bool:
 
 def _by_default(name: str, default: str, directory: Directory, lent: bool) -> Target:
     """``name`` as the default has it: ``PROVIDER``, or ``PROVIDER:MODEL`` for whatever nobody else claims."""
-    if split := _named(default, directory, lent):
-        provider, model = split
+    if named := _named(default, directory, lent):
+        provider, model = named
         return _fit(provider, model or name)
-    off = _split(f"{default}:", {each: each for each in directory.off})
+    off = split(f"{default}:", _by_name(directory.off))
     if off is not None:
-        raise _switched_off(default, off[0])
+        raise switched_off(default, off[0])
     known = directory.addressable.get(default)
     if known is not None and lent and not _is_lent(known, directory):
-        raise _not_lent(default, default)
+        raise not_lent(default, default)
     if known is None:
-        raise ApiError(
-            404,
-            "not_found_error",
-            f"{name!r} goes to the default, {default!r}, which is not set up: "
-            f"give it a base_url in [providers.{default}], or change `default` in the configuration",
-        )
+        raise default_not_set_up(name, default, separated(default)[0])
     if is_claude(name) and not known.preset.first_party:
         models = [model.id for model in known.models] or directory.listed.get(known.name, ())
         if models:
@@ -337,11 +335,11 @@ def _by_default(name: str, default: str, directory: Directory, lent: bool) -> Ta
 
 
 def _named(name: str, directory: Directory, lent: bool, client_login: bool = False) -> tuple[Provider, str] | None:
-    """Provider and model of a name that says its provider. Raises NotLent where ``lent`` forbids that one."""
-    split = _split(name, directory.addressable)
-    if split is not None and lent and not _is_lent(split[0], directory, client_login):
-        raise _not_lent(name, split[0].name)
-    return split
+    """Provider and model of a name that says its provider. Raises Barred where ``lent`` forbids that one."""
+    named = split(name, directory.addressable)
+    if named is not None and lent and not _is_lent(named[0], directory, client_login):
+        raise not_lent(name, named[0].name)
+    return named
 
 
 def _is_lent(provider: Provider, directory: Directory, client_login: bool = False) -> bool:
@@ -350,36 +348,10 @@ def _is_lent(provider: Provider, directory: Directory, client_login: bool = Fals
     return opened or provider.name in directory.providers or provider.preset.transport != "http"
 
 
-def _not_lent(name: str, provider: str) -> NotLent:
-    return NotLent(
-        404,
-        "not_found_error",
-        f"{name!r}: a project's file or an agent's definition can't choose the provider {provider}, which is not"
-        f" set up here; to allow it, add [providers.{provider}] to the configuration",
-    )
-
-
-def _switched_off(name: str, provider: str) -> SwitchedOff:
-    return SwitchedOff(
-        404,
-        "not_found_error",
-        f"{name!r}: the provider {provider} is switched off by the profile in force (`ccrouter use` shows it)",
-    )
-
-
-_Known = TypeVar("_Known")
-
-
-def _split(name: str, known: Mapping[str, _Known]) -> tuple[_Known, str] | None:
-    """What is known by the beginning of a name, the longest that there is, and the rest: the model."""
-    places = [place for place, character in enumerate(name[:_LONGEST_PROVIDER]) if character in SEPARATORS]
-    for place in reversed(places):
-        found = known.get(name[:place])
-        if found is not None:
-            return found, name[place + 1 :]
-    return None
+def _by_name(names: Iterable[str]) -> dict[str, str]:
+    return {each: each for each in names}
 
 
 def _fit(provider: Provider, model: str) -> Target:
-    """``[1m]`` is a word between the user and the client, which sends it along at times; no backend knows it."""
-    return Target(provider, model.removesuffix(claude_code.LONG_CONTEXT))
+    """No backend knows ``[1m]``."""
+    return Target(provider, bare(model))

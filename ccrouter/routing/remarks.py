@@ -17,12 +17,12 @@ from attrs import evolve
 from ccrouter.providers.provider import Preset, Provider
 from ccrouter.providers.secret import Literal, Secret
 from ccrouter.routing.config import Config, Profile
-from ccrouter.routing.mentions import mentions, separated
-from ccrouter.routing.names import SEPARATORS, for_claude, is_claude
+from ccrouter.routing.mentions import mentions
+from ccrouter.routing.model_name import bare, is_claude, separated, split
+from ccrouter.routing.names import for_claude, stands_for
 from ccrouter.routing.patterns import one_fits
 from ccrouter.routing.rules import Rule, When
 from ccrouter.routing.spelling import KeyPath, shown, spell_path
-from ccrouter.wire.claude_code import LONG_CONTEXT
 from ccrouter.wire.headers import is_credential
 from ccrouter.wire.hosts import is_loopback
 
@@ -31,8 +31,6 @@ _CLOSE = 0.88
 
 #: How shells write the value of a variable; here it is the text itself.
 _VARIABLE = re.compile(r"\$\{?\w+\}?|%\w+%")
-
-_MARKS = frozenset(SEPARATORS)
 
 
 def warnings(config: Config, presets: Mapping[str, Preset]) -> list[str]:
@@ -60,7 +58,7 @@ def odd(name: str, config: Config, presets: Mapping[str, Preset]) -> str | None:
     """A word where a name nearly says a provider, and leads elsewhere as it is."""
     known = {model.id for provider in config.providers.values() for model in provider.models}
     known.update(config.aliases, *(each.aliases for each in config.profiles.values()))
-    if name in known or (words := _oddity(name, config.providers, presets)) is None:
+    if not known.isdisjoint((name, bare(name))) or (words := _oddity(name, config.providers, presets)) is None:
         return None
     return f"`{shown(name)}` {words}"
 
@@ -75,12 +73,12 @@ def _oddity(name: str, providers: Mapping[str, Provider], presets: Mapping[str, 
         return None if meant is None else words
     if first in providers:
         return None
-    if separator == "/":  # to gateways it stands in the models' own names
-        preset = presets.get(first)
-        words = (
-            f"{whither}: there is no [providers.{first}]; to say whose model it is, write `PROVIDER:{shown(name)}`"
-        )
-        return words if preset is not None and preset.base_url is None else None
+    if first in presets and presets[first].base_url is None:
+        # To gateways a slash stands in the models' own names.
+        so = whither if separator == "/" else "goes to whoever lists such a model, else nowhere"
+        return f"{so}: there is no [providers.{first}]; to say whose model it is, write `PROVIDER:{shown(name)}`"
+    if separator == "/":
+        return None
     close = get_close_matches(first.casefold(), folded, n=1, cutoff=_CLOSE)
     if first in presets or not close:
         return None
@@ -100,7 +98,7 @@ def _without_bare_names(config: Config, presets: Mapping[str, Preset]) -> list[s
     own = {name: each for name, each in config.providers.items() if each.preset.first_party}
     login = next((name for name, each in presets.items() if each.first_party and each.auth == "client"), "")
     default = config.default or ""
-    if not {login, *own}.isdisjoint(separated(name)[0] for name in config.aliases.get(default, (default,))):
+    if not {login, *own}.isdisjoint(separated(name)[0] for name in stands_for(default, config.aliases)):
         return []
     there = for_claude(own.values())
     if login in own and there is not None:
@@ -124,7 +122,7 @@ def _switched_off(config: Config) -> list[str]:
         named: dict[KeyPath, list[str]] = {}
         for path, each in _names(evolve(config, profiles={name: profile})):
             if path not in without:
-                named.setdefault(path, []).extend(aliases.get(each, (each,)))
+                named.setdefault(path, []).extend(stands_for(each, aliases))
         for path, ends in named.items():
             if all(separator and first in profile.off for first, separator, _ in map(separated, ends)):
                 found.append(
@@ -164,11 +162,10 @@ def _named_of(provider: str, config: Config) -> Iterator[str]:
     defaults = [config.default, *(each.default for each in config.profiles.values())]
     names += [each for each in defaults if each is not None]
     for name in names:
-        begins = [each for each in config.providers if name.startswith(each) and name[len(each) :][:1] in _MARKS]
-        if name not in config.aliases and max(begins, key=len, default=None) == provider:
-            model = name[len(provider) + 1 :].removesuffix(LONG_CONTEXT)
-            if model and "{model}" not in model:
-                yield model
+        named = None if name in config.aliases else split(name, config.providers)
+        model = "" if named is None or named[0].name != provider else bare(named[1])
+        if model and "{model}" not in model:
+            yield model
 
 
 def checks_told(config: Config, presets: Mapping[str, Preset]) -> list[tuple[KeyPath, str]]:

@@ -18,10 +18,12 @@ from attrs import evolve, field, frozen
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
+from ccrouter.routing.barred import Barred
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.config import Config
 from ccrouter.routing.marker import marked
-from ccrouter.routing.names import Barred, Directory, is_plain, meaning
+from ccrouter.routing.model_name import split
+from ccrouter.routing.names import Directory, is_plain, meaning
 from ccrouter.routing.pins import Pins, key
 from ccrouter.routing.rules import Considered
 from ccrouter.routing.traits import Traits
@@ -173,11 +175,10 @@ def _pinned(made: Route, session: str, directory: Directory, pins: Pins, *, plai
         return made
     target = next((each for each in made.targets if str(each) == held), None)
     if target is None and plain:
-        provider, _, model = held.partition(":")
-        known = directory.addressable.get(provider) if model else None
-        if known is not None and provider in directory.providers:
+        known, model = split(held, directory.addressable) or (None, "")
+        if known is not None and model and known.name in directory.providers:
             target = Target(known, model)
-        elif known is not None and known.local:
+        elif known is not None and model and known.local:
             # A server of this machine that is not running: its conversation is no other vendor's for that.
             return evolve(made, targets=(Target(known, model),), pinned=held)
     if target is None:

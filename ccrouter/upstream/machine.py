@@ -2,6 +2,12 @@
 
 Looked for at the start, and again behind the back of whoever asks when the last look is older than `LOOK_AGAIN`.
 What a look shows is weighed against the ones before (`ccrouter.routing.sightings`).
+
+A server that is busy at the start would be missing when the first conversation chooses who answers it, and that
+choice stays. So the first look gives those who take the connection and say nothing yet `FIRST` seconds, and the
+first requests wait for it; lists of models are made of what shows itself within `PROBE`. And where nothing was
+found but a stand-in, whoever asks waits for a look that is no older than `LOOK_SOON`: a server may just have been
+started.
 """
 
 from __future__ import annotations
@@ -19,6 +25,12 @@ from ccrouter.upstream.models import PROBE, ModelLists
 
 #: Local servers and the logins are looked for again when the last look is older than this, in seconds.
 LOOK_AGAIN = 15.0
+#: The same where nothing was found that could answer.
+LOOK_SOON = 2.0
+
+#: How long a server gets to show itself at the first look, in seconds. No request waits for longer than 3 s.
+FIRST = 2.5
+_SPARE = 0.3
 
 
 class Machine:
@@ -42,9 +54,14 @@ class Machine:
         self._then = then
         self._servers = Sightings()
         self._logins = Sightings()
+        self._glanced = trio.Event()
+        """What shows itself at once is known."""
         self._looked = trio.Event()
-        self._look_due = 0.0
-        self._looking = False
+        """The first look is over, or was waited for as long as anybody may."""
+        self._ended = 0.0
+        """When the last look ended."""
+        self._under_way: trio.Event | None = None
+        """Set when the look that is under way ends."""
 
     @property
     def running(self) -> frozenset[str]:
@@ -62,18 +79,37 @@ class Machine:
         logins = self._logins.ever
         return self._servers.ever | {name for name, each in self._presets.items() if each.auth in logins}
 
+    async def glanced(self, background: trio.Nursery) -> None:
+        """As `looked`, but wait for no more of the first look than a second: for what shows itself at once."""
+        with trio.move_on_after(PROBE + _SPARE):
+            await self._glanced.wait()
+        self._see_to_it(background, LOOK_AGAIN)
+
     async def looked(self, background: trio.Nursery) -> None:
-        """Wait for the first look, which takes under a second; see to it that there is another in time."""
-        if not self._looked.is_set():
-            with trio.move_on_after(PROBE + 0.3):
-                await self._looked.wait()
-        elif trio.current_time() > self._look_due and not self._looking:
-            self._looking = True  # before the next one asks
+        """Wait for the first look, which takes under 3 s; see to it that there is another in time."""
+        with trio.move_on_after(FIRST + _SPARE) as waiting:
+            await self._looked.wait()
+        if waiting.cancelled_caught:
+            self._looked.set()  # a login on a disk that hangs must not keep everybody
+        self._see_to_it(background, LOOK_AGAIN)
+
+    async def looked_anew(self, background: trio.Nursery) -> None:
+        """Wait, where nothing was found, for a look no older than `LOOK_SOON`, which takes under a second."""
+        self._see_to_it(background, LOOK_SOON)
+        if (under_way := self._under_way) is not None:
+            with trio.move_on_after(PROBE + _SPARE):
+                await under_way.wait()
+
+    def _see_to_it(self, background: trio.Nursery, seconds: float) -> None:
+        """Have another look begun where the last one is older than that."""
+        if self._looked.is_set() and self._under_way is None and trio.current_time() > self._ended + seconds:
+            self._under_way = trio.Event()  # before the next one asks
             background.start_soon(self.look)
 
     async def look(self) -> None:
         """Look for all of it at once."""
-        self._looking = True
+        ended = self._under_way = trio.Event() if self._under_way is None else self._under_way
+        patience = PROBE if self._looked.is_set() else FIRST
         config = self._config()
         servers: dict[str, Sight] = {}
         logins: dict[str, Sight] = {}
@@ -81,25 +117,40 @@ class Machine:
         async def look_for_server(preset: Preset) -> None:
             provider = preset_provider(preset, config.server.timeouts)
             if provider is not None:
-                servers[preset.name] = await self._lists.probe(provider)
+                servers[preset.name] = await self._lists.probe(provider, patience)
 
         async def look_for_logins() -> None:
             found = await trio.to_thread.run_sync(_logins, self._environ, self._platform, abandon_on_cancel=True)
             logins.update({auth: "there" if there else "gone" for auth, there in found.items()})
 
+        def weigh() -> None:
+            self._servers = self._servers.after(servers)
+            self._logins = self._logins.after(logins)
+            servers.clear()
+            logins.clear()
+            self._glanced.set()
+            self._then()
+
+        async def weigh_what_is_there() -> None:
+            await trio.sleep(PROBE)
+            weigh()
+
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(look_for_logins)
-                for name, preset in self._presets.items():
-                    if preset.probe and name not in config.providers:
-                        nursery.start_soon(look_for_server, preset)
+                if patience > PROBE:
+                    nursery.start_soon(weigh_what_is_there)
+                async with trio.open_nursery() as looking:
+                    looking.start_soon(look_for_logins)
+                    for name, preset in self._presets.items():
+                        if preset.probe and name not in config.providers:
+                            looking.start_soon(look_for_server, preset)
+                nursery.cancel_scope.cancel()
+            weigh()
+            self._ended = trio.current_time()
+            self._looked.set()
         finally:
-            self._looking = False
-        self._servers = self._servers.after(servers)
-        self._logins = self._logins.after(logins)
-        self._look_due = trio.current_time() + LOOK_AGAIN
-        self._looked.set()
-        self._then()
+            self._under_way = None
+            ended.set()
 
 
 def _logins(environ: Mapping[str, str], platform: str) -> Mapping[Auth, bool]:

@@ -91,13 +91,15 @@ class ModelLists:
         finally:  # a caller who went away leaves nothing, and one who waits asks instead
             self._asking.pop(key).set()
 
-    async def probe(self, provider: Provider) -> Sight:
+    async def probe(self, provider: Provider, seconds: float) -> Sight:
         """Whether a backend of the provider's kind is there; its list is kept when it is.
 
-        It is gone where nobody listens or somebody else answers. Who is slow, breaks off or says that it can't at
-        this moment (llama.cpp's 503 while it loads a model) may be there.
+        ``seconds`` are for its answer; to take the connection nobody gets more than `PROBE`. It is gone where
+        nobody listens or somebody else answers. Who is slow, breaks off or says that it can't at this moment
+        (llama.cpp's 503 while it loads a model) may be there.
         """
-        with trio.move_on_after(PROBE):
+        provider = evolve(provider, timeouts=evolve(provider.timeouts, connect=PROBE))
+        with trio.move_on_after(seconds):
             try:
                 models = await self._ask(provider, ClientCredentials())
             except ConnectFailed:

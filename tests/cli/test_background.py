@@ -107,6 +107,17 @@ def test_a_name_that_nearly_names_a_provider_is_doubted(
     assert ("names no provider, so it goes to" in err) is doubtful
 
 
+def test_a_name_of_a_preset_that_is_not_set_up_is_doubted(choose: Choose, tmp_path: Path) -> None:
+    code, _, err = choose("subagent", "azure:x")
+    assert (code, chosen(tmp_path).subagent) == (0, "azure:x")
+    assert (
+        "warning: `azure:x` goes to whoever lists such a model, else nowhere: there is no [providers.azure];"
+        in err
+    )
+    (tmp_path / "config.toml").write_text("[providers.azure]\nbase_url = 'https://r.example/openai/v1'")
+    assert "warning" not in choose("subagent", "azure:x")[2]
+
+
 def test_with_a_mistake_in_the_configuration_a_choice_is_made_all_the_same(choose: Choose, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("prot = 1")
     assert choose("subagent", "ollama:x")[0] == 0

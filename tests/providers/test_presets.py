@@ -9,7 +9,7 @@ import pytest
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Auth, Model, Provider, Target
 from ccrouter.providers.provider import Listing as Shape
-from ccrouter.routing.names import is_claude
+from ccrouter.routing.model_name import is_claude
 from ccrouter.routing.values import KINDS, EnvName, ProviderName
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.shown import Shown

@@ -299,6 +299,7 @@ def test_a_name_that_is_like_no_provider_is_told_with_those_that_there_are():
         "subagent = 'litellm:x'\n[providers.litellm]\nbase_url = 'https://x.example'",
         f"subagent = 'litellm:x'\n{WORK}models = ['litellm:x']",
         "subagent = 'litellm:x'\n[profiles.a.aliases]\n'litellm:x' = 'ollama:x'",
+        "subagent = 'litellm:x[1m]'\n[aliases]\n'litellm:x' = 'ollama:x'",
         "subagent = ['azure/gpt-5.1', 'unheard-of:', '{model}']",
     ],
 )

@@ -8,7 +8,7 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider, Timeouts
 from ccrouter.routing.config import Config, Server
-from ccrouter.routing.directory import DEMO, build, preset_provider
+from ccrouter.routing.directory import DEMO, build, preset_provider, stands_in
 from ccrouter.routing.names import resolve
 
 
@@ -59,6 +59,12 @@ def test_what_is_found_never_takes_the_place_of_what_is_configured():
     directory = found(config(own), logins={"client"}, running={"ollama"})
     assert directory.providers["ollama"] is directory.addressable["ollama"] is own
     assert list(directory.providers) == ["ollama", "anthropic"]
+
+
+def test_the_demo_stands_in_where_nobody_set_it_up_and_nobody_else_is_there():
+    assert stands_in(found())
+    assert not stands_in(found(config(configured(DEMO))))
+    assert not stands_in(found(running={"ollama"}))
 
 
 def test_the_demo_never_answers_in_place_of_a_configured_provider():
@@ -129,6 +135,19 @@ def test_the_name_of_who_is_switched_off_goes_nowhere_and_a_plain_name_to_the_de
     with pytest.raises(ApiError, match="the provider anthropic is switched off by the profile") as caught:
         resolve("anthropic:opus", directory)
     assert caught.value.status == 404
+
+
+@pytest.mark.parametrize("name", sorted(name for name, row in PRESETS.items() if row.base_url is None))
+@pytest.mark.parametrize("separator", ":,")
+def test_the_name_of_a_preset_without_an_address_goes_nowhere_until_it_is_set_up(name, separator):
+    model = f"{name}{separator}m"
+    for there in (config(), config(configured("ollama"), default="ollama:q")):
+        with pytest.raises(ApiError, match=f"the provider {name} is not set up") as caught:
+            resolve(model, found(there))
+        assert caught.value.status == 404
+    assert str(resolve(model, found(config(configured(name))))[0]) == f"{name}:m"
+    with pytest.raises(ApiError, match=f"the provider {name} is switched off"):
+        resolve(model, found(config(off=frozenset({name}))))
 
 
 def test_when_all_are_switched_off_the_demo_answers():

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import tomllib
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from ccrouter.providers.presets import PRESETS
 from ccrouter.routing.load import parse
-from ccrouter.routing.mentions import mentions, separated
+from ccrouter.routing.mentions import mentions
 from ccrouter.routing.schema import structure
 from ccrouter.routing.tables import FileTable
 
@@ -48,22 +44,3 @@ def test_every_name_is_found_with_its_place_in_a_file_and_in_what_is_made_of_it(
 def test_a_rule_that_uses_nothing_has_no_names_and_keeps_its_number():
     file = structure({"routes": [{}, {"use": "x"}]}, FileTable)
     assert list(mentions(file)) == [(("routes", 1, "use"), "x")]
-
-
-@pytest.mark.parametrize(
-    ("name", "parts"),
-    [
-        ("ollama:qwen3:8b", ("ollama", ":", "qwen3:8b")),
-        ("z-ai/glm:free", ("z-ai", "/", "glm:free")),
-        ("a,b", ("a", ",", "b")),
-        ("plain", ("plain", "", "")),
-        ("a:", ("a", ":", "")),
-    ],
-)
-def test_a_name_is_separated_at_its_first_separator(name, parts):
-    assert separated(name) == parts
-
-
-@given(st.text(alphabet="ab:,/"))
-def test_nothing_of_a_name_is_lost(name):
-    assert "".join(separated(name)) == name

@@ -9,17 +9,8 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.providers.secret import Literal
-from ccrouter.routing.names import (
-    _MOST,
-    DISCOVERY_PREFIX,
-    Directory,
-    Lent,
-    alias_of,
-    discovery_id,
-    is_claude,
-    is_plain,
-    resolve,
-)
+from ccrouter.routing.model_name import DISCOVERY_PREFIX, discovery_id
+from ccrouter.routing.names import _MOST, Directory, Lent, is_plain, resolve
 
 
 def provider(name, preset=None, models=()):
@@ -35,8 +26,9 @@ WORK = provider("work", "messages", ["glm-5", "shared"])
 OPENROUTER = provider("openrouter")
 
 
-def directory(*providers, default=None, addressable=(), aliases=None, listed=None):
+def directory(*providers, default=None, addressable=(), aliases=None, listed=None, homeless=()):
     return Directory(
+        homeless=frozenset(homeless),
         providers={each.name: each for each in providers},
         addressable={each.name: each for each in (*providers, *addressable)},
         aliases=aliases or {},
@@ -79,13 +71,13 @@ def spelled(targets):
         ("opus", ["anthropic:opus"]),
         ("sonnet[1m]", ["anthropic:sonnet"]),
         ("glm-5", ["work:glm-5"]),
+        ("glm-5[1m]", ["work:glm-5"]),
         ("kimi-k2", ["ollama-big:kimi-k2"]),
         ("shared", ["anthropic:shared"]),
         ("nobody-knows", ["anthropic:nobody-knows"]),
         ("ollama", ["anthropic:ollama"]),
         ("", ["anthropic:"]),
         ("anthropic-via-ollama:qwen3:8b", ["ollama:qwen3:8b"]),
-        ("anthropic-via-nobody:x", ["anthropic:anthropic-via-nobody:x"]),
         ("anthropic-via-big", ["anthropic:anthropic-via-big"]),
     ],
 )
@@ -98,18 +90,6 @@ def test_a_provider_without_a_model_is_told(name):
     with pytest.raises(ApiError, match="names a provider but no model") as caught:
         resolve(name, FULL)
     assert (caught.value.status, caught.value.kind) == (404, "not_found_error")
-
-
-@pytest.mark.parametrize(
-    "name", ["claude-opus-5-5", "CLAUDE-opus", "opus", "Sonnet", "haiku[1m]", "fable", "opusplan", "default"]
-)
-def test_names_of_claude_models_are_known(name):
-    assert is_claude(name)
-
-
-@pytest.mark.parametrize("name", ["", "claude", "opus-5", "anthropic:claude-opus-5-5", "my-claude-opus", "[1m]"])
-def test_other_names_are_not_taken_for_claude(name):
-    assert not is_claude(name)
 
 
 # Claude names without a provider for them
@@ -256,31 +236,6 @@ def test_any_name_has_targets_or_is_refused(name, aliases, default, login):
 FAMILY = {"haiku": ("ollama:small",), "opus": ("ollama:large",), "claude-opus-4-8": ("ollama:old",)}
 
 
-@pytest.mark.parametrize(
-    ("name", "alias"),
-    [
-        ("haiku", "haiku"),
-        ("haiku[1m]", "haiku"),
-        ("claude-haiku-5-5", "haiku"),
-        ("claude-haiku-4-5-20251001", "haiku"),
-        ("claude-3-5-haiku-20241022", "haiku"),
-        ("claude-haiku-5-5[1m]", "haiku"),
-        ("claude-opus-5-5", "opus"),
-        ("claude-opus-4-8", "claude-opus-4-8"),
-        ("claude-opus-4-8[1m]", "claude-opus-4-8"),
-        ("claude-sonnet-5-5", None),
-        ("sonnet", None),
-        ("my-haiku-model", None),
-        ("claude-haikus", None),
-        ("anthropic:claude-haiku-5-5", None),
-        ("claude-", None),
-        ("", None),
-    ],
-)
-def test_an_alias_by_the_name_of_a_family_is_one_of_every_model_of_it(name, alias):
-    assert alias_of(name, FAMILY) == alias
-
-
 def test_a_family_goes_where_its_alias_leads():
     there = directory(ANTHROPIC, OLLAMA, aliases=FAMILY)
     assert spelled(resolve("claude-haiku-5-5", there)) == ["ollama:small"]
@@ -411,6 +366,43 @@ def test_a_name_of_a_provider_that_is_off_is_nobody_elses(separator):
     assert "the provider open is switched off" in refusal(f"open{separator}foo", there)
     assert "the provider open-wide is switched off" in refusal(f"open-wide{separator}foo", there)
     assert resolve(f"opener{separator}foo", there) == (Target(OLLAMA, f"opener{separator}foo"),)
+
+
+@pytest.mark.parametrize("name", ["azure:x", "azure,x", f"{DISCOVERY_PREFIX}azure:x", "azure:"])
+def test_a_name_of_a_preset_that_has_no_address_is_nobody_elses(name):
+    there = directory(OLLAMA, default="ollama:q", homeless=["azure"], aliases={"mine": (name, "ollama:r")})
+    assert "the provider azure is not set up: give it a base_url in [providers.azure]" in refusal(name, there)
+    assert "the provider azure is not set up" in refusal(name, there, lent=True)
+    assert spelled(resolve("mine", there)) == ["ollama:r"]
+    assert spelled(resolve(name.removeprefix("a"), there)) == ["ollama:q"]
+
+
+@pytest.mark.parametrize(
+    ("there", "target"),
+    [
+        ({"listed": {"ollama": ("chat:7b",)}}, "ollama:chat:7b"),
+        ({"listed": {"ollama": ("chat:7b",), "work": ("chat:7b",)}}, "ollama:q"),
+        ({"aliases": {"chat:7b": ("work:m",)}}, "work:m"),
+    ],
+)
+def test_whose_model_is_known_needs_no_preset_that_is_called_so(there, target):
+    known = directory(OLLAMA, WORK, default="ollama:q", homeless=["chat"], **there)
+    assert spelled(resolve("chat:7b", known)) == [target]
+    assert spelled(resolve("chat/7b", known)) == ["ollama:q"], "a gateway's model may be called so"
+
+
+@pytest.mark.parametrize("name", ["open:foo", "gone:foo"])
+def test_a_discovery_id_of_a_provider_that_is_off_or_was_taken_out_is_nobody_elses(name):
+    there = evolve(directory(OLLAMA), off=frozenset({"open"}))
+    provider = name.partition(":")[0]
+    assert f"the provider {provider} is " in refusal(DISCOVERY_PREFIX + name, there)
+
+
+@pytest.mark.parametrize("default", ["azure", "azure:x"])
+def test_a_projects_default_that_has_no_address_is_told_or_the_next_is_asked(default):
+    there = directory(OLLAMA, default=default, homeless=["azure"], aliases={"mine": (default, "ollama:q")})
+    assert "give it a base_url in [providers.azure]" in refusal("free", there)
+    assert spelled(resolve("free", evolve(there, default="mine"))) == ["ollama:q"]
 
 
 @pytest.mark.parametrize("name", ["lmstudio:x", "lmstudio,x", "lmstudio/x", f"{DISCOVERY_PREFIX}lmstudio:x"])

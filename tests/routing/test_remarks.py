@@ -129,6 +129,44 @@ def test_of_two_accounts_with_keys_of_their_own_the_second_is_named():
     assert only.startswith("providers.anthropic: names like `claude-…` go to `work`, and not here; say")
 
 
+ACCOUNTS = """
+[aliases]
+mine = "best"
+best = "work:claude-opus-5-5"
+local = "ollama:q"
+[providers.anthropic]
+api_key = "k"
+[providers.work]
+preset = "anthropic"
+api_key = "k"
+[providers.ollama]
+"""
+
+
+def test_who_said_by_way_of_aliases_where_claude_is_is_not_told_how_to():
+    assert warnings(load(f'default = "mine"\n{ACCOUNTS}'), presets.PRESETS) == []
+    assert len(warnings(load(f'default = "local"\n{ACCOUNTS}'), presets.PRESETS)) == 1
+
+
+def test_what_leads_through_two_aliases_to_who_is_switched_off_leads_nowhere():
+    text = """
+        subagent = "mine"
+        [aliases]
+        mine = "local[1m]"
+        local = "ollama:q"
+        [providers.ollama]
+        [profiles.away]
+        providers = { ollama = false }
+    """
+    found = [line for line in warnings(load(text), presets.PRESETS) if "leads nowhere" in line]
+    assert [line.split(":")[0] for line in found] == ["subagent", "aliases.mine", "aliases.local"]
+
+
+@pytest.mark.parametrize("name", ["olama:x", "olama:x[1m]"])
+def test_an_alias_that_is_called_nearly_as_a_provider_is_meant_by_its_name(name):
+    assert warnings(load(f"subagent = '{name}'\n[aliases]\n'olama:x' = 'ollama:x'"), presets.PRESETS) == []
+
+
 def test_secrets_that_stand_in_the_file_are_known_by_their_keys():
     config = load("""
         [server]

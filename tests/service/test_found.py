@@ -11,6 +11,8 @@ import trio
 from attrs import evolve
 
 import ccrouter.service
+import ccrouter.upstream.machine
+import ccrouter.upstream.models
 from ccrouter.providers.presets import PRESETS
 from tests.backend import Reply, Seen, backend
 from tests.service.router import NOWHERE, SSE, answering, body, client, running
@@ -37,6 +39,24 @@ async def test_the_demo_model_never_answers_in_place_of_a_provider(tmp_path: Pat
             assert "lmstudio: cannot reach" in reply.json()["error"]["message"]
         asked_for = await http.post("/v1/messages", json=body(model="demo:demo"))
         assert asked_for.status_code == 200
+
+
+async def test_who_names_a_preset_that_is_not_set_up_is_told_so_and_gets_nobody_elses_answer(
+    tmp_path: Path,
+) -> None:
+    async with backend(answering) as upstream:
+        config = f'default = "ollama:q"\n[providers.ollama]\nbase_url = "{upstream.url}"\n'
+        async with running(tmp_path, config) as it, client(it) as http:
+            reply = await http.post("/v1/messages", json=body(model="azure:gpt-x"))
+            foretold = (await http.post("/explain", json=body(model="azure:gpt-x"))).json()
+            (told,) = (await http.get("/explain")).json()["requests"]
+    assert reply.status_code == 404
+    error = reply.json()["error"]
+    assert error["type"] == "not_found_error"
+    assert "give it a base_url in [providers.azure]" in error["message"]
+    assert error["message"] in told["failure"]
+    assert error["message"] in foretold["failure"]
+    assert not [each for each in upstream.seen if b"hi" in each.body]
 
 
 async def test_a_key_in_the_environment_sets_its_provider_up(tmp_path: Path) -> None:
@@ -115,6 +135,48 @@ async def test_a_local_server_on_its_default_port_is_found(
             ]
             await http.post("/v1/messages", json=body(model="claude-opus-5-5"))
     assert json.loads(upstream.seen[-1].body)["model"] == "qwen3:8b"
+
+
+async def test_a_local_server_that_is_busy_when_the_router_starts_gets_the_first_conversation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ollama(seen: Seen, reply: Reply) -> None:
+        if seen.target == "/api/tags":
+            await trio.sleep(ccrouter.upstream.models.PROBE + 0.2)
+            await reply.whole(200, [], b'{"models":[{"name":"up","model":"up"}]}')
+        else:
+            await answering(seen, reply)
+
+    async with backend(ollama) as upstream:
+        presets = {name: evolve(row, base_url=NOWHERE) if row.probe else row for name, row in PRESETS.items()}
+        presets |= {"ollama": evolve(PRESETS["ollama"], base_url=upstream.url)}
+        monkeypatch.setattr(ccrouter.service, "PRESETS", presets)
+        async with running(tmp_path, environ={"OPENROUTER_API_KEY": "sk-or-aaaaaaaa"}) as it, client(it) as http:
+            listed = await it.models(2.5)
+            reply = (await http.post("/v1/messages", json=body())).json()
+    assert reply["content"][0]["text"] == "up", "and not somebody else who is paid for it"
+    assert "ollama:up" in [each.name for each in listed]
+
+
+async def test_the_demo_does_not_answer_when_a_server_has_just_been_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ollama(seen: Seen, reply: Reply) -> None:
+        if seen.target == "/api/tags":
+            await reply.whole(200, [], b'{"models":[{"name":"up","model":"up"}]}')
+        else:
+            await answering(seen, reply)
+
+    monkeypatch.setattr(ccrouter.upstream.machine, "LOOK_SOON", 0.0)
+    presets = {name: evolve(row, base_url=NOWHERE) if row.probe else row for name, row in PRESETS.items()}
+    monkeypatch.setattr(ccrouter.service, "PRESETS", presets)
+    async with running(tmp_path, "[demo]\npace = 0") as it, client(it) as http:
+        reply = (await http.post("/v1/messages", json=body())).json()
+        assert "demo model" in reply["content"][0]["text"]
+        async with backend(ollama) as upstream:
+            presets["ollama"] = evolve(PRESETS["ollama"], base_url=upstream.url)
+            reply = (await http.post("/v1/messages", json=body())).json()
+    assert reply["content"][0]["text"] == "up"
 
 
 @pytest.mark.parametrize("key", [True, False], ids=["beside a hosted provider", "with nothing else"])

@@ -299,7 +299,7 @@ async def test_without_its_credential_a_provider_is_not_asked(rig, autojump_cloc
 async def test_a_server_that_is_there_is_found_with_its_list(rig, autojump_clock):
     provider, backend = rig.provider("p", preset="ollama")
     backend.pieces = [b'{"models":[{"name":"qwen3:8b"}]}']
-    assert await rig.lists.probe(provider) == "there"
+    assert await rig.lists.probe(provider, PROBE) == "there"
     assert rig.lists.of(provider).models == (Model("qwen3:8b"),)
     await rig.refresh(provider)
     assert len(backend.calls) == 1
@@ -309,9 +309,18 @@ async def test_a_server_that_is_slow_is_not_waited_for(rig, autojump_clock):
     provider, backend = rig.provider("p", "x", preset="vllm")
     backend.delay = math.inf
     started = trio.current_time()
-    assert await rig.lists.probe(provider) == "silent"
+    assert await rig.lists.probe(provider, PROBE) == "silent"
     assert trio.current_time() - started == pytest.approx(PROBE)
     assert backend.open == 0
+
+
+async def test_who_takes_the_connection_gets_longer_and_who_does_not_no_longer(rig, autojump_clock):
+    provider, backend = rig.provider("p", preset="ollama")
+    backend.pieces = [b'{"models":[{"name":"qwen3:8b"}]}']
+    backend.delay = 2.0
+    assert await rig.lists.probe(provider, 2.5) == "there"
+    (call,) = backend.calls
+    assert call.timeouts.connect == PROBE
 
 
 @pytest.mark.parametrize(
@@ -332,5 +341,5 @@ async def test_a_server_that_is_slow_is_not_waited_for(rig, autojump_clock):
 async def test_a_server_is_gone_when_nobody_or_another_answers(rig, autojump_clock, pieces, status, sight):
     provider, backend = rig.provider("p", preset="vllm")
     backend.pieces, backend.status = pieces, status
-    assert await rig.lists.probe(provider) == sight
+    assert await rig.lists.probe(provider, PROBE) == sight
     assert rig.lists.of(provider) == Listing()
