@@ -32,6 +32,9 @@ LOOK_SOON = 2.0
 FIRST = 2.5
 _SPARE = 0.3
 
+#: How long a look waits for the logins, in seconds: a home on a disk that hangs must not end all looking around.
+LOGINS = subscription.KEYCHAIN_DEADLINE + 1.0
+
 
 class Machine:
     """What was found up to now. ``then`` is called after each look."""
@@ -54,6 +57,8 @@ class Machine:
         self._then = then
         self._servers = Sightings()
         self._logins = Sightings()
+        self._reader = trio.CapacityLimiter(1)
+        """One thread may hang on a disk, but not one more with each look."""
         self._glanced = trio.Event()
         """What shows itself at once is known."""
         self._looked = trio.Event()
@@ -120,8 +125,11 @@ class Machine:
                 servers[preset.name] = await self._lists.probe(provider, patience)
 
         async def look_for_logins() -> None:
-            found = await trio.to_thread.run_sync(_logins, self._environ, self._platform, abandon_on_cancel=True)
-            logins.update({auth: "there" if there else "gone" for auth, there in found.items()})
+            with trio.move_on_after(LOGINS):
+                found = await trio.to_thread.run_sync(
+                    _logins, self._environ, self._platform, abandon_on_cancel=True, limiter=self._reader
+                )
+                logins.update({auth: "there" if there else "gone" for auth, there in found.items()})
 
         def weigh() -> None:
             self._servers = self._servers.after(servers)
@@ -154,7 +162,10 @@ class Machine:
 
 
 def _logins(environ: Mapping[str, str], platform: str) -> Mapping[Auth, bool]:
-    """Whether other programs have logins here, as the presets name them. Blocks for milliseconds."""
+    """Whether other programs have logins here, as the presets name them.
+
+    Blocks, on macOS for `KEYCHAIN_DEADLINE` at most; on a disk that hangs, without end.
+    """
     return {
         "client": subscription.has_login(environ, platform),
         "codex": codex.has_login(environ),

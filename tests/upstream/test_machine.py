@@ -1,8 +1,9 @@
-"""What is found on this machine: looked for in the background, all at once, and never waited for twice."""
+"""What is found on this machine: looked for in the background, all at once; the first look is waited for once."""
 
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any, cast
 
@@ -154,6 +155,30 @@ async def test_a_first_look_that_does_not_end_is_waited_for_once(
             await it.looked(nursery)
         assert trio.current_time() <= 1.0 + 3.0
         nursery.cancel_scope.cancel()
+
+
+async def test_a_disk_that_hangs_takes_one_thread_and_servers_are_found_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hanging, entered = threading.Event(), []
+
+    def hangs(*_: object) -> dict[str, bool]:
+        entered.append(threading.get_ident())
+        hanging.wait(30)
+        return {}
+
+    monkeypatch.setattr("ccrouter.upstream.machine._logins", hangs)
+    monkeypatch.setattr("ccrouter.upstream.machine.LOGINS", 0.05)
+    lists = Lists()
+    it = machine(lists)
+    try:
+        for name in sorted(PROBED):
+            lists.sights[name] = "there"
+            await it.look()
+            assert it.running == set(lists.sights)
+    finally:
+        hanging.set()
+    assert len(entered) == 1
 
 
 async def test_a_login_that_cannot_be_read_for_a_moment_is_still_there(tmp_path: Path) -> None:
