@@ -24,7 +24,8 @@ The packages, lowest layer first; each imports only those above it in this list 
 ``dispatch``          from a request to its targets, and what is learned from how it went
 ``explain``           what would happen to a request, without sending it
 ``endpoints``         the routes of the port
-``service``           one running router: configuration kept fresh, port, stop
+``router``            the state of one router: what its parts share, and the providers that are in force
+``service``           one running router, from its start to its stop
 ``cli``               arguments, printing, exit codes; ``trio.run`` lives here only
 ====================  =============================================================================
 

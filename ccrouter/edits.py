@@ -31,8 +31,13 @@ class Edits:
         """What of the newest version does not hold."""
 
     def config(self) -> Config:
-        """The newest good version. Says so where that is not the newest, and what deserves a word in it."""
+        """The newest good version. What deserves a word about it is said, once."""
         config = self._file.current()
+        self.announce()
+        return config
+
+    def announce(self) -> None:
+        """Say whether the newest version holds, and what deserves a word in it; what was not said before."""
         if self._file.problem != self._problem:
             self._problem = self._file.problem
             if self._problem is None:
@@ -41,9 +46,8 @@ class Edits:
                 self._log(f"the last good configuration stays in force: {self._problem}")
         if self._file.generation != self._generation:
             self._generation = self._file.generation
-            self.problems = self._not_followed(config)
+            self.problems = self._not_followed(self._file.current())
             self._warn([*self._file.warnings(), *self.problems])
-        return config
 
     def _warn(self, warnings: list[str]) -> None:
         """Say what was not said of the version before."""

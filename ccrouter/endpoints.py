@@ -71,7 +71,7 @@ _JSON: Headers = [(b"content-type", b"application/json")]
 
 
 class Router(Protocol):
-    """What the endpoints need of the running router (`ccrouter.service`)."""
+    """What the endpoints need of the running router (`ccrouter.router`)."""
 
     token: str
     backends: Backends

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import trio
+from attrs import frozen
 
 from ccrouter.providers.provider import Model, Provider
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.routing.model_name import discovery_id
 from ccrouter.upstream.facts import Facts
 from ccrouter.upstream.models import ModelLists
+
+
+@frozen(kw_only=True)
+class Listed:
+    """A model as a menu shows it. ``name`` is what the user types."""
+
+    name: str
+    label: str
+    description: str
+    provider: str
+    anthropic: bool
 
 
 async def rows(
@@ -36,6 +48,21 @@ async def rows(
         _row(provider, facts.known(provider, each.id), bare=provider is claude, discovery=discovery)
         for provider in providers
         for each in lists.of(provider).models
+    ]
+
+
+def listed(providers: Iterable[Provider], lists: ModelLists, facts: Facts) -> list[Listed]:
+    """All models as a menu shows them, as far as they are known."""
+    return [
+        Listed(
+            name=f"{provider.name}:{model.id}",
+            label=model.name or model.id,
+            description=describe(provider.preset.title, facts.known(provider, model.id)),
+            provider=provider.name,
+            anthropic=provider.preset.first_party,
+        )
+        for provider in providers
+        for model in lists.of(provider).models
     ]
 
 

@@ -11,7 +11,7 @@ import pytest
 import trio
 from attrs import define, evolve, field
 
-import ccrouter.service
+import ccrouter.router
 from ccrouter.providers.presets import PRESETS
 from ccrouter.service import Options, Running, serve
 from tests.backend import Backend, Reply, Seen, backend
@@ -134,7 +134,7 @@ async def test_no_request_is_lost_and_each_is_served_by_one_version(
 ) -> None:
     # What happens to run on this machine's default ports is not part of it.
     nowhere = {name: evolve(row, base_url="http://127.0.0.1:9") for name, row in PRESETS.items() if row.probe}
-    monkeypatch.setattr(ccrouter.service, "PRESETS", {**PRESETS, **nowhere})
+    monkeypatch.setattr(ccrouter.router, "PRESETS", {**PRESETS, **nowhere})
     load = Load(tmp_path / "config.toml")
     lines: list[str] = []
     environ = {"HOME": str(tmp_path), "CCROUTER_STATE": str(tmp_path / "state")}

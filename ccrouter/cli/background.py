@@ -26,7 +26,7 @@ from ccrouter.routing.profiles import in_force
 from ccrouter.routing.remarks import odd
 
 if TYPE_CHECKING:
-    from ccrouter.service import Listed
+    from ccrouter.menu import Listed
 
 #: Seconds for all providers to say which models they have.
 _MODELS_WITHIN = 3.0

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ccrouter.menu import Listed
     from ccrouter.routing.config import Slots
-    from ccrouter.service import Listed
 
 Version = tuple[int, int, int]
 

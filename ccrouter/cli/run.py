@@ -148,7 +148,7 @@ async def run_command(
             config=config, host="127.0.0.1", port=0, token=f"ccr-{secrets.token_urlsafe(24)}", log=log
         )
         async with trio.open_nursery() as nursery:
-            router = _Router(serve, options)
+            router = _Serving(serve, options)
             running = await router.start(nursery)
             record = runtime.record(running.url, running.port, running.token, "run")
             announcing.enter_context(runtime.findable(record, environ))
@@ -182,7 +182,7 @@ async def run_command(
     return code
 
 
-class _Router:
+class _Serving:
     """The serving half. Should it fail, the command goes on: the terminal is the command's to give back."""
 
     def __init__(self, serve: Serve, options: Options) -> None:

@@ -21,6 +21,11 @@ class Stop:
     draining: trio.Event = field(factory=trio.Event)
     ending: trio.Event = field(factory=trio.Event)
 
+    @property
+    def busy(self) -> int:
+        """How many requests are being answered."""
+        return self.open - len(self.idle)
+
     def drain(self) -> None:
         """Accept no more; wait for what runs."""
         self.draining.set()

@@ -9,8 +9,9 @@ import trio
 import trio.testing
 from attrs import define, field
 
+from ccrouter.menu import Listed
 from ccrouter.routing.config import Config
-from ccrouter.service import Listed, Options
+from ccrouter.service import Options
 
 
 @define

@@ -11,10 +11,10 @@ import pytest
 from ccrouter.cli.background import WARNING
 from ccrouter.cli.main import main
 from ccrouter.errors import StartError
+from ccrouter.menu import Listed
 from ccrouter.remembered.choice import NAME, ChoiceFile
 from ccrouter.routing.config import Config, Profile
 from ccrouter.routing.profiles import Choice
-from ccrouter.service import Listed
 from tests.cli.routers import FakeRouter
 
 MODELS = [

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-import ccrouter.service
+import ccrouter.router
 from ccrouter.cli import joined, runtime
 from ccrouter.cli.runtime import Record
 from ccrouter.errors import CcrouterError, ConfigError
@@ -74,7 +74,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     nowhere = "http://127.0.0.1:9"
     presets = {name: evolve(row, base_url=nowhere) if row.probe else row for name, row in PRESETS.items()}
-    monkeypatch.setattr(ccrouter.service, "PRESETS", presets)
+    monkeypatch.setattr(ccrouter.router, "PRESETS", presets)
 
 
 def of(it: Backend) -> Record:

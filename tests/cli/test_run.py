@@ -21,7 +21,7 @@ from ccrouter.cli import run as run_module
 from ccrouter.cli.main import main
 from ccrouter.cli.run import run_command, split
 from ccrouter.errors import StartError, UsageError
-from ccrouter.service import Listed
+from ccrouter.menu import Listed
 from tests.cli.processes import sandbox
 from tests.cli.routers import FakeRouter
 from tests.programs import write_program

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-import ccrouter.service
+import ccrouter.router
 from ccrouter.providers.presets import PRESETS
 from tests.service.router import NOWHERE
 
@@ -14,4 +14,4 @@ from tests.service.router import NOWHERE
 def no_local_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     """What happens to run on this machine's default ports is not part of a test."""
     presets = {name: evolve(row, base_url=NOWHERE) if row.probe else row for name, row in PRESETS.items()}
-    monkeypatch.setattr(ccrouter.service, "PRESETS", presets)
+    monkeypatch.setattr(ccrouter.router, "PRESETS", presets)

@@ -10,7 +10,7 @@ import pytest
 import trio
 from attrs import evolve
 
-import ccrouter.service
+import ccrouter.router
 import ccrouter.upstream.machine
 import ccrouter.upstream.models
 from ccrouter.providers.presets import PRESETS
@@ -125,7 +125,7 @@ async def test_a_local_server_on_its_default_port_is_found(
         found = evolve(PRESETS["ollama"], base_url=upstream.url)
         # Another program on vLLM's port, with a list of the same shape, is not taken for it.
         other = evolve(PRESETS["vllm"], base_url=upstream.url, models_path="/api/tags", listing="ollama")
-        monkeypatch.setattr(ccrouter.service, "PRESETS", {**PRESETS, "ollama": found, "vllm": other,
+        monkeypatch.setattr(ccrouter.router, "PRESETS", {**PRESETS, "ollama": found, "vllm": other,
             **{name: evolve(PRESETS[name], base_url=NOWHERE) for name in ("lmstudio", "llamacpp")}})  # fmt: skip
         async with running(tmp_path) as it, client(it) as http:
             assert (await http.get("/status")).json()["default"] == "ollama"
@@ -150,7 +150,7 @@ async def test_a_local_server_that_is_busy_when_the_router_starts_gets_the_first
     async with backend(ollama) as upstream:
         presets = {name: evolve(row, base_url=NOWHERE) if row.probe else row for name, row in PRESETS.items()}
         presets |= {"ollama": evolve(PRESETS["ollama"], base_url=upstream.url)}
-        monkeypatch.setattr(ccrouter.service, "PRESETS", presets)
+        monkeypatch.setattr(ccrouter.router, "PRESETS", presets)
         async with running(tmp_path, environ={"OPENROUTER_API_KEY": "sk-or-aaaaaaaa"}) as it, client(it) as http:
             listed = await it.models(2.5)
             reply = (await http.post("/v1/messages", json=body())).json()
@@ -169,7 +169,7 @@ async def test_the_demo_does_not_answer_when_a_server_has_just_been_started(
 
     monkeypatch.setattr(ccrouter.upstream.machine, "LOOK_SOON", 0.0)
     presets = {name: evolve(row, base_url=NOWHERE) if row.probe else row for name, row in PRESETS.items()}
-    monkeypatch.setattr(ccrouter.service, "PRESETS", presets)
+    monkeypatch.setattr(ccrouter.router, "PRESETS", presets)
     async with running(tmp_path, "[demo]\npace = 0") as it, client(it) as http:
         reply = (await http.post("/v1/messages", json=body())).json()
         assert "demo model" in reply["content"][0]["text"]
@@ -204,7 +204,7 @@ async def test_a_local_server_that_is_busy_or_starts_anew_keeps_its_conversation
         found = evolve(PRESETS["ollama"], base_url=upstream.url)
         presets = {name: evolve(row, base_url=NOWHERE) if row.probe else row for name, row in PRESETS.items()}
         presets |= {"ollama": found, "openrouter": vendor}
-        monkeypatch.setattr(ccrouter.service, "PRESETS", presets)
+        monkeypatch.setattr(ccrouter.router, "PRESETS", presets)
         environ = {"OPENROUTER_API_KEY": "sk-or-aaaaaaaa"} if key else {}
         async with running(tmp_path, environ=environ) as it, client(it) as http:
 
