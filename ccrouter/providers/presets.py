@@ -326,8 +326,9 @@ _ROWS = (
         title="Anthropic-format endpoint",
         auth="both",
         count_path=_COUNT,
-        # Nobody knows what is behind it: to take it for Anthropic is the safe guess.
+        # Nobody knows what is behind it: to take it for Anthropic is safe, but where chat templates fail at that.
         relays=("",),
+        relayed_names=("claude", "opus", "sonnet", "haiku", "fable"),
         refuse_fields=VERDICTS,
         noted="both forms of the key, as Claude Code itself does for a gateway whose kind it does not know",
     ),

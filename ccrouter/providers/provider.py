@@ -94,6 +94,9 @@ class Preset:
     """Anthropic itself, or Anthropic's API sold by a cloud: requests and replies pass as they are."""
     relays: tuple[str, ...] = ()
     """Beginnings of the names of its models that it passes on to Anthropic: those are as strict as that."""
+    relayed_names: tuple[str, ...] = ()
+    """Where ``relays`` is but a guess: what the names of models contain of which it is certain. The others are
+    taken for Anthropic's only where that costs another model nothing."""
     blocks: frozenset[str] | None = None
     """Types of content blocks that its Messages endpoint takes; None: all, as far as is known."""
     image_links: bool = True

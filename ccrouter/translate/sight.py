@@ -55,6 +55,18 @@ def is_strict(target: Target) -> bool:
     return preset.first_party or target.model.startswith(preset.relays)
 
 
+def hears_system(target: Target) -> bool:
+    """Whether a target's model is told by the system what that says in mid-conversation.
+
+    Only Anthropic's are sure to take that: see `ccrouter.translate.messages.history_system`.
+    """
+    preset = target.provider.preset
+    if preset.quirks.later_system != "user":
+        return True
+    name = target.model.lower()
+    return is_strict(target) and (not preset.relayed_names or any(each in name for each in preset.relayed_names))
+
+
 def is_anothers(signature: object, *, strict: bool) -> bool:
     """Whether a signature that isn't ours certainly isn't the target's.
 

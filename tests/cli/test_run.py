@@ -202,6 +202,26 @@ async def test_streams_that_outlive_the_command_do_not_hold_it_up(
     assert router.running.asked == ["drain"]
 
 
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("azure:x", "there is no [providers.azure]"),
+        ("olama:x", "did you mean `ollama:x`?"),
+        ("ollama:x", ""),
+        ("opus", ""),
+    ],
+)
+async def test_a_model_that_leads_elsewhere_than_its_name_says_is_doubted_before_the_command_starts(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], model: str, words: str
+) -> None:
+    await started(tmp_path, sys.executable, "-c", "", model=model)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert bool(err) is bool(words)
+    assert err.startswith("warning: " if words else "")
+    assert words in err
+
+
 async def test_the_log_goes_to_the_file_that_was_asked_for(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,8 @@ the same messages, and one that its target can take is the same object again: no
 **Who is strict.** Anthropic, and models that a gateway passes on to it (``Preset.relays``). For them a history is
 mended as far as they would refuse it: see also `ccrouter.translate.messages.history_calls`. Everybody else gets
 the blocks that are known to be taken (``Preset.blocks``), and the rest in words; what the system says later, the
-user says there (`ccrouter.translate.messages.history_system`).
+user says there (`ccrouter.translate.messages.history_system`). An endpoint of which nothing is known gets both: a
+history that Anthropic would take, in which the user speaks for the system to models that aren't called Claude.
 
 **Thinking** goes back to who made it. What a Messages backend that is not Anthropic signed travels in our
 signature with the payload ``{"f": "messages", "s": S}`` and becomes ``S`` again; without ``s`` there was no
@@ -64,12 +65,11 @@ def settle(messages: Any, target: Target, *, thinks: bool = True) -> tuple[Any, 
         return messages, []
     settling = _Settling(target, thinks)
     found = settling.messages(messages)
-    preset = target.provider.preset
+    if not sight.hears_system(target):
+        found = history_system.joined(found, settling.note, words_only=settling.strict)
     if settling.strict:
         found = history_calls.answered(_begun(found, settling.note), settling.note)
-    elif preset.quirks.later_system == "user":
-        found = history_system.joined(found, settling.note)
-    if preset.results_last:
+    if target.provider.preset.results_last:
         found = history_calls.apart(found, settling.note)
     return found, list(settling.changes.told())
 

@@ -7,6 +7,9 @@ lmstudio-ai/lmstudio-bug-tracker#1999 (2026-05 to 2026-08). So the user tells it
 client itself tells it where it knows that the model takes no such message.
 
 It joins the user's messages on both of its sides, since templates want the roles in turns. Results come first.
+
+Behind an endpoint of which nothing is known there may be Claude under another name, too, which loses nothing by a
+reminder. It would lose a tool of which it is only told in words: what is more than words stays the system's there.
 """
 
 from __future__ import annotations
@@ -25,14 +28,21 @@ Block = dict[str, Any]
 _KEPT = ("image", "tool_result")
 
 
-def joined(messages: list[Any], note: Note) -> list[Any]:
-    """``messages`` without those of the system's. Each change is told to ``note``."""
-    if not any(_role(message) == "system" for message in messages):
+def joined(messages: list[Any], note: Note, *, words_only: bool = False) -> list[Any]:
+    """``messages`` without those of the system's. Each change is told to ``note``.
+
+    ``words_only``: those stay that are more than words.
+    """
+
+    def is_told(message: Any) -> bool:
+        return _role(message) == "system" and not (words_only and _is_more_than_words(message))
+
+    if not any(map(is_told, messages)):
         return messages
     found: list[Any] = []
     between: list[Block] = []
     for message in messages:
-        if _role(message) in ("user", "system"):
+        if _role(message) == "user" or is_told(message):
             between.append(message)
         else:
             found += [*_told(between, note), message]
@@ -82,6 +92,10 @@ def _blocks(message: Block) -> list[Any]:
 
 def _kind(block: Any) -> object:
     return block.get("type") if isinstance(block, dict) else None
+
+
+def _is_more_than_words(message: Block) -> bool:
+    return any(_kind(block) != "text" for block in _blocks(message))
 
 
 def _role(message: Any) -> object:

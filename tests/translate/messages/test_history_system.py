@@ -12,6 +12,7 @@ from ccrouter.providers.presets import PRESETS
 from ccrouter.translate import told
 from ccrouter.translate.messages import history_calls
 from ccrouter.translate.shown import TOLD_BY_USER, reminder
+from tests.e2e.strictness import about_messages
 from tests.translate.messages.settling import (
     HI,
     MESSAGES,
@@ -26,9 +27,11 @@ from tests.translate.messages.settling import (
     user,
 )
 
-#: Whoever passes on to Claude, or nobody knows to whom; and the demo, which reads all that the client writes.
-TAKING = ["anthropic", "foundry", "messages", "demo"]
-TELLING = sorted({*MESSAGES} - {*TAKING})
+#: Claude itself; and the demo, which reads all that the client writes.
+TAKING = ["anthropic", "foundry", "demo"]
+#: Where nobody knows what is behind it, what is more than words is another matter.
+UNKNOWN = "messages"
+TELLING = sorted({*MESSAGES} - {*TAKING, UNKNOWN})
 EMPTY = "system: an empty later message left out"
 
 NOTE = spoken("system", "note")
@@ -40,9 +43,35 @@ MARK = {"cache_control": {"type": "ephemeral"}}
 
 def test_who_takes_it_is_said_in_the_row_of_each_preset():
     assert [name for name in MESSAGES if settle([HI, NOTE], name)[0] == [HI, NOTE]] == sorted(TAKING)
-    for preset, claude, other in (("openrouter", "anthropic/claude-x", "qwen/x"), ("litellm", "claude-x", "gpt")):
+    for preset, claude, other in (
+        ("openrouter", "anthropic/claude-x", "qwen/x"),
+        ("litellm", "claude-x", "gpt"),
+        (UNKNOWN, "claude-opus-5-5", "qwen3-coder"),
+        (UNKNOWN, "us.anthropic.Claude-sonnet-5-v1:0", "glm-5"),
+        (UNKNOWN, "opus", "smart"),
+    ):
         assert settle([HI, NOTE], preset, claude) == ([HI, NOTE], [])
         assert settle([HI, NOTE], preset, other) == ([user(text("hi"), TOLD)], [TOLD_BY_USER])
+
+
+def test_where_nobody_knows_who_it_is_all_that_is_words_is_told_and_a_tool_stays_one():
+    removal = spoken("system", [text("note"), {"type": "tool_removal", "tool": {"name": "Bash"}}])
+    for messages, found in (
+        ([HI, removal], [HI, removal]),
+        ([HI, NOTE, removal, NOTE, SO], [user(text("hi"), TOLD), removal, user(TOLD, text("so?"))]),
+        ([HI, CALL, NOTE, user(result("a"))], [HI, CALL, user(result("a"), TOLD)]),
+        ([HI, NONE], [HI]),
+    ):
+        assert settle(messages, UNKNOWN)[0] == found
+        assert settle(messages, UNKNOWN, "claude-x")[0] == settle(messages)[0]
+
+
+@given(switched())
+def test_where_nobody_knows_who_it_is_claude_would_find_nothing_wrong_either(messages):
+    found, _ = settle(messages, UNKNOWN)
+    assert not {*about_messages(found)} - {*about_messages(messages)}
+    assert not [each for each in found if each["role"] == "system"]
+    assert settle(found, UNKNOWN)[0] is found
 
 
 @pytest.mark.parametrize("preset", TELLING)
