@@ -27,8 +27,8 @@ from ccrouter.remembered.project import ProjectFiles
 from ccrouter.routing import budget
 from ccrouter.routing.caller import Caller, caller, texts_of
 from ccrouter.routing.config import Config
+from ccrouter.routing.directory import Directory
 from ccrouter.routing.health import Health
-from ccrouter.routing.names import Directory
 from ccrouter.routing.plan import Outcome, Patience, Plan, ended_in
 from ccrouter.routing.profiles import Choice, InForce, Project, in_force
 from ccrouter.routing.route import Route, route

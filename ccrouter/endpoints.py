@@ -40,7 +40,7 @@ from ccrouter.observe.mistake import leaves, own, told
 from ccrouter.providers.provider import Target
 from ccrouter.relay import Pacing, relay
 from ccrouter.routing.credentials import of_client
-from ccrouter.routing.names import Directory
+from ccrouter.routing.directory import Directory
 from ccrouter.routing.plan import Outcome, ended_in
 from ccrouter.server.connection import Client, Request
 from ccrouter.server.gate import Gate

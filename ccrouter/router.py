@@ -32,8 +32,7 @@ from ccrouter.remembered.project import ProjectFiles
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.config import Config
 from ccrouter.routing.credentials import ClientCredentials
-from ccrouter.routing.directory import DEMO, build, stands_in
-from ccrouter.routing.names import Directory
+from ccrouter.routing.directory import DEMO, Directory, build, stands_in
 from ccrouter.server.gate import Gate
 from ccrouter.server.stop import Stop
 from ccrouter.upstream.credentials import Credentials

@@ -30,7 +30,7 @@ from ccrouter.remembered.choice import ChoiceFile
 from ccrouter.remembered.notebook import Notebook
 from ccrouter.remembered.project import ProjectFiles
 from ccrouter.routing.config import Config
-from ccrouter.routing.names import Directory
+from ccrouter.routing.directory import Directory
 from ccrouter.server.connection import Limits, serve_connection
 from ccrouter.server.gate import Gate
 from ccrouter.server.stop import Stop

@@ -17,8 +17,8 @@ Where a request goes:
 ``rulebook``      all rules in their order; ``rules`` what each asks; ``patterns`` what ``*`` means in them;
                   ``marker`` a subagent's own word
 ``directory``     the providers of one moment; ``sightings`` what counts as found on this machine
-``names``         from a model's name to targets; ``model_name`` how such a name is written; ``barred`` what is
-                  said of one that may not be followed
+``names``         from a model's name to targets; ``model_name`` how such a name is written; ``aliases`` what
+                  the user's own stand for; ``barred`` what is said of one that may not be followed
 ``route``         all these together: the targets of a request, and why; ``pins`` which one a session stays with
 
 What then happens:

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from ccrouter.providers.provider import Budget, Model, Preset, Provider, Timeouts, Wire
+from ccrouter.routing.aliases import alias_of
 from ccrouter.routing.config import Config, Demo, Explain, Profile, Server, Slots
 from ccrouter.routing.credentials import may_forward
 from ccrouter.routing.mentions import mentions
 from ccrouter.routing.mistakes import Mistake
-from ccrouter.routing.model_name import alias_of, bare, separated
+from ccrouter.routing.model_name import bare, separated
 from ccrouter.routing.rules import Rule, When
 from ccrouter.routing.schema import said
 from ccrouter.routing.spelling import KeyPath, nearest, shown

@@ -9,7 +9,6 @@ from attrs import field, frozen
 
 from ccrouter.providers.provider import Provider, Timeouts
 from ccrouter.providers.secret import Secret
-from ccrouter.routing.names import Lent
 from ccrouter.routing.rulebook import Rulebook
 from ccrouter.routing.rules import Rule
 
@@ -69,6 +68,15 @@ class Demo:
     """The ``[demo]`` table. ``pace`` is seconds between two pieces of an answer; 0 for none."""
 
     pace: float = 0.02
+
+
+@frozen(kw_only=True)
+class Lent:
+    """Which words are a repository's, and not the user's own: they may only lead to providers that are set up."""
+
+    aliases: frozenset[str] = frozenset()
+    default: bool = False
+    subagent: bool = False
 
 
 @frozen(kw_only=True)

@@ -8,13 +8,70 @@ there is nothing else and never was: where all that was found is gone, its own f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
+from typing import Any
 
-from ccrouter.providers.provider import Preset, Provider, Timeouts
-from ccrouter.routing.config import Config
-from ccrouter.routing.names import Directory, for_claude
+from attrs import field, frozen
+
+from ccrouter.providers.provider import Preset, Provider, Target, Timeouts
+from ccrouter.routing.aliases import stands_for
+from ccrouter.routing.config import Config, Lent
+from ccrouter.routing.model_name import split
 
 DEMO = "demo"
+
+
+@frozen(kw_only=True)
+class Meaning:
+    """What a name means: its targets in fallback order, never none.
+
+    ``names`` are those that it stands for, without aliases; ``without`` says which of them it had to do without,
+    and why.
+    """
+
+    targets: tuple[Target, ...]
+    names: tuple[str, ...]
+    without: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class Directory:
+    """Everything that a name can mean at one moment.
+
+    ``providers`` are in the order in which they are preferred. ``addressable`` has those too, and the presets
+    that are not set up but can be asked for by name. ``listed`` has the models that each provider is known to
+    have; a provider whose list has not been seen yet is missing. ``off`` are those that are switched off,
+    ``homeless`` the presets without an address of their own that nobody gave one.
+    """
+
+    providers: Mapping[str, Provider]
+    addressable: Mapping[str, Provider] = field(repr=False)
+    aliases: Mapping[str, tuple[str, ...]]
+    default: str
+    listed: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    off: frozenset[str] = frozenset()
+    homeless: frozenset[str] = frozenset()
+    lent: Lent = field(factory=Lent)
+    resolved: dict[Any, Meaning] = field(factory=dict, init=False, eq=False, repr=False)
+    """What `names.meaning` remembers."""
+
+    @cached_property
+    def claude(self) -> Provider | None:
+        """The provider for Claude models; None where none is set up, and none is the user's default."""
+        return _claude(self, self.providers)
+
+    @cached_property
+    def default_names(self) -> tuple[str, ...]:
+        """What the default stands for: itself, or the names behind an alias."""
+        if self.default in self.addressable:
+            return (self.default,)
+        return stands_for(self.default, self.aliases)
+
+    @cached_property
+    def claude_by_login(self) -> Provider | None:
+        """The same for a client with a login of its own, which opens one that need not be set up."""
+        return self.claude or _claude(self, self.addressable)
 
 
 def preset_provider(preset: Preset, timeouts: Timeouts) -> Provider | None:
@@ -83,3 +140,29 @@ def _default(providers: Mapping[str, Provider]) -> str:
     """Claude where there is one, else the first configured provider, else the first found."""
     claude = for_claude(providers.values())
     return next(iter(providers)) if claude is None else claude.name
+
+
+def _claude(directory: Directory, there: Mapping[str, Provider]) -> Provider | None:
+    """Of all providers that are ``there`` the one for Claude models, if there is any.
+
+    The user's default needs not be set up: a login that is lost must not move them to an account that is paid by
+    the token. A repository's default needs to be.
+    """
+    known = there if directory.lent.default else directory.addressable
+    for name in directory.default_names:
+        named = split(name, known)
+        said = known.get(name) if named is None else named[0]
+        if said is not None and said.preset.first_party:
+            return said
+    return for_claude(there.values())
+
+
+def for_claude(providers: Iterable[Provider]) -> Provider | None:
+    """Where Claude models go as long as nobody says more: where the login is taken, else to the first."""
+    own = [each for each in providers if each.preset.first_party]
+    return next((each for each in own if takes_login(each)), next(iter(own), None))
+
+
+def takes_login(provider: Provider) -> bool:
+    """Whether it is authenticated by a Claude login, as long as there is one."""
+    return provider.preset.auth == "client" and not provider.has_own_key

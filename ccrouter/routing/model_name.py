@@ -6,7 +6,7 @@ name in two ways.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 from ccrouter.wire.claude_code import LONG_CONTEXT, MODEL_WORDS
@@ -64,15 +64,3 @@ def is_claude(model: str) -> bool:
     """Whether a name is one of Anthropic's own models or of Claude Code's words for them."""
     name = bare(model).lower()
     return name.startswith("claude-") or name in _CLAUDE_WORDS
-
-
-def alias_of(name: str, aliases: Container[str]) -> str | None:
-    """The alias that a name means, if it means one.
-
-    An alias by the name of one of Claude's families (``haiku``) stands for every model of it: the client says
-    ``claude-haiku-5-5`` where its user says ``haiku``.
-    """
-    short = bare(name)
-    family = next((each for each in FAMILIES if f"-{each}-" in f"{short}-"), None)
-    candidates = (name, short, family if short.startswith("claude-") else None)
-    return next((each for each in candidates if each is not None and each in aliases), None)

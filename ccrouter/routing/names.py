@@ -18,20 +18,18 @@ The rules, first match wins (the contract with users, "Model names"):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from functools import cached_property, partial
-from typing import Any
-
-from attrs import field, frozen
+from collections.abc import Callable, Container, Iterable, Sequence
+from functools import partial
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Provider, Target
+from ccrouter.routing.aliases import alias_of, unfolded
 from ccrouter.routing.barred import Barred, default_not_set_up, not_lent, not_set_up, switched_off
+from ccrouter.routing.directory import Directory, Meaning
 from ccrouter.routing.model_name import (
     DISCOVERY_PREFIX,
     FAMILIES,
     SMALLEST,
-    alias_of,
     bare,
     discovered,
     is_claude,
@@ -42,67 +40,6 @@ from ccrouter.routing.model_name import (
 #: How many names a directory remembers the targets of, and how long they may be: clients make them up.
 _MOST = 256
 _SHORT = 256
-
-
-@frozen(kw_only=True)
-class Lent:
-    """Which words are a repository's, and not the user's own: they may only lead to ``Directory.providers``."""
-
-    aliases: frozenset[str] = frozenset()
-    default: bool = False
-    subagent: bool = False
-
-
-@frozen(kw_only=True)
-class Meaning:
-    """What a name means: its targets in fallback order, never none.
-
-    ``names`` are those that it stands for, without aliases; ``without`` says which of them it had to do without,
-    and why.
-    """
-
-    targets: tuple[Target, ...]
-    names: tuple[str, ...]
-    without: tuple[str, ...] = ()
-
-
-@frozen(kw_only=True)
-class Directory:
-    """Everything that a name can mean at one moment.
-
-    ``providers`` are in the order in which they are preferred. ``addressable`` has those too, and the presets
-    that are not set up but can be asked for by name. ``listed`` has the models that each provider is known to
-    have; a provider whose list has not been seen yet is missing. ``off`` are those that are switched off,
-    ``homeless`` the presets without an address of their own that nobody gave one.
-    """
-
-    providers: Mapping[str, Provider]
-    addressable: Mapping[str, Provider] = field(repr=False)
-    aliases: Mapping[str, tuple[str, ...]]
-    default: str
-    listed: Mapping[str, tuple[str, ...]] = field(factory=dict)
-    off: frozenset[str] = frozenset()
-    homeless: frozenset[str] = frozenset()
-    lent: Lent = field(factory=Lent)
-    resolved: dict[Any, Meaning] = field(factory=dict, init=False, eq=False, repr=False)
-    """What `meaning` remembers."""
-
-    @cached_property
-    def claude(self) -> Provider | None:
-        """The provider for Claude models; None where none is set up, and none is the user's default."""
-        return _claude(self, self.providers)
-
-    @cached_property
-    def default_names(self) -> tuple[str, ...]:
-        """What the default stands for: itself, or the names behind an alias."""
-        if self.default in self.addressable:
-            return (self.default,)
-        return stands_for(self.default, self.aliases)
-
-    @cached_property
-    def claude_by_login(self) -> Provider | None:
-        """The same for a client with a login of its own, which opens one that need not be set up."""
-        return self.claude or _claude(self, self.addressable)
 
 
 def resolve(
@@ -202,39 +139,9 @@ def _is_moved_by_family(name: str, aliases: Container[str]) -> bool:
     return alias in FAMILIES and alias not in (SMALLEST, bare(name))
 
 
-def stands_for(name: str, aliases: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The names behind an alias, those behind aliases in it too; of any other name itself."""
-    return tuple(each for each, _ in _unfolded(name, aliases, frozenset(), lent=False))
-
-
 def _unalias(name: str, directory: Directory, *, lent: bool) -> list[tuple[str, bool]]:
     """What a name stands for, with whether that is a repository's word."""
-    return _unfolded(name, directory.aliases, directory.lent.aliases, lent=lent)
-
-
-def _unfolded(
-    name: str, aliases: Mapping[str, tuple[str, ...]], lent_aliases: frozenset[str], *, lent: bool
-) -> list[tuple[str, bool]]:
-    """Aliases may name aliases; a loop ends at the name that closes it.
-
-    Of each name also whether it is a repository's word: what an alias stands for is the word of who made it.
-    """
-    found: dict[str, bool] = {}
-    unfolding: dict[str, bool] = {}
-    waiting = [(name, lent, False)]
-    while waiting:
-        each, borrowed, done = waiting.pop()
-        if done:
-            unfolding[each] = False
-            continue
-        short = alias_of(each, aliases) or each
-        if not aliases.get(short) or unfolding.get(short):
-            found[each] = found.get(each, True) and borrowed  # the user's own word counts
-        elif short not in unfolding:
-            unfolding[short] = True
-            own = short in lent_aliases
-            waiting += [(short, borrowed, True), *((inner, own, False) for inner in reversed(aliases[short]))]
-    return list(found.items())
+    return unfolded(name, directory.aliases, directory.lent.aliases, lent=lent)
 
 
 def _targets(
@@ -286,32 +193,6 @@ def _absent(name: str, directory: Directory) -> str | None:
     if name.startswith(DISCOVERY_PREFIX):
         return first if separator == ":" else None
     return first if separator != "/" and separator and first in directory.homeless else None
-
-
-def _claude(directory: Directory, there: Mapping[str, Provider]) -> Provider | None:
-    """Of all providers that are ``there`` the one for Claude models, if there is any.
-
-    The user's default needs not be set up: a login that is lost must not move them to an account that is paid by
-    the token. A repository's default needs to be.
-    """
-    known = there if directory.lent.default else directory.addressable
-    for name in directory.default_names:
-        named = split(name, known)
-        said = known.get(name) if named is None else named[0]
-        if said is not None and said.preset.first_party:
-            return said
-    return for_claude(there.values())
-
-
-def for_claude(providers: Iterable[Provider]) -> Provider | None:
-    """Where Claude models go as long as nobody says more: where the login is taken, else to the first."""
-    own = [each for each in providers if each.preset.first_party]
-    return next((each for each in own if takes_login(each)), next(iter(own), None))
-
-
-def takes_login(provider: Provider) -> bool:
-    """Whether it is authenticated by a Claude login, as long as there is one."""
-    return provider.preset.auth == "client" and not provider.has_own_key
 
 
 def _by_default(name: str, default: str, directory: Directory, lent: bool) -> Target:

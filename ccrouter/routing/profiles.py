@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from attrs import evolve, field, frozen
 
-from ccrouter.routing.config import Config
-from ccrouter.routing.names import Lent
+from ccrouter.routing.config import Config, Lent
 from ccrouter.routing.rules import Rule
 
 

@@ -16,10 +16,11 @@ from attrs import evolve
 
 from ccrouter.providers.provider import Preset, Provider
 from ccrouter.providers.secret import Literal, Secret
+from ccrouter.routing.aliases import stands_for
 from ccrouter.routing.config import Config, Profile
+from ccrouter.routing.directory import for_claude
 from ccrouter.routing.mentions import mentions
 from ccrouter.routing.model_name import bare, is_claude, separated, split
-from ccrouter.routing.names import for_claude, stands_for
 from ccrouter.routing.patterns import one_fits
 from ccrouter.routing.rules import Rule, When
 from ccrouter.routing.spelling import KeyPath, shown, spell_path

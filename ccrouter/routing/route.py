@@ -21,9 +21,10 @@ from ccrouter.providers.provider import Target
 from ccrouter.routing.barred import Barred
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.config import Config
+from ccrouter.routing.directory import Directory
 from ccrouter.routing.marker import marked
 from ccrouter.routing.model_name import split
-from ccrouter.routing.names import Directory, is_plain, meaning
+from ccrouter.routing.names import is_plain, meaning
 from ccrouter.routing.pins import Pins, key
 from ccrouter.routing.rules import Considered
 from ccrouter.routing.traits import Traits

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.routing.model_name import alias_of, bare, discovered, discovery_id, is_claude, separated, split
+from ccrouter.routing.model_name import bare, discovered, discovery_id, is_claude, separated, split
 
 KNOWN = {name: name for name in ("ollama", "ollama-big", "openrouter", "azure")}
 
@@ -108,31 +108,3 @@ def test_names_of_claude_models_are_known(name):
 @pytest.mark.parametrize("name", ["", "claude", "opus-5", "anthropic:claude-opus-5-5", "my-claude-opus", "[1m]"])
 def test_other_names_are_not_taken_for_claude(name):
     assert not is_claude(name)
-
-
-FAMILY = {"haiku", "opus", "claude-opus-4-8"}
-
-
-@pytest.mark.parametrize(
-    ("name", "alias"),
-    [
-        ("haiku", "haiku"),
-        ("haiku[1m]", "haiku"),
-        ("claude-haiku-5-5", "haiku"),
-        ("claude-haiku-4-5-20251001", "haiku"),
-        ("claude-3-5-haiku-20241022", "haiku"),
-        ("claude-haiku-5-5[1m]", "haiku"),
-        ("claude-opus-5-5", "opus"),
-        ("claude-opus-4-8", "claude-opus-4-8"),
-        ("claude-opus-4-8[1m]", "claude-opus-4-8"),
-        ("claude-sonnet-5-5", None),
-        ("sonnet", None),
-        ("my-haiku-model", None),
-        ("claude-haikus", None),
-        ("anthropic:claude-haiku-5-5", None),
-        ("claude-", None),
-        ("", None),
-    ],
-)
-def test_an_alias_by_the_name_of_a_family_is_one_of_every_model_of_it(name, alias):
-    assert alias_of(name, FAMILY) == alias

@@ -9,8 +9,10 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.providers.secret import Literal
+from ccrouter.routing.config import Lent
+from ccrouter.routing.directory import Directory
 from ccrouter.routing.model_name import DISCOVERY_PREFIX, discovery_id
-from ccrouter.routing.names import _MOST, Directory, Lent, is_plain, resolve
+from ccrouter.routing.names import _MOST, is_plain, resolve
 
 
 def provider(name, preset=None, models=()):

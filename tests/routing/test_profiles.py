@@ -5,8 +5,7 @@ from attrs import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.routing.config import Config, Profile
-from ccrouter.routing.names import Lent
+from ccrouter.routing.config import Config, Lent, Profile
 from ccrouter.routing.profiles import Choice, Project, in_force
 from ccrouter.routing.rules import Rule
 from tests.routing.samples import provider

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from ccrouter.providers.provider import Target
 from ccrouter.routing.caller import Caller
-from ccrouter.routing.config import Config
-from ccrouter.routing.names import Directory, Lent
+from ccrouter.routing.config import Config, Lent
+from ccrouter.routing.directory import Directory
 from ccrouter.routing.pins import Pins
 from ccrouter.routing.route import route
 from ccrouter.routing.rules import Considered, Rule, When
