@@ -13,7 +13,8 @@ import trio
 from attrs import evolve
 
 from ccrouter.attempt.admission import LONG
-from ccrouter.attempt.backends import Backends, Inbound
+from ccrouter.attempt.backends import Backends
+from ccrouter.attempt.inbound import Inbound
 from ccrouter.attempt.pump import ask
 from ccrouter.errors import ApiError, UpstreamError
 from ccrouter.providers.provider import Target

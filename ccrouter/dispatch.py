@@ -17,7 +17,8 @@ import trio
 from attrs import evolve, frozen
 
 from ccrouter.attempt.admission import LONG
-from ccrouter.attempt.backends import Backends, Inbound
+from ccrouter.attempt.backends import Backends
+from ccrouter.attempt.inbound import Inbound
 from ccrouter.observe.log import Log, silent, words
 from ccrouter.observe.trail import LONGEST, MOST, Candidate, Trail, Trails, brief, tried
 from ccrouter.providers.provider import Target

@@ -30,7 +30,8 @@ from attrs import evolve
 
 import ccrouter
 from ccrouter import menu
-from ccrouter.attempt.backends import Backends, Inbound
+from ccrouter.attempt.backends import Backends
+from ccrouter.attempt.inbound import Inbound
 from ccrouter.count import count, estimated
 from ccrouter.dispatch import Chosen, Dispatcher, placed
 from ccrouter.errors import ApiError, CcrouterError, ClientGone, FrameError

@@ -6,7 +6,8 @@ from typing import Any
 
 import trio
 
-from ccrouter.attempt.backends import Backends, Inbound
+from ccrouter.attempt.backends import Backends
+from ccrouter.attempt.inbound import Inbound
 from ccrouter.dispatch import Chosen, Dispatcher
 from ccrouter.errors import ApiError, WireError
 from ccrouter.observe.log import printable

@@ -23,7 +23,8 @@ from typing import Literal
 import trio
 from attrs import evolve, frozen
 
-from ccrouter.attempt.backends import Backends, Inbound
+from ccrouter.attempt.backends import Backends
+from ccrouter.attempt.inbound import Inbound
 from ccrouter.attempt.parts import End, Failed, Head, Mistaken, Part, Piece, Whole
 from ccrouter.attempt.pump import pump
 from ccrouter.attempt.whole import STREAM_HEADERS

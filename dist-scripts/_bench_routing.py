@@ -20,7 +20,8 @@ from typing import Any
 
 import trio
 
-from ccrouter.attempt.backends import Backends, Inbound
+from ccrouter.attempt.backends import Backends
+from ccrouter.attempt.inbound import Inbound
 from ccrouter.dispatch import Dispatcher, placed
 from ccrouter.providers.presets import PRESETS
 from ccrouter.remembered.budgets import Budgets

@@ -10,7 +10,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from ccrouter.attempt.backends import Inbound
+from ccrouter.attempt.inbound import Inbound
 from ccrouter.count import COUNT_WITHIN, count, estimated
 from ccrouter.errors import ConnectFailed
 from ccrouter.providers.provider import Target

@@ -12,7 +12,7 @@ import pytest
 import trio
 from attrs import evolve
 
-from ccrouter.attempt.backends import Inbound
+from ccrouter.attempt.inbound import Inbound
 from ccrouter.dispatch import _DIRECTORIES, Chosen, placed
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Budget, Model, Price, Target

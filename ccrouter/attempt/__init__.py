@@ -1,6 +1,7 @@
 """One call to one target, seen from the backend's side.
 
-``backends``    what a client asked for, and the ways to the backends
+``inbound``     what a client asked for
+``backends``    the ways to the backends
 ``parts``       what comes of a call, part by part
 ``pump``        calls a target and sends the parts of its reply down a channel
 ``admission``   whether a target can take the request, as far as one can know before

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import trio
 
-from ccrouter.attempt.backends import Inbound
+from ccrouter.attempt.inbound import Inbound
 from ccrouter.providers.provider import Target
 from ccrouter.translate import abilities, window
 from ccrouter.upstream.facts import Facts

@@ -1,4 +1,4 @@
-"""What a client asked for, and the ways to the backends that may have it."""
+"""The ways to the backends."""
 
 from __future__ import annotations
 
@@ -10,34 +10,12 @@ from attrs import field, frozen
 from ccrouter.attempt.places import Places
 from ccrouter.providers.provider import Place, Provider, Target, Wire
 from ccrouter.remembered.budgets import Budgets
-from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.routing.quota import Quotas
 from ccrouter.translate.dialect import Endpoint
 from ccrouter.upstream.credentials import Credentials
 from ccrouter.upstream.dial import Dial
 from ccrouter.upstream.facts import Facts
 from ccrouter.upstream.models import ModelLists
-from ccrouter.wire.headers import Headers
-from ccrouter.wire.messages import MessagesRequest
-
-
-@frozen(kw_only=True)
-class Inbound:
-    """What the client asked for."""
-
-    request: MessagesRequest
-    headers: Headers = field(repr=False)
-    query: str
-    endpoint: Endpoint
-    credentials: ClientCredentials = field(repr=False)
-    request_id: str
-    session: str | None = None
-    """Whose turn it is where requests wait for a place; None: nobody's in particular."""
-
-    @property
-    def streamed(self) -> bool:
-        """Whether the client waits for a stream."""
-        return self.request.stream and self.endpoint == "messages"
 
 
 @frozen(kw_only=True)

@@ -10,7 +10,8 @@ import secrets
 import trio
 from attrs import evolve, frozen
 
-from ccrouter.attempt.backends import Backends, Inbound
+from ccrouter.attempt.backends import Backends
+from ccrouter.attempt.inbound import Inbound
 from ccrouter.attempt.parts import End, Head, Part, Whole
 from ccrouter.attempt.whole import (
     OF_BODY,

@@ -11,8 +11,9 @@ import math
 import trio
 
 from ccrouter.attempt.admission import admit, prepare
-from ccrouter.attempt.backends import Backends, Inbound
+from ccrouter.attempt.backends import Backends
 from ccrouter.attempt.exchange import Exchange
+from ccrouter.attempt.inbound import Inbound
 from ccrouter.attempt.parts import Failed, Part, Whole
 from ccrouter.errors import ApiError, UpstreamBroken, UpstreamError, UpstreamTimeout, WireError
 from ccrouter.providers.provider import Provider, Target

@@ -8,7 +8,8 @@ from typing import Protocol
 
 import trio
 
-from ccrouter.attempt.backends import Backends, Inbound
+from ccrouter.attempt.backends import Backends
+from ccrouter.attempt.inbound import Inbound
 from ccrouter.attempt.parts import Part
 from ccrouter.attempt.pump import pump
 from ccrouter.providers.provider import Target

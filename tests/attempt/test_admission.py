@@ -10,7 +10,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from ccrouter.attempt.backends import Inbound
+from ccrouter.attempt.inbound import Inbound
 from ccrouter.attempt.parts import End, Failed, Part, Whole
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Model, Target
