@@ -46,7 +46,7 @@ class Secrets:
         self._command_deadline = command_deadline
         self._kept: dict[FromCommand, tuple[str, float]] = {}
         self._doubted: dict[FromCommand, tuple[str, float]] = {}
-        self._running: SingleFlight[FromCommand, str] = SingleFlight()
+        self._running: SingleFlight[FromCommand, str] = SingleFlight(share=(SecretError,))
 
     async def get(self, secret: Secret) -> str:
         """The value, without white space around it. Raises SecretError."""
