@@ -20,11 +20,12 @@ from attrs import evolve, frozen
 
 import ccrouter
 from ccrouter.attempt.backends import Backends
-from ccrouter.config_file import ConfigFile, choose, home
+from ccrouter.config_file import ConfigFile, choose
 from ccrouter.dispatch import Dispatcher
 from ccrouter.edits import Edits
 from ccrouter.endpoints import Endpoints
 from ccrouter.errors import StartError
+from ccrouter.files import home
 from ccrouter.menu import describe
 from ccrouter.observe.log import Log, silent
 from ccrouter.providers.presets import PRESETS

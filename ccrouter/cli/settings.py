@@ -27,7 +27,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from ccrouter import config_file
+from ccrouter import files
 from ccrouter.cli import runtime
 
 #: Settings are small; what is larger is not read.
@@ -55,7 +55,7 @@ def home(environ: Mapping[str, str]) -> Path:
     """Claude Code's directory."""
     if chosen := environ.get("CLAUDE_CONFIG_DIR"):
         return Path(chosen)
-    return config_file.home(environ) / ".claude"
+    return files.home(environ) / ".claude"
 
 
 def find(environ: Mapping[str, str], folder: Path | None, own: Json | None = None) -> Found:
@@ -78,9 +78,7 @@ def find(environ: Mapping[str, str], folder: Path | None, own: Json | None = Non
 def _read(path: Path) -> Json | None:
     """The object in a settings file; None when there is none, as for the client."""
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST:
-            return None
-        return _object(path.read_text("utf-8-sig"))
+        return _object(files.read_regular(path, _LARGEST).decode("utf-8-sig"))
     except (OSError, UnicodeError):
         return None
 

@@ -9,11 +9,11 @@
 ``tls``            whom to trust: the ssl context, made once
 ``demo``           the Dial that answers by itself: the built-in demo model, no network
 ``secrets``        follows a secret's recipe (variable, file, command) at request time
-``reading``        small files and short programs, read within bounds
+``program``        short programs, read within bounds
 ``single_flight``  one run for all who want its result at the same time
 ``subscription``   the Claude login of this machine, read anew for each request
 ``codex``          the ChatGPT login of the Codex command line, refreshed when it grows old
-``codex_file``     what stands in its ``auth.json``, and how the file is replaced
+``codex_file``     what stands in its ``auth.json``
 ``credentials``    which credential headers a call gets, and which host may see which of them
 ``redaction``      takes credentials out of what a backend says of its failure
 ``inquiry``        a question to a backend about itself

@@ -33,13 +33,13 @@ from attrs import frozen
 import ccrouter
 from ccrouter.errors import UpstreamError
 from ccrouter.file_lock import locked
+from ccrouter.files import Replacement, expand_home, read_regular
 from ccrouter.providers.openai_format import CODEX_RELEASE
 from ccrouter.providers.provider import Timeouts
 from ccrouter.routing.credentials import is_guarded
 from ccrouter.translate.overflow import codes
-from ccrouter.upstream.codex_file import Login, NoLogin, Replacement, is_token, parse_login, renewed
+from ccrouter.upstream.codex_file import Login, NoLogin, is_token, parse_login, renewed
 from ccrouter.upstream.dial import Call, Dial
-from ccrouter.upstream.reading import expand_home, read_small
 from ccrouter.upstream.single_flight import SingleFlight
 from ccrouter.wire.headers import Headers
 
@@ -181,7 +181,8 @@ class CodexLogin:
         digest = _digest(login.refresh_token)
         if self._spent is not None and self._spent[0] == digest:
             return _Failed(self._spent[1], for_good=True)
-        with trio.CancelScope(shield=True), Replacement(path) as replacement:  # the deadline is that of `_ask`
+        # The deadline is that of `_ask`.
+        with trio.CancelScope(shield=True), Replacement(path, as_before=True) as replacement:
             answer = await self._ask(login.refresh_token)
             current = await self._read()
             if isinstance(current, Login) and current.refresh_token != login.refresh_token:
@@ -233,7 +234,7 @@ class CodexLogin:
         path = self._path
         for attempt in range(_READS):
             try:
-                content = json.loads(read_small(path, _FILE_LIMIT))
+                content = json.loads(read_regular(path, _FILE_LIMIT))
             except FileNotFoundError:
                 return NoLogin(_why_missing(path))
             except OSError as error:
@@ -250,7 +251,7 @@ def has_login(environ: Mapping[str, str]) -> bool:
     """Whether Codex has a ChatGPT login here, fresh or not: it can be refreshed. Blocks for milliseconds."""
     path = codex_home(environ) / "auth.json"
     try:
-        content = json.loads(read_small(path, _FILE_LIMIT))
+        content = json.loads(read_regular(path, _FILE_LIMIT))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(parse_login(content, str(path)), Login)
@@ -310,7 +311,7 @@ def _why_missing(path: Path) -> str:
     """Why there is no file: by its configuration Codex may keep the login where only it can read it."""
     settings = path.with_name("config.toml")
     try:
-        store = tomllib.loads(read_small(settings, _FILE_LIMIT).decode()).get("cli_auth_credentials_store")
+        store = tomllib.loads(read_regular(settings, _FILE_LIMIT).decode()).get("cli_auth_credentials_store")
     except (OSError, ValueError):
         store = None
     if store in {"keyring", "auto", "ephemeral"}:

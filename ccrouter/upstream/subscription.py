@@ -21,7 +21,8 @@ from typing import Any
 import trio
 from attrs import field, frozen
 
-from ccrouter.upstream.reading import expand_home, read_small, run_program
+from ccrouter.files import expand_home, read_regular
+from ccrouter.upstream.program import run_program
 
 TOKEN_VARIABLE = "CLAUDE_CODE_OAUTH_TOKEN"  # noqa: S105  the name of it
 
@@ -85,7 +86,7 @@ def has_login(environ: Mapping[str, str], platform: str) -> bool:
     if platform == "darwin" and _keychain_has_item(environ):
         return True
     try:
-        login = _login_in(read_small(_file(environ), _FILE_LIMIT))
+        login = _login_in(read_regular(_file(environ), _FILE_LIMIT))
     except (OSError, ValueError):
         return False
     return login is not None and _token_of(login) is not None
@@ -103,7 +104,7 @@ def _file(environ: Mapping[str, str]) -> Path:
 def _from_file(environ: Mapping[str, str], now: float) -> Login | NoLogin:
     path = _file(environ)
     try:
-        content = read_small(path, _FILE_LIMIT)
+        content = read_regular(path, _FILE_LIMIT)
     except FileNotFoundError:
         return NoLogin()
     except OSError as error:

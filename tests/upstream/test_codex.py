@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import stat
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from ccrouter.providers.secret import Literal
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.upstream import codex
 from ccrouter.upstream.codex import CodexLogin, has_login, headers_of, read_answer, user_agent
-from ccrouter.upstream.codex_file import Login, NoLogin, Replacement, parse_login, renewed
+from ccrouter.upstream.codex_file import Login, NoLogin, parse_login, renewed
 from ccrouter.upstream.credentials import Credentials
 from ccrouter.upstream.pool import HttpDial
 from ccrouter.upstream.secrets import Secrets
@@ -483,7 +482,7 @@ async def test_without_room_for_the_result_nothing_is_asked(home: Path, monkeypa
     def full(**_: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ccrouter.upstream.codex_file.tempfile.mkstemp", full)
+    monkeypatch.setattr("ccrouter.files.tempfile.mkstemp", full)
 
     def never(call: Any) -> Any:
         raise AssertionError(call)
@@ -637,40 +636,6 @@ def test_a_login_is_seen_without_being_used(home: Path) -> None:
     for other in others:
         write(home, other)
         assert not has_login(environ)
-
-
-# Whole files
-
-
-@pytest.mark.parametrize("step", ["write", "fchmod", "fsync", "replace"])
-def test_a_failure_between_the_steps_leaves_the_old_file_whole(
-    home: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    path = write(home, content())
-    before = path.read_bytes()
-
-    def fail(*_: Any, **__: Any) -> Any:
-        raise OSError(5, "Input/output error")
-
-    match step:
-        case "write":
-            monkeypatch.setattr(os, "fdopen", fail)
-        case "replace":
-            monkeypatch.setattr(Path, "replace", fail)
-        case _:
-            monkeypatch.setattr(os, step, fail)
-    with pytest.raises(OSError, match="Input"), Replacement(path) as replacement:
-        replacement.put(b"new")
-    assert path.read_bytes() == before
-    assert [each.name for each in home.iterdir()] == ["auth.json"]
-
-
-def test_room_that_is_not_used_is_given_back(home: Path) -> None:
-    path = write(home, "old")
-    with Replacement(path):
-        pass
-    assert path.read_text() == "old"
-    assert [each.name for each in home.iterdir()] == ["auth.json"]
 
 
 # Between processes
