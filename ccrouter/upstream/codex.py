@@ -53,8 +53,10 @@ CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 EARLY = 300.0
 OLD = 8 * 24 * 3600.0
 
-#: How long the refresh may take, and how long another process's is waited for, in seconds.
+#: How long the refresh may take, how long it may take to write down what it gave, and how long another process's
+#: is waited for, in seconds.
 DEADLINE = 20.0
+WRITE_DEADLINE = 4.0
 LOCK_DEADLINE = 25.0
 
 #: After a refresh that failed for now, the token that is still good is used for so long without another try; and
@@ -181,7 +183,7 @@ class CodexLogin:
         digest = _digest(login.refresh_token)
         if self._spent is not None and self._spent[0] == digest:
             return _Failed(self._spent[1], for_good=True)
-        # The deadline is that of `_ask`.
+        # Each step that can take long inside has its own deadline.
         with trio.CancelScope(shield=True), Replacement(path, as_before=True) as replacement:
             answer = await self._ask(login.refresh_token)
             current = await self._read()
@@ -193,7 +195,10 @@ class CodexLogin:
                 return answer
             content = renewed(login.content, answer, self._now())
             text = json.dumps(content, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
-            await trio.to_thread.run_sync(replacement.put, text)
+            with trio.move_on_after(WRITE_DEADLINE) as writing:  # the thread goes on, and may come to its end
+                await trio.to_thread.run_sync(replacement.put, text, abandon_on_cancel=True)
+            if writing.cancelled_caught:
+                return _Failed(f"{path} was not written within {WRITE_DEADLINE:g} s", for_good=False)
         fresh = parse_login(content, str(path))
         return fresh if isinstance(fresh, Login) else _Failed(fresh.reason, for_good=True)
 
