@@ -32,6 +32,8 @@ from ccrouter.routing.directory import build
 from ccrouter.routing.load import parse
 from ccrouter.routing.plan import Outcome
 from ccrouter.upstream.credentials import Credentials
+from ccrouter.upstream.facts import Facts
+from ccrouter.upstream.models import ModelLists
 from ccrouter.upstream.secrets import Secrets
 from ccrouter.wire.messages import read_request
 
@@ -151,11 +153,12 @@ SUBAGENT = MAIN | {"x-claude-code-request-class": "subagent", "x-claude-code-age
 def dispatcher(config: Config, folder: Path) -> Dispatcher:
     """A router's policy with all that it looks at, and no way to a backend."""
     credentials = Credentials(Secrets({}), {}, "linux")
+    facts = Facts(ModelLists({}, credentials))
     there = build(config, PRESETS, logins=(), environ=(), running=())
     return Dispatcher(
         config=lambda: config,
         build=lambda _: there,
-        backends=Backends(dials={}, credentials=credentials),
+        backends=Backends(dials={}, credentials=credentials, facts=facts),
         notebook=Notebook(folder),
         choice=ChoiceFile(folder),
         projects=ProjectFiles(),
