@@ -21,7 +21,7 @@ from typing import Any
 import trio
 from attrs import field, frozen
 
-from ccrouter.files import expand_home, read_regular
+from ccrouter.files import home, read_regular
 from ccrouter.upstream.program import run_program
 
 TOKEN_VARIABLE = "CLAUDE_CODE_OAUTH_TOKEN"  # noqa: S105  the name of it
@@ -97,8 +97,14 @@ def _most_telling(missed: list[NoLogin]) -> NoLogin:
     return max(missed, key=lambda none: (none.expired, bool(none.reason)))
 
 
+def folder(environ: Mapping[str, str]) -> Path:
+    """Claude Code's directory. To it a ``~`` in the variable is a name like any other (2.1.329)."""
+    named = environ.get("CLAUDE_CONFIG_DIR")
+    return Path(named) if named else home(environ) / ".claude"
+
+
 def _file(environ: Mapping[str, str]) -> Path:
-    return expand_home(environ.get("CLAUDE_CONFIG_DIR") or "~/.claude", environ) / ".credentials.json"
+    return folder(environ) / ".credentials.json"
 
 
 def _from_file(environ: Mapping[str, str], now: float) -> Login | NoLogin:
