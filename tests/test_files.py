@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,16 @@ def test_a_link_in_its_place_is_replaced_and_not_followed(tmp_path: Path) -> Non
     path.symlink_to(victim)
     replace(path, b"new")
     assert (victim.read_text(), path.read_text(), path.is_symlink()) == ("precious", "new", False)
+
+
+@UNIX
+def test_what_was_left_of_a_killed_writer_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    victim, path = tmp_path / "victim", tmp_path / "file"
+    victim.write_text("precious")
+    (tmp_path / ".file.left").symlink_to(victim)
+    monkeypatch.setattr(tempfile, "_get_candidate_names", lambda: iter(["left", "other"]))
+    replace(path, b"new")
+    assert (victim.read_text(), path.read_text()) == ("precious", "new")
 
 
 @UNIX
