@@ -11,6 +11,7 @@ The packages, lowest layer first; each imports only those above it in this list 
 ``demo``              the mind of the built-in demo model; pure
 ``routing``           policy: configuration, model names, the plan of a request; pure
 ``file_lock``         a lock between processes
+``files``             files of this machine: where they are, read without waiting, replaced whole
 ``server``            the edge to the client: h11 over trio
 ``upstream``          the edge to the backends: connections, credentials, the demo model
 ``observe``           log lines, and what happened to the last requests

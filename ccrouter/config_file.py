@@ -8,7 +8,7 @@ and nothing needs to watch. What it promises about edits:
 - Editors save by renaming a new file over the old one, or by emptying the file and then writing it. A file
   that was just emptied is therefore taken for a save in progress. When it is still empty a second later, it
   is taken for what the user wants: the empty configuration.
-- A file is compared by inode, size and time of change. Clocks of file systems are coarse, so a version
+- A file is compared by its `ccrouter.files.Stamp`. Clocks of file systems are coarse, so a version
   younger than two seconds is read again at the next look, and compared by its text.
 
 These are blocking calls, of some microseconds on a local disk: `stat`, and a read when something changed.
@@ -26,6 +26,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from ccrouter.errors import ConfigError
+from ccrouter.files import Stamp, expand_home, home
 from ccrouter.providers.provider import Preset
 from ccrouter.routing.config import Config
 from ccrouter.routing.load import parse
@@ -44,9 +45,9 @@ _TICK = 2.0
 def find(environ: Mapping[str, str], platform: str) -> Path:
     """Where the configuration is, or would be; ``platform`` is ``sys.platform``."""
     if named := environ.get("CCROUTER_CONFIG"):
-        return _expanded(named, environ)
+        return expand_home(named, environ, platform)
     below = Path("ccrouter", "config.toml")
-    user = home(environ)
+    user = home(environ, platform)
     if platform == "win32":
         roaming = environ.get("APPDATA")
         return (Path(roaming) if roaming else user / "AppData" / "Roaming") / below
@@ -64,27 +65,8 @@ def find(environ: Mapping[str, str], platform: str) -> Path:
 def choose(flag: Path | None, environ: Mapping[str, str], platform: str) -> tuple[Path, bool]:
     """The file to read, ``flag`` first, and whether the user named it: then it must be there."""
     if flag is not None:
-        return _expanded(str(flag), environ), True
+        return expand_home(str(flag), environ, platform), True
     return find(environ, platform), bool(environ.get("CCROUTER_CONFIG"))
-
-
-def home(environ: Mapping[str, str]) -> Path:
-    """The user's directory; one that is not there for who has none, such as a mere number in a container."""
-    if named := environ.get("HOME") or environ.get("USERPROFILE"):
-        return Path(named)
-    try:
-        return Path.home()
-    except RuntimeError:
-        return Path("/nonexistent")
-
-
-def _expanded(path: str, environ: Mapping[str, str]) -> Path:
-    """Shells expand ``~`` before they call us; service files and editors' settings do not."""
-    return home(environ) / path[2:] if path.startswith("~/") else Path(path)
-
-
-#: Of a regular file: inode, size, and nanoseconds of the last change.
-Stamp = tuple[int, int, int]
 
 
 @frozen
@@ -120,7 +102,7 @@ def _unreadable(path: Path, error: OSError) -> ConfigError:
 
 
 def _stamp(seen: os.stat_result) -> Stamp | None:
-    return (seen.st_ino, seen.st_size, seen.st_mtime_ns) if stat.S_ISREG(seen.st_mode) else None
+    return Stamp.of(seen) if stat.S_ISREG(seen.st_mode) else None
 
 
 def remarks(path: Path, config: Config, mode: int, presets: Mapping[str, Preset]) -> list[str]:
@@ -197,11 +179,11 @@ class ConfigFile:
             return False
         except OSError as error:
             raise _unreadable(self.path, error) from None
-        self._mode = seen.st_mode  # changes without the stamp
+        self._mode = seen.st_mode
         stamp = _stamp(seen)
         if stamp is None:  # to open a pipe could block for ever
             raise ConfigError(f"{self.path}: is not a file any more")
-        young = self._now() - stamp[2] / 1e9 < _TICK
+        young = self._now() - stamp.changed / 1e9 < _TICK
         return young or stamp != self._stamp or self._emptied is not None
 
     def _judge(self, version: Version) -> None:

@@ -7,14 +7,15 @@ server, and the request is what came. One that counts Responses requests is aske
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import trio
-from attrs import evolve
 
 from ccrouter.attempt.admission import LONG
 from ccrouter.attempt.backends import Backends
 from ccrouter.attempt.inbound import Inbound
+from ccrouter.attempt.parts import Whole
 from ccrouter.attempt.pump import ask
 from ccrouter.errors import ApiError, UpstreamError
 from ccrouter.providers.provider import Target
@@ -39,14 +40,11 @@ async def count(inbound: Inbound, target: Target, backends: Backends) -> tuple[H
     }.get(wire)
     if path is None:
         return await estimated(inbound, target)
-    timeouts = evolve(target.provider.timeouts, total=COUNT_WITHIN)
-    brisk = evolve(target, provider=evolve(target.provider, timeouts=timeouts))
-    try:
-        whole = await ask(inbound, brisk, backends)
-    except (ApiError, UpstreamError):
-        return await estimated(inbound, target)
-    told = _tokens(whole.body)
-    if whole.status != 200 or told is None:
+    whole: Whole | None = None
+    with trio.move_on_after(COUNT_WITHIN), suppress(ApiError, UpstreamError):
+        whole = await ask(inbound, target, backends)
+    told = _tokens(whole.body) if whole is not None and whole.status == 200 else None
+    if whole is None or told is None:
         return await estimated(inbound, target)
     if wire != "messages":
         return _JSON, _body(told)

@@ -1,4 +1,4 @@
-"""Every exception that ccrouter raises on purpose.
+"""Every exception that ccrouter raises on purpose, for somebody to be told of it.
 
 ::
 
@@ -6,6 +6,7 @@
     ├── ApiError              what a client is answered with, in Anthropic's error envelope
     │   ├── CapabilityRefused the model can't do what the request is about; another one may
     │   ├── BudgetSpent       what its user allows the provider is used up
+    │   ├── Barred            a name leads where it may not (`ccrouter.routing.barred`)
     │   └── Stopping          the router is being stopped
     ├── UsageError            a flag or an argument is wrong (exit code 2)
     ├── ConfigError           the configuration is wrong: file, line, key (exit code 2)

@@ -17,9 +17,10 @@ from attrs import evolve, field, frozen
 
 import ccrouter
 from ccrouter.attempt.backends import Backends
-from ccrouter.config_file import ConfigFile, home
+from ccrouter.config_file import ConfigFile
 from ccrouter.dispatch import Dispatcher
 from ccrouter.edits import Edits
+from ccrouter.files import home
 from ccrouter.menu import Listed, listed
 from ccrouter.observe.log import Log, silent
 from ccrouter.observe.warnings import Warnings

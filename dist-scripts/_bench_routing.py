@@ -34,6 +34,8 @@ from ccrouter.routing.directory import build
 from ccrouter.routing.load import parse
 from ccrouter.routing.plan import Outcome
 from ccrouter.upstream.credentials import Credentials
+from ccrouter.upstream.facts import Facts
+from ccrouter.upstream.models import ModelLists
 from ccrouter.upstream.secrets import Secrets
 from ccrouter.wire.messages import read_request
 
@@ -153,13 +155,14 @@ SUBAGENT = MAIN | {"x-claude-code-request-class": "subagent", "x-claude-code-age
 def dispatcher(config: Config, folder: Path) -> Dispatcher:
     """A router's policy with all that it looks at, and no way to a backend."""
     credentials = Credentials(Secrets({}), {}, "linux")
+    facts = Facts(ModelLists({}, credentials))
     there = build(config, PRESETS, logins=(), environ=(), running=())
     notebook = Notebook(folder)
     budgets = Budgets(notebook, clock=time.time)
     return Dispatcher(
         config=lambda: config,
         build=lambda _: there,
-        backends=Backends(dials={}, credentials=credentials, budgets=budgets),
+        backends=Backends(dials={}, credentials=credentials, facts=facts, budgets=budgets),
         notebook=notebook,
         choice=ChoiceFile(folder),
         projects=ProjectFiles(),

@@ -74,7 +74,7 @@ def server(port):
         ({"HOME": "/h", "XDG_CONFIG_HOME": "relative"}, "linux", "/h/.config/ccrouter/config.toml"),
         ({"HOME": "/h", "XDG_CONFIG_HOME": ""}, "linux", "/h/.config/ccrouter/config.toml"),
         ({"APPDATA": "/r", "USERPROFILE": "/u"}, "win32", "/r/ccrouter/config.toml"),
-        ({"USERPROFILE": "/u"}, "win32", "/u/AppData/Roaming/ccrouter/config.toml"),
+        ({"USERPROFILE": "/u", "HOME": "/c/u"}, "win32", "/u/AppData/Roaming/ccrouter/config.toml"),
         ({"HOME": "/h", "CCROUTER_CONFIG": "/c.toml", "XDG_CONFIG_HOME": "/x"}, "linux", "/c.toml"),
         ({"HOME": "/h", "CCROUTER_CONFIG": "~/c.toml"}, "linux", "/h/c.toml"),
         ({"HOME": "/h", "CCROUTER_CONFIG": ""}, "linux", "/h/.config/ccrouter/config.toml"),
@@ -278,6 +278,19 @@ def test_a_file_that_cannot_be_read_for_a_moment_changes_nothing(path, clock, mo
         assert port(file) == 1
         assert file.problem == f"{path}: cannot be read: Sharing violation"
     assert (port(file), file.problem) == (2, None)
+
+
+@posix
+def test_a_file_that_may_not_be_read_any_more_is_told(path, clock, monkeypatch):
+    save(path, server(1))
+    file = open_file(path, clock)
+    path.chmod(0)
+    with monkeypatch.context() as patch:  # root may read any file
+        patch.setattr(Path, "open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+        assert port(file) == 1
+        assert file.problem == f"{path}: cannot be read: Permission denied"
+    path.chmod(0o600)
+    assert (port(file), file.problem, file.generation) == (1, None, 1)
 
 
 @posix

@@ -93,6 +93,7 @@ async def test_who_can_not_count_is_not_asked(name: str, wire: str | None) -> No
     [
         Script(before=[ConnectFailed("refused")]),
         Script(before=[Sleep(1e6)]),
+        Script(headers=JSON, body=[b'{"input_tokens"', Sleep(1e6)]),
         Script(status=404, headers=JSON, body=[b'{"input_tokens": 5}']),
         Script(status=401, headers=JSON, body=[b"{}"]),
         Script(status=429, headers=JSON, body=[b"{}"]),
@@ -115,6 +116,18 @@ async def test_anything_but_a_good_answer_falls_back_on_the_estimate(
     assert headers[b"x-ccrouter-estimate"] == b"1"
     assert trio.current_time() < COUNT_WITHIN + 1
     assert it.dial.opened == it.dial.closed
+
+
+async def test_a_count_has_the_deadlines_of_its_provider_where_those_are_shorter(
+    autojump_clock: MockClock,
+) -> None:
+    openai = provider("openai")
+    openai = evolve(openai, timeouts=evolve(openai.timeouts, total=COUNT_WITHIN / 2))
+    it = rig(Script(before=[Sleep(1e6)]), providers=[openai], environ=ENVIRON)
+    assert (await counted(it))[1][b"x-ccrouter-estimate"] == b"1"
+    assert trio.current_time() < COUNT_WITHIN / 2 + 1
+    (call,) = it.dial.calls
+    assert call.timeouts == openai.timeouts
 
 
 async def test_a_request_that_the_backend_could_not_be_asked_is_estimated() -> None:

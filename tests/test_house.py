@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import json
 import os
+import pkgutil
 import re
 import shutil
 import signal
@@ -17,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+import ccrouter
+from ccrouter import errors
 from ccrouter.providers.presets import PRESETS
 from ccrouter.routing.load import parse
 
@@ -108,11 +112,32 @@ def test_the_drawing_of_the_layers_is_the_contract():
 @pytest.mark.parametrize(
     "package", sorted((ROOT / "ccrouter").rglob("__init__.py")), ids=lambda path: path.parent.name
 )
-def test_the_map_of_each_package_has_all_that_is_in_it(package):
+def test_the_map_of_each_package_has_all_that_is_in_it_and_nothing_else(package):
     beside = {path for path in package.parent.iterdir() if path != package and not path.name.startswith("__")}
-    there = {path.stem for path in beside if path.suffix == ".py" or (path / "__init__.py").exists()}
-    drawn = re.findall(r"`+([\w.]+)`+", ast.get_docstring(ast.parse(package.read_text(encoding="utf-8"))) or "")
-    assert there - {*drawn} == set()
+    there = sorted(path.stem for path in beside if path.suffix == ".py" or (path / "__init__.py").exists())
+    drawing = ast.get_docstring(ast.parse(package.read_text(encoding="utf-8"))) or ""
+    # A row begins with a module's name, and what has double quotes in it or in the lines that go on is one more.
+    rows = re.findall(r"^``\w+`` .*(?:\n +.*)*", drawing, re.MULTILINE)
+    assert sorted(name for row in rows for name in re.findall(r"``(\w+)``", row)) == there
+
+
+def test_the_tree_of_exceptions_is_as_drawn():
+    for module in pkgutil.walk_packages(ccrouter.__path__, "ccrouter."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+    def below(parent):
+        ours = [each for each in parent.__subclasses__() if each.__module__.startswith("ccrouter.")]
+        return {(each.__name__, parent.__name__) for each in ours} | {
+            pair for each in ours for pair in below(each)
+        }
+
+    drawn: set[tuple[str, str | None]] = set()
+    above: dict[int, str] = {}
+    for indent, name in re.findall(r"^    ([ │├└─]*)(\w+) ", errors.__doc__ or "", re.MULTILINE):
+        drawn.add((name, above.get(len(indent) - 4)))
+        above[len(indent)] = name
+    assert drawn == {("CcrouterError", None)} | below(errors.CcrouterError)
 
 
 def test_the_configurations_of_the_readme_are_right():

@@ -15,7 +15,6 @@ from ccrouter.translate.dialect import Endpoint
 from ccrouter.upstream.credentials import Credentials
 from ccrouter.upstream.dial import Dial
 from ccrouter.upstream.facts import Facts
-from ccrouter.upstream.models import ModelLists
 
 
 @frozen(kw_only=True)
@@ -29,16 +28,12 @@ class Backends:
 
     dials: Mapping[str, Dial]
     credentials: Credentials
+    facts: Facts = field(repr=False)
     budgets: Budgets = field(repr=False)
     fallen: dict[Place, Wire] = field(factory=dict)
     quotas: Quotas = field(factory=Quotas, repr=False)
     places: Places = field(factory=Places, repr=False)
     clock: Callable[[], float] = time.time
-    facts: Facts = field(repr=False)
-
-    @facts.default
-    def _facts(self) -> Facts:
-        return Facts(ModelLists(self.dials, self.credentials))
 
     def wire(self, target: Target, endpoint: Endpoint = "messages") -> Wire:
         """The wire that is spoken to a target now. Who can count a Messages request is asked in that form."""

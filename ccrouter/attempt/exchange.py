@@ -39,7 +39,7 @@ from ccrouter.wire.headers import Headers
 
 @frozen
 class Exchange:
-    """See above."""
+    """What it takes. ``send``: where the parts of a stream go."""
 
     inbound: Inbound
     target: Target

@@ -8,7 +8,7 @@
 ``ask``          the command: one prompt, the answer streamed
 ``config``       the command: the configuration file
 ``use``          the command: which profile is in force
-``background``   the commands ``subagent`` and ``classifier``: the model for work that the client starts by itself
+``background``   the commands `subagent` and `classifier`: the model for work that the client starts by itself
 ``explain``      the command: what became of a request, and why
 ``upgrade``      the command: how a newer ccrouter is had
 ``installed``    how this one came here, and the command for a newer one; pure

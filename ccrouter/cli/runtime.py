@@ -22,6 +22,7 @@ from attrs import asdict, field, frozen
 
 import ccrouter
 from ccrouter.errors import CcrouterError
+from ccrouter.files import Replacement
 from ccrouter.routing.config import DEFAULT_PORT
 
 #: What ``GET /health`` tells, and so many bytes of what may be something else are read.
@@ -195,12 +196,7 @@ def answers(record: Record) -> bool:
 
 @contextlib.contextmanager
 def _written(environ: Mapping[str, str], name: str, text: str) -> Iterator[Path]:
-    # Never in place: a reader sees the whole file or none, and an existing link is replaced, not followed.
-    path, draft, fd = _draft(environ, name)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
-        written = os.fstat(file.fileno())
-    draft.replace(path)
+    path, written = _put(environ, name, text)
     try:
         yield path
     finally:
@@ -211,16 +207,17 @@ def _written(environ: Mapping[str, str], name: str, text: str) -> Iterator[Path]
             path.parent.rmdir()
 
 
-def _draft(environ: Mapping[str, str], name: str) -> tuple[Path, Path, int]:
-    """The path of a file, that of its draft, and the draft, open. While that is there, the folder stays."""
+def _put(environ: Mapping[str, str], name: str, text: str) -> tuple[Path, os.stat_result]:
+    """The path of a file that holds ``text``, and what it is.
+
+    Never in place: a reader sees the whole file or none, and an existing link is replaced, not followed. It lives
+    no longer than this process, so it need not survive a power cut.
+    """
     for _ in range(_TRIES):
         path = folder(environ) / name
-        draft = path.with_suffix(f".{os.getpid()}")
-        try:
-            draft.unlink(missing_ok=True)
-            return path, draft, os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileNotFoundError:  # who left the folder empty has removed it in between
-            continue
+        with contextlib.suppress(FileNotFoundError):  # who left the folder empty has removed it in between
+            with Replacement(path) as replacement:  # while its draft is there, the folder stays
+                return path, replacement.put(text.encode(), durable=False)
     raise CcrouterError(f"{path} cannot be written: its folder is removed again and again")
 
 

@@ -27,8 +27,9 @@ from typing import Any
 
 from attrs import field, frozen
 
-from ccrouter import config_file
 from ccrouter.cli import runtime
+from ccrouter.files import read_regular
+from ccrouter.upstream import subscription
 
 #: Settings are small; what is larger is not read.
 _LARGEST = 4 * 1024 * 1024
@@ -51,16 +52,9 @@ class Found:
     key_helper: bool = False
 
 
-def home(environ: Mapping[str, str]) -> Path:
-    """Claude Code's directory."""
-    if chosen := environ.get("CLAUDE_CONFIG_DIR"):
-        return Path(chosen)
-    return config_file.home(environ) / ".claude"
-
-
 def find(environ: Mapping[str, str], folder: Path | None, own: Json | None = None) -> Found:
     """The settings that a client started in ``folder`` will read; ``own`` are those of its command line."""
-    files = [home(environ) / "settings.json"]
+    files = [subscription.folder(environ) / "settings.json"]
     if folder is not None:
         files += [folder / ".claude" / name for name in ("settings.json", "settings.local.json")]
     env: dict[str, str] = {}
@@ -78,9 +72,7 @@ def find(environ: Mapping[str, str], folder: Path | None, own: Json | None = Non
 def _read(path: Path) -> Json | None:
     """The object in a settings file; None when there is none, as for the client."""
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST:
-            return None
-        return _object(path.read_text("utf-8-sig"))
+        return _object(read_regular(path, _LARGEST).decode("utf-8-sig"))
     except (OSError, UnicodeError):
         return None
 

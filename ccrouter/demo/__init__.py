@@ -11,7 +11,7 @@ They stand at the very start of the last thing that the user wrote (``please`` a
 so that a command somewhere inside a pasted text is never run. Reminders that the client adds don't count.
 
 =============================  =================================================================
-``help``                       tells this list
+``what can you do``            tells this list; ``help`` likewise
 ``run `ls` and `pwd```         calls the tool that runs commands, once for each; also ``run: ls``
 ``read a.txt and b.txt``       calls the tool that reads files; names with spaces in quotes
 ``use TOOL {"key": "value"}``  calls that tool with that input
@@ -21,7 +21,12 @@ so that a command somewhere inside a pasted text is never run. Reminders that th
 ``fail WHAT``                  fails; the names are the tables of `ccrouter.demo.failures`
 =============================  =================================================================
 
-The modules: `turn` reads what the user wants out of a request, `words` parses the list above, `sample` makes
-simple values for a schema, `script` holds what an answer is made of, `failures` spoils one, and `mind` puts
-them together.
+The modules
+-----------
+``turn``       reads what the user wants out of a request
+``words``      parses the list above
+``sample``     makes simple values for a schema
+``script``     holds what an answer is made of
+``failures``   spoils one
+``mind``       puts them together
 """

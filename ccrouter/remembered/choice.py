@@ -11,6 +11,7 @@ from typing import Any
 
 from attrs import evolve
 
+from ccrouter.files import Stamp, stamp
 from ccrouter.remembered import json_file
 from ccrouter.routing.profiles import Choice
 
@@ -22,15 +23,15 @@ class ChoiceFile:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
-        self._stamp: json_file.Stamp | None = None
+        self._stamp: Stamp | None = None
         self._choice = Choice()
 
     def current(self) -> Choice:
         """What is chosen at this moment."""
-        stamp = json_file.stamp(self.path)
-        if stamp != self._stamp:
-            self._stamp = stamp
-            self._choice = Choice() if stamp is None else _read(json_file.read(self.path))
+        seen = stamp(self.path)
+        if seen != self._stamp:
+            self._stamp = seen
+            self._choice = Choice() if seen is None else _read(json_file.read(self.path))
         return self._choice
 
     def write(self, choice: Choice) -> None:

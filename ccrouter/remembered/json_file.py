@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import math
@@ -11,32 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from ccrouter.files import NotRegular, Replacement, TooLarge, read_regular
 
 #: A file that is larger is something else.
 _LARGEST = 8 * 1024 * 1024
 
 _DIGITS = 30
-
-
-@frozen
-class Stamp:
-    """What tells one version of a file from another."""
-
-    inode: int
-    size: int
-    changed: int
-    allowed: int
-    """When its owner or mode changed: who may read it is a part of what can be read."""
-
-
-def stamp(path: Path | str) -> Stamp | None:
-    """The stamp of a file; None: there is none that can be read."""
-    try:
-        seen = os.stat(path)  # noqa: PTH116  half as long as Path.stat, many times for each request
-    except (OSError, ValueError):  # ValueError: a NUL in a path that a client named
-        return None
-    return Stamp(seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -46,14 +25,17 @@ def load(path: Path) -> dict[str, Any]:
     damaged: no file, or no JSON object.
     """
     try:
-        if not path.is_file() and os.path.lexists(path):  # a pipe in its place would hold the router up
-            raise ValueError("not a file")
-        with path.open("rb") as file:
-            value = json.loads(
-                file.read(_LARGEST), parse_int=_whole, parse_float=_fraction, parse_constant=_fraction
-            )
+        value = json.loads(
+            read_regular(path, _LARGEST), parse_int=_whole, parse_float=_fraction, parse_constant=_fraction
+        )
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except (NotRegular, TooLarge) as error:
+        raise ValueError(error.strerror) from None
+    except OSError:
+        if path.is_symlink() and not path.exists():
+            raise ValueError("a link that leads nowhere") from None
+        raise
     if isinstance(value, dict):
         return value
     raise ValueError("not an object")
@@ -93,19 +75,8 @@ def write(path: Path, value: dict[str, Any]) -> None:
     except RecursionError:
         raise OSError("nested too deeply to be written") from None
     make_folder(path.parent)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave the name to an empty file
-        draft.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise
+    with Replacement(path) as replacement:
+        replacement.put(text.encode())
 
 
 def _whole(digits: str) -> int:

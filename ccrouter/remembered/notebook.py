@@ -20,6 +20,7 @@ import trio
 from attrs import frozen
 
 from ccrouter.file_lock import locked
+from ccrouter.files import Stamp, stamp
 from ccrouter.observe.log import Log, silent
 from ccrouter.remembered import json_file
 from ccrouter.routing import pins
@@ -51,7 +52,7 @@ class _Written:
     """What stands in the file now. ``put_aside``: what stood there before was damaged."""
 
     value: dict[str, Any]
-    stamp: json_file.Stamp | None
+    stamp: Stamp | None
     put_aside: bool
 
 
@@ -65,7 +66,7 @@ class Notebook:
         self._log = log
         self._added = Ledger()
         self._dirty = trio.Event()
-        self._seen: json_file.Stamp | None = None
+        self._seen: Stamp | None = None
         self._writing = trio.Lock()
         self._damaged: str | None = None
         self._not_kept: str | None = None
@@ -85,7 +86,7 @@ class Notebook:
                 json_file.try_out(self.path.parent)
             except OSError as error:
                 self._keeps_nothing(error)
-        self._seen = json_file.stamp(self.path)
+        self._seen = stamp(self.path)
         try:
             self._take_over(json_file.load(self.path), now)
         except FileNotFoundError:
@@ -102,10 +103,10 @@ class Notebook:
         """Take over what others wrote since; blocks for a moment where they did. Never fails."""
         if self._writing.locked():  # it is not known whether what is on its way is in the file already
             return
-        stamp = json_file.stamp(self.path)
-        if stamp is None or stamp == self._seen:
+        seen = stamp(self.path)
+        if seen is None or seen == self._seen:
             return
-        self._seen = stamp
+        self._seen = seen
         with suppress(OSError, ValueError):  # told, and mended, by who writes next
             self._take_over(json_file.load(self.path), now)
 
@@ -180,7 +181,7 @@ class Notebook:
                 sessions[session] = pin
         value |= {"spent": there.ledger.dump(), "sessions": pins.dump(pins.newest(sessions.items()))}
         json_file.write(self.path, value)
-        return _Written(value, json_file.stamp(self.path), put_aside)
+        return _Written(value, stamp(self.path), put_aside)
 
     def _is_damaged(self, words: str) -> None:
         self._damaged = f"{self.path}: is damaged: {words}"

@@ -8,12 +8,11 @@ mistake counts for nothing, and the mistake is told.
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 from attrs import frozen
 
-from ccrouter.remembered import json_file
+from ccrouter.files import NotRegular, Stamp, open_regular, stamp
 from ccrouter.routing.load import project
 from ccrouter.routing.profiles import Project
 
@@ -43,7 +42,7 @@ class ProjectFiles:
     """The files of all projects."""
 
     def __init__(self) -> None:
-        self._found: dict[str, tuple[json_file.Stamp, Found]] = {}
+        self._found: dict[str, tuple[Stamp, Found]] = {}
         self._places: dict[str, tuple[str, ...]] = {}
 
     def of(self, directory: str) -> Found | None:
@@ -56,18 +55,18 @@ class ProjectFiles:
         for path in places:
             if not os.path.lexists(path):
                 continue
-            stamp = json_file.stamp(path)
-            if stamp is None:
+            seen = stamp(path)
+            if seen is None:
                 return Found(Path(path), problem=f"{path}: is a link that leads nowhere")
-            return self._read(path, stamp)
+            return self._read(path, seen)
         return None
 
-    def _read(self, path: str, stamp: json_file.Stamp) -> Found:
+    def _read(self, path: str, seen: Stamp) -> Found:
         known = self._found.get(path)
-        if known is not None and known[0] == stamp:
+        if known is not None and known[0] == seen:
             return known[1]
         found = _read(Path(path))
-        self._found[path] = stamp, found
+        self._found[path] = seen, found
         if len(self._found) > _MOST:
             del self._found[next(iter(self._found))]
         return found
@@ -82,18 +81,12 @@ def _places(directory: Path) -> tuple[str, ...]:
 
 def _read(path: Path) -> Found:
     try:
-        # A pipe in its place must not hold the router up.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        try:
-            seen = os.fstat(descriptor)
-            if not stat.S_ISREG(seen.st_mode):
-                return Found(path, problem=f"{path}: is not a file")
-            if os.name == "posix" and seen.st_uid not in {os.getuid(), 0}:
+        with open_regular(path) as file:
+            if os.name == "posix" and os.fstat(file.fileno()).st_uid not in {os.getuid(), 0}:
                 return Found(path, problem=f"{path}: belongs to another user of this machine, so it is not read")
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                content = file.read(_LARGEST + 1)
-        finally:
-            os.close(descriptor)
+            content = file.read(_LARGEST + 1)
+    except NotRegular:
+        return Found(path, problem=f"{path}: is not a file")
     except OSError as error:
         return Found(path, problem=f"{path}: cannot be read: {error.strerror or error}")
     if len(content) > _LARGEST:

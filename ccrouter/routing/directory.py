@@ -117,8 +117,9 @@ def build(
     providers = configured | found or gone
     if not providers:
         demo = preset_provider(presets[DEMO], config.server.timeouts)
-        providers = {} if demo is None else {DEMO: demo}
-        addressable |= providers
+        assert demo is not None  # noqa: S101  it has an address of its own
+        providers = {DEMO: demo}
+        addressable[DEMO] = demo
     return Directory(
         providers=providers,
         addressable=addressable,

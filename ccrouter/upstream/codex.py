@@ -33,13 +33,13 @@ from attrs import frozen
 import ccrouter
 from ccrouter.errors import UpstreamError
 from ccrouter.file_lock import locked
+from ccrouter.files import Replacement, expand_home, read_regular
 from ccrouter.providers.openai_format import CODEX_RELEASE
 from ccrouter.providers.provider import Timeouts
 from ccrouter.routing.credentials import is_guarded
 from ccrouter.translate.overflow import codes
-from ccrouter.upstream.codex_file import Login, NoLogin, Replacement, is_token, parse_login, renewed
+from ccrouter.upstream.codex_file import Login, NoLogin, is_token, parse_login, renewed
 from ccrouter.upstream.dial import Call, Dial
-from ccrouter.upstream.reading import expand_home, read_small
 from ccrouter.upstream.single_flight import SingleFlight
 from ccrouter.wire.headers import Headers
 
@@ -53,8 +53,10 @@ CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 EARLY = 300.0
 OLD = 8 * 24 * 3600.0
 
-#: How long the refresh may take, and how long another process's is waited for, in seconds.
+#: How long the refresh may take, how long it may take to write down what it gave, and how long another process's
+#: is waited for, in seconds.
 DEADLINE = 20.0
+WRITE_DEADLINE = 4.0
 LOCK_DEADLINE = 25.0
 
 #: After a refresh that failed for now, the token that is still good is used for so long without another try; and
@@ -181,7 +183,8 @@ class CodexLogin:
         digest = _digest(login.refresh_token)
         if self._spent is not None and self._spent[0] == digest:
             return _Failed(self._spent[1], for_good=True)
-        with trio.CancelScope(shield=True), Replacement(path) as replacement:  # the deadline is that of `_ask`
+        # Each step that can take long inside has its own deadline.
+        with trio.CancelScope(shield=True), Replacement(path, as_before=True) as replacement:
             answer = await self._ask(login.refresh_token)
             current = await self._read()
             if isinstance(current, Login) and current.refresh_token != login.refresh_token:
@@ -192,7 +195,10 @@ class CodexLogin:
                 return answer
             content = renewed(login.content, answer, self._now())
             text = json.dumps(content, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
-            await trio.to_thread.run_sync(replacement.put, text)
+            with trio.move_on_after(WRITE_DEADLINE) as writing:  # the thread goes on, and may come to its end
+                await trio.to_thread.run_sync(replacement.put, text, abandon_on_cancel=True)
+            if writing.cancelled_caught:
+                return _Failed(f"{path} was not written within {WRITE_DEADLINE:g} s", for_good=False)
         fresh = parse_login(content, str(path))
         return fresh if isinstance(fresh, Login) else _Failed(fresh.reason, for_good=True)
 
@@ -233,7 +239,7 @@ class CodexLogin:
         path = self._path
         for attempt in range(_READS):
             try:
-                content = json.loads(read_small(path, _FILE_LIMIT))
+                content = json.loads(read_regular(path, _FILE_LIMIT))
             except FileNotFoundError:
                 return NoLogin(_why_missing(path))
             except OSError as error:
@@ -250,7 +256,7 @@ def has_login(environ: Mapping[str, str]) -> bool:
     """Whether Codex has a ChatGPT login here, fresh or not: it can be refreshed. Blocks for milliseconds."""
     path = codex_home(environ) / "auth.json"
     try:
-        content = json.loads(read_small(path, _FILE_LIMIT))
+        content = json.loads(read_regular(path, _FILE_LIMIT))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(parse_login(content, str(path)), Login)
@@ -310,7 +316,7 @@ def _why_missing(path: Path) -> str:
     """Why there is no file: by its configuration Codex may keep the login where only it can read it."""
     settings = path.with_name("config.toml")
     try:
-        store = tomllib.loads(read_small(settings, _FILE_LIMIT).decode()).get("cli_auth_credentials_store")
+        store = tomllib.loads(read_regular(settings, _FILE_LIMIT).decode()).get("cli_auth_credentials_store")
     except (OSError, ValueError):
         store = None
     if store in {"keyring", "auto", "ephemeral"}:

@@ -1,4 +1,4 @@
-"""What stands in Codex's ``auth.json``, and how the file is replaced.
+"""What stands in Codex's ``auth.json``.
 
 ``{auth_mode, OPENAI_API_KEY, tokens: {id_token, access_token, refresh_token, account_id}, last_refresh}``, all of
 it optional, and more that is none of our business and stays. The tokens are JSON Web Tokens, read without a check
@@ -9,15 +9,10 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import stat
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from attrs import field, frozen
 
@@ -128,49 +123,3 @@ def _moment(value: Any) -> float | None:
         return None if at is None else (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
-
-
-class Replacement:
-    """A new version of a file, in two steps: the room for it when the context is entered, then `put`.
-
-    Both raise OSError. Whenever it ends, the file is the old one or the new one; left without `put`, the old one.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = -1
-        self._place = ""
-
-    def __enter__(self) -> Self:
-        # Beside the file: a rename is atomic only within one file system. Nobody else may read it (0600).
-        self._file, self._place = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-        if self._place:
-            with suppress(OSError):
-                Path(self._place).unlink()
-
-    def put(self, content: bytes) -> None:
-        """Replace the file by ``content``, with its mode, and its owner where that may be."""
-        before = self._path.stat()
-        with os.fdopen(self._file, "wb", closefd=False) as file:
-            file.write(content)
-        if hasattr(os, "fchmod"):
-            if before.st_uid != os.getuid():
-                with suppress(PermissionError):
-                    os.fchown(self._file, before.st_uid, before.st_gid)
-            os.fchmod(self._file, stat.S_IMODE(before.st_mode))
-        os.fsync(self._file)
-        os.close(self._file)
-        self._file = -1
-        Path(self._place).replace(self._path)
-        self._place = ""
-        if hasattr(os, "O_DIRECTORY"):  # the rename itself must survive a power cut too
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)

@@ -27,6 +27,7 @@ from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.providers.questions import Question, loading, questions
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.upstream.models import ModelLists
+from ccrouter.upstream.single_flight import SingleFlight
 
 #: A request waits no longer than this, in seconds.
 WITHIN = 3.0
@@ -57,7 +58,7 @@ class Facts:
     def __init__(self, lists: ModelLists) -> None:
         self._lists = lists
         self._answers: dict[_Key, _Answer] = {}
-        self._asking: dict[_Key, trio.Event] = {}
+        self._asking: SingleFlight[_Key, None] = SingleFlight()
         self._stale: dict[_Key, Provider] = {}
         self._stale_lists: dict[str, Provider] = {}
         self._wake = trio.Event()
@@ -180,18 +181,13 @@ class Facts:
         seconds: float = WITHIN,
     ) -> None:
         """Ask, unless it was asked after ``since``. Whoever comes meanwhile waits for the same answer."""
-        key = _key(provider, question)
-        before = self._answer(provider, question)
         deadline = trio.current_time() + seconds
-        with trio.move_on_at(deadline) as waiting:
-            while (asking := self._asking.get(key)) is not None:
-                await asking.wait()
-        answer = self._answer(provider, question)
-        if waiting.cancelled_caught or answer.asked > before.asked or answer.asked >= since:
-            return
-        self._asking[key] = trio.Event()
-        answer = evolve(answer, asked=trio.current_time())
-        try:
+
+        async def run() -> None:
+            answer = self._answer(provider, question)
+            if answer.asked >= since:
+                return
+            answer = evolve(answer, asked=trio.current_time())
             with trio.move_on_at(deadline):
                 try:
                     body = await self._lists.inquiry.ask(
@@ -202,9 +198,9 @@ class Facts:
                     answer = evolve(answer, models=question.read(decoded(body)))
                 except CcrouterError:
                     pass
-            self._keep(key, answer)
-        finally:  # a caller who went away leaves nothing, and one who waits asks instead
-            self._asking.pop(key).set()
+            self._keep(_key(provider, question), answer)
+
+        await self._asking.join(_key(provider, question), run, deadline=deadline)
 
     def _keep(self, key: _Key, answer: _Answer) -> None:
         """The one that was not renewed for the longest time makes place."""

@@ -19,6 +19,7 @@ from ccrouter.routing.sightings import Sight
 from ccrouter.upstream.credentials import Credentials
 from ccrouter.upstream.dial import Dial
 from ccrouter.upstream.inquiry import Inquiry
+from ccrouter.upstream.single_flight import SingleFlight
 
 #: A list is asked for again when it is older than this, in seconds.
 FRESH = 60.0
@@ -46,7 +47,7 @@ class ModelLists:
     def __init__(self, dials: Mapping[str, Dial], credentials: Credentials) -> None:
         self.inquiry = Inquiry(dials, credentials)
         self._listings: dict[Place, Listing] = {}
-        self._asking: dict[Place, trio.Event] = {}
+        self._asking: SingleFlight[Place, None] = SingleFlight()
 
     def of(self, provider: Provider) -> Listing:
         """What is known now: the configuration's word, else the last answer."""
@@ -68,28 +69,22 @@ class ModelLists:
         preset = provider.preset
         if preset.models_path is None or (provider.models and preset.facts != "list"):
             return
-        key = provider.place
         deadline = trio.current_time() + seconds
-        with trio.move_on_at(deadline) as waiting:
-            while (asking := self._asking.get(key)) is not None:
-                await asking.wait()
-        listing = self._listings.get(key, Listing())
-        age = trio.current_time() - listing.tried
-        if waiting.cancelled_caught or age < (FRESH if listing.problem is None else FRESH / 10):
-            return
-        self._asking[key] = trio.Event()
-        now = trio.current_time()
-        # What stays when the time runs out: a dead backend must not cost every later caller its time.
-        listing = evolve(listing, problem=f"no answer within {seconds:g} s", tried=now)
-        try:
+
+        async def run() -> None:
+            now, listing = trio.current_time(), self.told(provider)
+            if now - listing.tried < (FRESH if listing.problem is None else FRESH / 10):
+                return
+            # What stays when the time runs out: a dead backend must not cost every later caller its time.
+            listing = evolve(listing, problem=f"no answer within {seconds:g} s", tried=now)
             with trio.move_on_at(deadline):
                 try:
                     listing = Listing(models=await self._ask(provider, client), seen=now, tried=now)
                 except CcrouterError as error:
                     listing = evolve(listing, problem=str(error))
-            self._listings[key] = listing
-        finally:  # a caller who went away leaves nothing, and one who waits asks instead
-            self._asking.pop(key).set()
+            self._listings[provider.place] = listing
+
+        await self._asking.join(provider.place, run, deadline=deadline)
 
     async def probe(self, provider: Provider, seconds: float) -> Sight:
         """Whether a backend of the provider's kind is there; its list is kept when it is.

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 import trio
 
 from ccrouter.errors import SecretError
+from ccrouter.files import expand_home, read_regular
 from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal, Secret, source
-from ccrouter.upstream.reading import expand_home, read_small, run_program
+from ccrouter.upstream.program import run_program
 from ccrouter.upstream.single_flight import SingleFlight
 
 #: The longest secret in bytes. Keys have a hundred; a signed token with many claims has a few thousand.
@@ -46,7 +47,7 @@ class Secrets:
         self._command_deadline = command_deadline
         self._kept: dict[FromCommand, tuple[str, float]] = {}
         self._doubted: dict[FromCommand, tuple[str, float]] = {}
-        self._running: SingleFlight[FromCommand, str] = SingleFlight()
+        self._running: SingleFlight[FromCommand, str] = SingleFlight(share=(SecretError,))
 
     async def get(self, secret: Secret) -> str:
         """The value, without white space around it. Raises SecretError."""
@@ -82,7 +83,7 @@ class Secrets:
 
     def _read(self, path: str, secret: FromFile) -> str:
         try:
-            content = read_small(expand_home(path, self._environ), LIMIT)
+            content = read_regular(expand_home(path, self._environ), LIMIT)
         except OSError as error:
             raise SecretError(
                 f"{source(secret)} cannot be read: {error.strerror}. It must be a readable file"

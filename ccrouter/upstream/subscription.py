@@ -21,7 +21,8 @@ from typing import Any
 import trio
 from attrs import field, frozen
 
-from ccrouter.upstream.reading import expand_home, read_small, run_program
+from ccrouter.files import home, read_regular
+from ccrouter.upstream.program import run_program
 
 TOKEN_VARIABLE = "CLAUDE_CODE_OAUTH_TOKEN"  # noqa: S105  the name of it
 
@@ -85,7 +86,7 @@ def has_login(environ: Mapping[str, str], platform: str) -> bool:
     if platform == "darwin" and _keychain_has_item(environ):
         return True
     try:
-        login = _login_in(read_small(_file(environ), _FILE_LIMIT))
+        login = _login_in(read_regular(_file(environ), _FILE_LIMIT))
     except (OSError, ValueError):
         return False
     return login is not None and _token_of(login) is not None
@@ -96,14 +97,20 @@ def _most_telling(missed: list[NoLogin]) -> NoLogin:
     return max(missed, key=lambda none: (none.expired, bool(none.reason)))
 
 
+def folder(environ: Mapping[str, str]) -> Path:
+    """Claude Code's directory. To it a ``~`` in the variable is a name like any other (2.1.329)."""
+    named = environ.get("CLAUDE_CONFIG_DIR")
+    return Path(named) if named else home(environ) / ".claude"
+
+
 def _file(environ: Mapping[str, str]) -> Path:
-    return expand_home(environ.get("CLAUDE_CONFIG_DIR") or "~/.claude", environ) / ".credentials.json"
+    return folder(environ) / ".credentials.json"
 
 
 def _from_file(environ: Mapping[str, str], now: float) -> Login | NoLogin:
     path = _file(environ)
     try:
-        content = read_small(path, _FILE_LIMIT)
+        content = read_regular(path, _FILE_LIMIT)
     except FileNotFoundError:
         return NoLogin()
     except OSError as error:

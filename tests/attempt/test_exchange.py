@@ -26,6 +26,8 @@ from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.upstream import codex
 from ccrouter.upstream.credentials import Credentials
 from ccrouter.upstream.dial import Answer, Call
+from ccrouter.upstream.facts import Facts
+from ccrouter.upstream.models import ModelLists
 from ccrouter.upstream.secrets import Secrets
 from ccrouter.wire import headers as http
 from tests.attempt.calls import (
@@ -69,8 +71,10 @@ class Locked:
         self._right = right
         self._answer = issued
         credentials = Credentials(Secrets(environ), environ, "linux", dial=self.dial)
+        dials = {"http": self.dial}
+        facts = Facts(ModelLists(dials, credentials))
         budgets = Budgets(Notebook(Path("/nonexistent")), clock=time.time)
-        self.backends = Backends(dials={"http": self.dial}, credentials=credentials, budgets=budgets)
+        self.backends = Backends(dials=dials, credentials=credentials, facts=facts, budgets=budgets)
 
     @asynccontextmanager
     async def dial(self, call: Call) -> AsyncIterator[Answer]:

@@ -53,15 +53,6 @@ def test_a_link_in_its_place_is_replaced_and_not_followed(tmp_path: Path) -> Non
     assert json_file.read(tmp_path / "file.json") == {"a": 1}
 
 
-def test_what_was_left_of_a_killed_writer_is_no_obstacle(tmp_path: Path) -> None:
-    victim = tmp_path / "victim"
-    victim.write_text("precious")
-    (tmp_path / f"file.json.{os.getpid()}").symlink_to(victim)
-    json_file.write(tmp_path / "file.json", {"a": 1})
-    assert victim.read_text() == "precious"
-    assert json_file.read(tmp_path / "file.json") == {"a": 1}
-
-
 DEEP = 200_000
 
 
@@ -131,27 +122,6 @@ def test_what_cannot_be_written_is_an_oserror_and_leaves_nothing(tmp_path: Path)
     with pytest.raises(OSError):
         json_file.write(tmp_path / "deep.json", {"a": deep})
     assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "folder.json"]
-
-
-def test_a_stamp_tells_versions_apart(tmp_path: Path) -> None:
-    path = tmp_path / "file.json"
-    assert json_file.stamp(path) is None
-    assert json_file.stamp(tmp_path / "nul\0") is None
-    json_file.write(path, {"a": 1})
-    first = json_file.stamp(path)
-    assert first == json_file.stamp(path)
-    json_file.write(path, {"a": 2})
-    second = json_file.stamp(path)
-    assert second not in (first, None)
-
-
-@pytest.mark.only_on("linux", "darwin")
-def test_a_change_of_who_may_read_it_is_another_version(tmp_path: Path) -> None:
-    path = tmp_path / "file.json"
-    json_file.write(path, {})
-    first = json_file.stamp(path)
-    path.chmod(0o400)
-    assert json_file.stamp(path) != first
 
 
 @pytest.mark.only_on("linux", "darwin")

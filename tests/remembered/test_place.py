@@ -22,7 +22,8 @@ HOME = {"HOME": "/home/user"}
         (HOME | {"CCROUTER_STATE": "/mine", "XDG_STATE_HOME": "/state"}, "linux", "/mine"),
         (HOME | {"CCROUTER_STATE": "", "XDG_STATE_HOME": "/state"}, "linux", "/state/ccrouter"),
         (HOME | {"LOCALAPPDATA": "/local", "XDG_STATE_HOME": "/state"}, "win32", "/local/ccrouter"),
-        ({"USERPROFILE": "/users/me", "HOME": "/users/me"}, "win32", "/users/me/AppData/Local/ccrouter"),
+        ({"USERPROFILE": "/users/me", "HOME": "/c/Users/me"}, "win32", "/users/me/AppData/Local/ccrouter"),
+        (HOME | {"CCROUTER_STATE": "~/mine"}, "linux", "/home/user/mine"),
         ({"CCROUTER_STATE": "/mine", "LOCALAPPDATA": "/local"}, "win32", "/mine"),
     ],
 )

@@ -209,6 +209,18 @@ async def test_two_who_ask_at_the_same_time_share_one_question(rig, autojump_clo
     assert len(backend.calls) == 1
 
 
+async def test_one_who_waited_for_an_answer_in_vain_does_not_ask_once_more(rig, autojump_clock):
+    dead, backend = rig.provider("dead")
+    backend.delay = math.inf
+    started = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: rig.refresh(dead, seconds=FRESH / 2))
+        await trio.testing.wait_all_tasks_blocked()
+        await rig.refresh(dead, seconds=FRESH)
+    assert trio.current_time() - started == FRESH / 2
+    assert len(backend.calls) == 1
+
+
 async def test_who_is_impatient_leaves_alone(rig, autojump_clock):
     provider, backend = rig.provider("p", "m")
     backend.delay = 1

@@ -85,6 +85,17 @@ async def test_each_request_reads_anew(machine: Machine) -> None:
     assert await machine.read() == NoLogin()
 
 
+async def test_a_tilde_in_the_variable_is_a_name_as_it_is_to_claude(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (machine.home / "~").mkdir()
+    machine.file(content("default"), "work")
+    path = machine.file(content("work"), "~/work")
+    monkeypatch.chdir(machine.home)
+    machine.environ["CLAUDE_CONFIG_DIR"] = "~/work"
+    assert await machine.read() == Login("work", str(path.relative_to(machine.home)))
+
+
 async def test_claudes_own_directory_can_be_elsewhere(machine: Machine) -> None:
     machine.file(content("default"))
     path = machine.file(content("work"), ".claude-work")

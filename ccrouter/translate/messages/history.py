@@ -30,6 +30,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from attrs import frozen
+
 from ccrouter.providers.provider import Target
 from ccrouter.translate import provenance, sight, told
 from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
@@ -39,9 +41,6 @@ from ccrouter.translate.turns import Document, Image, Shown
 from ccrouter.wire import spans
 
 Block = dict[str, Any]
-
-#: What stands for the target's own signature where there is none of it.
-_NOBODYS = object()
 
 _ROLES = ("user", "assistant", "system")
 
@@ -72,6 +71,13 @@ def settle(messages: Any, target: Target, *, thinks: bool = True) -> tuple[Any, 
     if target.provider.preset.results_last:
         found = history_calls.apart(found, settling.note)
     return found, list(settling.changes.told())
+
+
+@frozen
+class _Own:
+    """What the target made itself, with its ``signature``; None where it made none."""
+
+    signature: str | None
 
 
 class _Settling:
@@ -213,10 +219,10 @@ class _Settling:
         if not provenance.is_ours(signature):
             if not self._is_foreign(signature) and isinstance(block.get("thinking"), str):
                 return None
-        elif (own := self._own(signature)) is not _NOBODYS:
+        elif (own := self._own(signature)) is not None:
             self.note("thinking: the target's own, its signature as the target made it")
             bare = {key: value for key, value in block.items() if key != "signature"}
-            return [{**bare, "signature": own} if isinstance(own, str) else bare]
+            return [bare if own.signature is None else {**bare, "signature": own.signature}]
         self.note(ANOTHERS_THINKING)
         return []
 
@@ -225,22 +231,23 @@ class _Settling:
         taken = self._blocks is None or "redacted_thinking" in self._blocks
         if taken and not provenance.is_ours(data) and not self._is_foreign(data):
             return None
-        if isinstance(own := self._own(data), str):
+        if (own := self._own(data)) is not None and own.signature is not None:
             self.note("redacted_thinking: the target's own, as the target made it")
-            return [{**block, "data": own}]
+            return [{**block, "data": own.signature}]
         self.note("redacted_thinking: of another model, left out")
         return []
 
-    def _own(self, signature: object) -> object:
-        """What the target itself put where our signature is; `_NOBODYS` where that is another's."""
+    def _own(self, signature: object) -> _Own | None:
+        """What the target itself put where our signature is; None where that is another's."""
         origin = provenance.read(signature)
-        if origin is not None and origin.provider == self._maker[0]:
-            match origin.payload:
-                case {"f": "messages", **rest} if origin.model == self._maker[1] or not self._is_foreign(
-                    rest.get("s")
-                ):
-                    return rest.get("s")
-        return _NOBODYS
+        if origin is None or origin.provider != self._maker[0]:
+            return None
+        match origin.payload:
+            case {"f": "messages", **rest}:
+                signed = rest.get("s")
+                if origin.model == self._maker[1] or not self._is_foreign(signed):
+                    return _Own(signed if isinstance(signed, str) else None)
+        return None
 
     def _is_foreign(self, signature: object) -> bool:
         return sight.is_anothers(signature, strict=self.strict)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrouter.upstream.codex import headers_of
-from ccrouter.upstream.codex_file import Login, NoLogin, Replacement, parse_login, renewed
+from ccrouter.upstream.codex_file import Login, NoLogin, parse_login, renewed
 from tests.strategies import json_values
-from tests.upstream.codex.logins import HOUR, NOW, access, content, jwt, no_login, own, write
+from tests.upstream.codex.logins import HOUR, NOW, access, content, jwt, no_login, own
 
 # What stands in the file
 
@@ -118,37 +116,3 @@ def test_a_renewed_login_keeps_what_was_not_renewed() -> None:
         "last_refresh": "2027-01-15T08:00:00.000000Z",
     }
     assert list(new) == list(old)
-
-
-# Whole files
-
-
-@pytest.mark.parametrize("step", ["write", "fchmod", "fsync", "replace"])
-def test_a_failure_between_the_steps_leaves_the_old_file_whole(
-    home: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    path = write(home, content())
-    before = path.read_bytes()
-
-    def fail(*_: Any, **__: Any) -> Any:
-        raise OSError(5, "Input/output error")
-
-    match step:
-        case "write":
-            monkeypatch.setattr(os, "fdopen", fail)
-        case "replace":
-            monkeypatch.setattr(Path, "replace", fail)
-        case _:
-            monkeypatch.setattr(os, step, fail)
-    with pytest.raises(OSError, match="Input"), Replacement(path) as replacement:
-        replacement.put(b"new")
-    assert path.read_bytes() == before
-    assert [each.name for each in home.iterdir()] == ["auth.json"]
-
-
-def test_room_that_is_not_used_is_given_back(home: Path) -> None:
-    path = write(home, "old")
-    with Replacement(path):
-        pass
-    assert path.read_text() == "old"
-    assert [each.name for each in home.iterdir()] == ["auth.json"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,34 @@ async def test_a_request_that_is_cancelled_does_not_lose_the_new_token(home: Pat
             await machine(home, issuer.url, dial).get()
         await dial.aclose()
     assert json.loads(path.read_text())["tokens"]["refresh_token"] == "rt-second"
+
+
+async def test_a_disk_that_does_not_answer_holds_nobody_up_and_may_come_back(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(home, content(expires=NOW - 1))
+    monkeypatch.setattr(codex, "WRITE_DEADLINE", 0.1)
+    back, genuine = threading.Event(), os.fsync
+
+    def fsync(file: int) -> None:
+        back.wait(30)
+        genuine(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    async with backend(renew) as issuer:
+        dial = HttpDial(environ={})
+        try:
+            with trio.fail_after(10):
+                found = no_login(await machine(home, issuer.url, dial).get())
+        finally:
+            back.set()
+        await dial.aclose()
+    assert f"{path} was not written within 0.1 s" in found.reason
+    assert not found.for_good
+    with trio.fail_after(10):
+        while json.loads(path.read_text())["tokens"]["refresh_token"] != "rt-second":
+            await trio.sleep(0.01)
+    assert [each.name for each in home.iterdir()] == ["auth.json"]
 
 
 async def test_what_codex_wrote_meanwhile_is_used_and_kept(home: Path) -> None:
@@ -249,7 +279,7 @@ async def test_without_room_for_the_result_nothing_is_asked(home: Path, monkeypa
     def full(**_: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ccrouter.upstream.codex_file.tempfile.mkstemp", full)
+    monkeypatch.setattr("ccrouter.files.tempfile.mkstemp", full)
 
     def never(call: Any) -> Any:
         raise AssertionError(call)

@@ -1,44 +1,16 @@
-"""Small files and short programs of this machine: read within bounds, and ended with whoever waits for them."""
+"""Short programs of this machine: read within bounds, and ended with whoever waits for them."""
 
 from __future__ import annotations
 
 import errno
 import os
 import signal
-import stat
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import trio
 from attrs import field, frozen
-
-
-def expand_home(path: str, environ: Mapping[str, str]) -> Path:
-    """``path`` with a leading ``~`` replaced by the user's home directory."""
-    if path != "~" and not path.startswith(("~/", "~\\")):
-        return Path(path)
-    home = environ.get("USERPROFILE" if sys.platform == "win32" else "HOME")
-    return Path(home or os.path.expanduser("~"), path[2:])  # noqa: PTH111  Path.home() raises where there is none
-
-
-def read_small(path: Path, limit: int) -> bytes:
-    """The content of a regular file of at most ``limit`` bytes.
-
-    It is read at once, on the event loop: what could block there (a pipe, a terminal) is refused. Raises
-    OSError; its ``strerror`` is fit for a message.
-    """
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise OSError(errno.EINVAL, "Not a regular file")
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
-    except ValueError:  # a NUL in the path
-        raise OSError(errno.EINVAL, "Not a file name") from None
-    if len(content) > limit:
-        raise OSError(errno.EFBIG, f"Larger than {limit // 1024} KiB")
-    return content
 
 
 @frozen

@@ -1,45 +1,17 @@
 from __future__ import annotations
 
-import errno
 import os
 import sys
-from pathlib import Path
 
-import pytest
 import trio
 
-from ccrouter.upstream.reading import expand_home, read_small, run_program
+from ccrouter.upstream.program import run_program
 
 ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
 
 
 def python(code: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", code]
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("~", "/home/me"),
-        ("~/key", "/home/me/key"),
-        ("~other/key", "~other/key"),
-        ("/etc/key", "/etc/key"),
-        ("key~", "key~"),
-    ],
-)
-def test_only_the_users_own_home_is_put_in(path: str, expected: str) -> None:
-    variable = "USERPROFILE" if sys.platform == "win32" else "HOME"
-    assert expand_home(path, {variable: "/home/me"}) == Path(expected)
-
-
-def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"x" * 1024)
-    assert read_small(path, 1024) == b"x" * 1024
-    for refused, limit, expected in ((path, 1023, errno.EFBIG), (tmp_path, 1024, errno.EINVAL)):
-        with pytest.raises(OSError, match=r"Larger than|Not a regular file") as caught:
-            read_small(refused, limit)
-        assert caught.value.errno == expected
 
 
 async def test_what_a_program_printed_comes_with_how_it_ended() -> None:
