@@ -95,7 +95,7 @@ def _kind(headers: _Said, fields: Mapping[str, Any], task: Task | None) -> tuple
     if AGENT_ID_HEADER in headers:
         return "subagent", f"it has the header {AGENT_ID_HEADER.decode()}"
     if any(claude_code.OF_SUBAGENT in text for text in _first(texts_of(fields.get("system")))):
-        return "subagent", "its attribution says cc_is_subagent"
+        return "subagent", f"its attribution says {claude_code.OF_SUBAGENT.removesuffix('=true')}"
     if task is not None:
         return "auxiliary", {
             "classifier": "it looks like a safety check (its prompt, or where its answer is to stop)",

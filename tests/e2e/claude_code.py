@@ -2,6 +2,8 @@
 
 ``clients/VERSION/`` holds the pins, with the hash of every platform's package. The program is the platform package's
 own file; npm's install scripts, which would only link to it, are not run.
+
+What a newer version may spell otherwise stands in `ccrouter.wire.claude_code`.
 """
 
 from __future__ import annotations
