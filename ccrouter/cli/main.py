@@ -92,10 +92,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(argv: list[str]) -> int:
-    if argv[:1] == ["--version"]:
+    if argv[:1] in (["--version"], ["-V"], ["version"]):
         revision = f" ({ccrouter.__revision__})" if ccrouter.__revision__ else ""
         emit(f"ccrouter {ccrouter.__version__}{revision}\n")
         return 0
+    if argv[:1] == ["help"] and argv[1:]:
+        argv = [argv[1], "--help"]
     if argv[:1] in (["--help"], ["-h"], ["help"]):
         width = max(map(len, COMMANDS)) + 3
         listed = "\n".join(f"  {name:{width}}{meaning}" for name, meaning in COMMANDS.items())

@@ -12,9 +12,8 @@ import pytest
 import trio
 
 from ccrouter.cli import runtime
-from ccrouter.cli.env import chosen
+from ccrouter.cli.env import chosen, joining
 from ccrouter.cli.main import main
-from ccrouter.cli.serve import joining
 from ccrouter.cli.shells import FORMATS, Format, failing
 from ccrouter.errors import CcrouterError
 from tests.backend import Reply, Seen, backend
@@ -46,7 +45,7 @@ def test_it_prints_the_variables_of_the_running_router(
     with runtime.announced(record(9), {"XDG_RUNTIME_DIR": str(tmp_path)}):
         assert main(["env", "--format", "json"]) == 0
     line = json.loads(capfdbinary.readouterr().out)
-    assert line["port"] == 9
+    assert (line["port"], line["version"]) == (9, record(9).version)
     assert line["env"]["ANTHROPIC_AUTH_TOKEN"] == "ccr-secret"
 
 

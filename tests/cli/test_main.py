@@ -111,6 +111,8 @@ def test_serve_is_the_default(monkeypatch: pytest.MonkeyPatch, argv: list[str]) 
         (["serve", "--print-env=csh"], "invalid choice"),
         (["--port", "1", "run"], "serve knows no argument 'run'; the command comes first, as in: ccrouter run\n"),
         (["run", "--model"], "--model needs a value"),
+        (["config"], "required: check|path|show|schema|init; see ccrouter config --help"),
+        (["help", "confg"], "did you mean `ccrouter config`?"),
     ],
 )
 def test_wrong_use_is_one_line_that_helps(capfd: pytest.CaptureFixture[str], argv: list[str], said: str) -> None:
@@ -175,6 +177,8 @@ def test_a_file_and_a_directory_may_have_any_name_that_the_system_allows(
 def test_every_command_explains_itself_with_an_example(capfd: pytest.CaptureFixture[str], name: str) -> None:
     assert main([name, "--help"]) == 0
     out, err = capfd.readouterr()
+    assert main(["help", name]) == 0
+    assert capfd.readouterr().out == out
     assert out.startswith(f"usage: ccrouter {name}")
     assert "example" in out
     assert err == ""
@@ -220,8 +224,9 @@ def test_the_overview_names_every_command(capfd: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_version_goes_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["--version"]) == 0
-    assert capfd.readouterr() == (f"ccrouter {ccrouter.__version__}\n", "")
+    for argv in (["--version"], ["-V"], ["version"]):
+        assert main(argv) == 0
+        assert capfd.readouterr() == (f"ccrouter {ccrouter.__version__}\n", "")
 
 
 def test_the_overview_and_env_import_nothing_that_serves() -> None:
