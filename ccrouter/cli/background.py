@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: Seconds for all providers to say which models they have.
 _MODELS_WITHIN = 3.0
 
+#: No menu has a number of more.
+_DIGITS = 6
+
 Setting = Literal["subagent", "classifier"]
 
 _WHAT = {
@@ -90,6 +93,8 @@ def _run(args: argparse.Namespace, setting: Setting) -> int:
     wanted = args.model
     if wanted is not None and (not wanted.strip() or wanted.startswith("-")):
         raise UsageError(f"{wanted!r} is no model; ccrouter {setting} shows which there are")
+    if wanted is not None and wanted.isdecimal() and not wanted.strip("0"):
+        wanted = "default"  # as the menu has it
     if wanted is None or wanted.isdecimal():
         listed, config = interrupt.run(partial(_models, args.config))
         names = [each.name for each in listed]
@@ -99,11 +104,12 @@ def _run(args: argparse.Namespace, setting: Setting) -> int:
             without = in_force(config, evolve(choice, subagent=None, classifier=None), None, None).config
             _menu(setting, listed, getattr(choice, setting), getattr(without, setting), as_json=args.json)
             return 0
-        if not 0 <= int(wanted) <= len(names):
+        number = int(wanted[:_DIGITS])
+        if number > len(names) or len(wanted) > _DIGITS:
             raise UsageError(
                 f"there is no number {wanted}: the menu has 0 to {len(names)}; see ccrouter {setting}"
             )
-        wanted = names[int(wanted) - 1] if int(wanted) else "default"
+        wanted = names[number - 1]
         doubt = None
     else:
         doubt = _doubt(wanted, _configuration(args.config))

@@ -56,6 +56,12 @@ commands:
 
 ccrouter COMMAND --help explains a command; ccrouter --version prints the version.
 
+environment:
+  CCROUTER_CONFIG   the configuration file, where no --config names one
+  CCROUTER_STATE    the folder for what ccrouter is to remember
+  CCROUTER_LOG      the file that `ccrouter run` appends its log to; without it, there is none
+  CCROUTER_DEBUG    not empty: a mistake in ccrouter shows its traceback
+
 examples:
   ccrouter run                              Claude Code with all your models in /model
   ccrouter                                  serve on http://127.0.0.1:11436

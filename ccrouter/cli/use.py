@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     config = ConfigFile(path, required=required, presets=PRESETS).current()
     file = ChoiceFile(state.find(os.environ, sys.platform))
     folder = None if args.folder is None else _resolved(args.folder)
-    if args.profile is not None and (args.none or args.show):
+    if (args.profile is not None) + args.none + args.show > 1:
         raise UsageError("either a PROFILE, or --none, or --show; see ccrouter use --help")
     if args.profile is None and not args.none:
         return _show(args, config, file.current(), folder or here())

@@ -165,7 +165,9 @@ def test_a_file_and_a_directory_may_have_any_name_that_the_system_allows(
     folder.mkdir()
     file = folder / "\udcff.toml"
     file.write_text("[profiles.local]\n")
-    for argv in (["config", "check"], ["use", "local", "--for", str(folder)]):
+    request = folder / "\udcff.json"
+    request.write_text('{"model": "m", "messages": []}')
+    for argv in (["config", "check"], ["use", "local", "--for", str(folder)], ["explain", str(request)]):
         assert main([*argv, "--config", str(file)]) == 0
     monkeypatch.chdir(folder)
     capfd.readouterr()
@@ -221,6 +223,15 @@ def test_the_overview_names_every_command(capfd: pytest.CaptureFixture[str]) -> 
         assert main(argv) == 0
         out = capfd.readouterr().out
         assert all(f"\n  {name}" in out for name in COMMANDS)
+
+
+def test_the_overview_names_every_variable_of_ours_that_a_user_may_set(capfd: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    told = {*re.findall(r"CCROUTER_\w+", capfd.readouterr().out)}
+    sources = [path.read_text("utf-8") for path in (ROOT / "ccrouter").rglob("*.py")]
+    read = {name for text in sources for name in re.findall(r"[\"'](CCROUTER_\w+)[\"']", text)}
+    # The image's own; and a name that the starter file gives as an example.
+    assert told == read - {"CCROUTER_CONTAINER", "CCROUTER_TOKEN"}
 
 
 def test_the_version_goes_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:

@@ -150,6 +150,7 @@ def test_what_others_chose_beside_it_stays(use: Use, tmp_path: Path) -> None:
         (["nope"], 2, "there is no profile 'nope'; there are: local, cloud"),
         (["local", "--none"], 2, "either a PROFILE, or --none, or --show"),
         (["local", "--show"], 2, "either a PROFILE, or --none, or --show"),
+        (["--show", "--none"], 2, "either a PROFILE, or --none, or --show"),
         (["local", "--for", "missing"], 2, "missing: is no directory"),
         (["--config", "missing.toml"], 2, "missing.toml: cannot be read"),
     ],
