@@ -51,11 +51,10 @@ examples:
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command to the command line."""
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare ``ask``."""
     parser = subparsers.add_parser(
         "ask",
-        help="one prompt to one model, the answer streamed to standard output",
         description="Send one prompt to one model and stream the answer to standard output. "
         "What stands on standard input is sent along, when it is no terminal.",
         epilog=_EXAMPLE,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -79,13 +80,18 @@ STARTER = """\
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds ``config`` and its verbs; `run` does what was parsed."""
+    """Declare ``config`` and its verbs."""
     parser = subparsers.add_parser(
         "config",
-        help="check, find, show, describe or begin the configuration file",
         description="The configuration file. None is needed; without one, ccrouter finds what is there.",
         epilog="example: ccrouter config init && ccrouter config check",
     )
+    flag: dict[str, Any] = {
+        "metavar": "FILE",
+        "type": Path,
+        "help": "this file instead of the one at the usual place",
+    }
+    parser.add_argument("--config", **flag)
     verbs = parser.add_subparsers(dest="verb", metavar="|".join(_VERBS), required=True)
     for verb, (meaning, _) in _VERBS.items():
         each = verbs.add_parser(
@@ -95,21 +101,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             epilog=f"example: ccrouter config {verb}",
         )
         if verb != "schema":
-            # Suppressed, so that a --config before `config` is not overwritten by the default of this one.
-            each.add_argument(
-                "--config",
-                metavar="FILE",
-                type=Path,
-                default=argparse.SUPPRESS,
-                help="this file instead of the one at the usual place",
-            )
+            # Suppressed, so that one before the verb is not overwritten by the default of this one.
+            each.add_argument("--config", default=argparse.SUPPRESS, **flag)
         if verb in {"check", "show"}:
             each.add_argument("--json", action="store_true", help="as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """The exit code. Raises ConfigError where a verb needs a configuration that is right."""
-    path, required = choose(getattr(args, "config", None), os.environ, sys.platform)
+    path, required = choose(args.config, os.environ, sys.platform)
     _, verb = _VERBS[args.verb]
     return verb(args, path, required)
 
@@ -161,11 +161,17 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _path(_: argparse.Namespace, path: Path, __: bool) -> int:
+def _path(args: argparse.Namespace, path: Path, _: bool) -> int:
     emit(f"{path}\n")
     if not _is_there(path):
-        print("There is no such file yet; `ccrouter config init` writes one.", file=sys.stderr)
+        print(f"There is no such file yet; `{_again(args, 'init')}` writes it.", file=sys.stderr)
     return 0
+
+
+def _again(args: argparse.Namespace, verb: str) -> str:
+    """The command line for another verb and the same file."""
+    flag = "" if args.config is None else f" --config {shlex.quote(str(args.config))}"
+    return f"ccrouter config {verb}{flag}"
 
 
 def _show(args: argparse.Namespace, path: Path, required: bool) -> int:
@@ -182,7 +188,7 @@ def _schema(_: argparse.Namespace, __: Path, ___: bool) -> int:
     return 0
 
 
-def _init(_: argparse.Namespace, path: Path, __: bool) -> int:
+def _init(args: argparse.Namespace, path: Path, _: bool) -> int:
     """Creates the file or does nothing. For its owner's eyes only: secrets may come to stand in it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -196,7 +202,7 @@ def _init(_: argparse.Namespace, path: Path, __: bool) -> int:
         print(f"{path}: {why}", file=sys.stderr)
         return 1
     emit(f"{path}\n")
-    print("Written; edit it, then run `ccrouter config check`.", file=sys.stderr)
+    print(f"Written; edit it, then run `{_again(args, 'check')}`.", file=sys.stderr)
     return 0
 
 

@@ -43,8 +43,17 @@ COMMANDS = {
     "upgrade": "say how ccrouter was installed, and the command that brings a newer one",
 }
 
-#: What is none of them, with the one that does what its user wants.
-MEANT = {"claude": "run"}
+#: What is none of them, with what does what its user wants.
+MEANT = {
+    "claude": "run",
+    "exec": "run",
+    "start": "serve",
+    "chat": "ask",
+    "profile": "use",
+    "profiles": "use",
+    "switch": "use",
+    **{verb: f"config {verb}" for verb in ("init", "check", "show", "path", "schema")},
+}
 
 OVERVIEW = """\
 usage: ccrouter [COMMAND] [OPTION ...]
@@ -216,7 +225,7 @@ def _meant(name: str) -> str | None:
 
     if name in MEANT:
         return MEANT[name]
-    near = get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+    near = get_close_matches(name, COMMANDS, n=1)
     return near[0] if near else None
 
 

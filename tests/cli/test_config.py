@@ -50,7 +50,6 @@ def save(path, text):
 
 def parsed(*argv):
     parser = argparse.ArgumentParser(prog="ccrouter")
-    parser.add_argument("--config")
     add_parser(parser.add_subparsers(dest="command"))
     return parser.parse_args(argv)
 
@@ -138,9 +137,9 @@ def test_path_prints_where_the_file_is_or_would_be(path, capsys):
     assert capsys.readouterr() == (f"{path}\n", "")
 
 
-def test_the_flag_counts_before_the_command_and_after_it(path, tmp_path, capsys):
+def test_the_flag_counts_before_the_verb_and_after_it(path, tmp_path, capsys):
     named = str(tmp_path / "named.toml")
-    for argv in (["--config", named, "config", "path"], ["config", "path", "--config", named]):
+    for argv in (["config", "--config", named, "path"], ["config", "path", "--config", named]):
         run(parsed(*argv))
         assert capsys.readouterr().out == f"{named}\n"
 
@@ -223,6 +222,14 @@ def test_init_writes_a_file_for_its_owner_only_and_says_where(path, capsys):
     assert path.read_text(encoding="utf-8") == STARTER
     if os.name == "posix":
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.only_on("linux", "darwin")
+def test_what_is_to_be_done_next_is_about_the_same_file(path, tmp_path, capsys):
+    named = tmp_path / "my own.toml"
+    for verb, following in (("path", "init"), ("init", "check")):
+        assert config(verb, "--config", str(named)) == 0
+        assert f"`ccrouter config {following} --config '{named}'`" in capsys.readouterr().err
 
 
 def test_init_never_overwrites(path, capsys):

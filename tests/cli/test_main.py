@@ -15,7 +15,7 @@ import pytest
 
 import ccrouter
 from ccrouter.cli import main as main_module
-from ccrouter.cli.main import COMMANDS, main, parse
+from ccrouter.cli.main import COMMANDS, MEANT, main, parse
 from ccrouter.errors import ConfigError, StartError, UsageError
 from tests.cli.processes import CCROUTER, ROOT, sandbox
 
@@ -105,6 +105,8 @@ def test_serve_is_the_default(monkeypatch: pytest.MonkeyPatch, argv: list[str]) 
         (["srve"], "there is no command 'srve'; did you mean `ccrouter serve`?"),
         (["confg"], "did you mean `ccrouter config`?"),
         (["claude", "-p", "hi"], "did you mean `ccrouter run`?"),
+        (["init"], "did you mean `ccrouter config init`?"),
+        (["login"], "there is no command 'login'; the commands are serve, "),
         (["zzzzzz"], "the commands are serve, run, env, ask, explain, use, subagent, classifier, config"),
         (["serve", "--prot", "1"], "serve knows no argument '--prot'; see ccrouter serve --help"),
         (["--prt=1"], "serve knows no argument '--prt=1'"),
@@ -173,6 +175,11 @@ def test_a_file_and_a_directory_may_have_any_name_that_the_system_allows(
     capfd.readouterr()
     assert main(["use", "--show", "--config", str(file)]) == 0
     assert capfd.readouterr().out == "local\n"
+
+
+def test_what_is_meant_is_there() -> None:
+    for meant in MEANT.values():
+        parse(meant.split())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
