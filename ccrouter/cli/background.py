@@ -56,21 +56,21 @@ WARNING = (
 
 
 @frozen
-class Command:
-    """The command of one setting."""
+class SettingCommand:
+    """The command of one setting: what a module is for the other commands."""
 
     setting: Setting
 
     def add_parser(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         """Declare it."""
-        _declare(subparsers, self.setting)
+        _add_parser(subparsers, self.setting)
 
     def run(self, args: argparse.Namespace) -> int:
         """Show the menu, or set."""
         return _run(args, self.setting)
 
 
-def _declare(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], setting: Setting) -> None:
+def _add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], setting: Setting) -> None:
     parser = subparsers.add_parser(
         setting,
         description=f"Show or set the model for {_WHAT[setting]}.\n"

@@ -36,7 +36,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="F",
         help=f"one of {', '.join(shells.FORMATS)} (default: sh)",
     )
-    parser.add_argument("--port", type=int, metavar="N", help="of the router on this port")
+    parser.add_argument("--port", type=int, metavar="N", help="of the router on this port, where several run")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -199,7 +199,7 @@ def _module(name: str) -> Command:
     if name in {"subagent", "classifier"}:
         from ccrouter.cli import background
 
-        return background.Command("subagent" if name == "subagent" else "classifier")
+        return background.SettingCommand("subagent" if name == "subagent" else "classifier")
     if name == "config":
         from ccrouter.cli import config
 
