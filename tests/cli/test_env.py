@@ -105,9 +105,13 @@ LINES |= {
 
 @pytest.mark.only_on("linux", "darwin")
 @pytest.mark.parametrize("name", [name for name in LINES if shutil.which(name.split(",")[0])])
-@pytest.mark.parametrize("runs", [True, False], ids=["a router", "no router"])
+@pytest.mark.parametrize(
+    ("runs", "mistake"),
+    [(True, ""), (False, ""), (True, " --typo")],
+    ids=["a router", "no router", "a mistake in the line"],
+)
 async def test_the_line_that_joins_a_router_starts_claude_behind_it_or_not_at_all(
-    tmp_path: Path, name: str, runs: bool
+    tmp_path: Path, name: str, runs: bool, mistake: str
 ) -> None:
     tools = tmp_path / "bin"
     tools.mkdir()
@@ -124,8 +128,10 @@ async def test_the_line_that_joins_a_router_starts_claude_behind_it_or_not_at_al
         await reply.whole(200, [], b'{"status": "ok"}')
 
     async with backend(healthy) as it:
-        command = [name.split(",", maxsplit=1)[0], "-c", LINES[name].format(port=it.port)]
+        line = LINES[name].format(port=it.port).replace("ccrouter env", f"ccrouter env{mistake}")
+        command = [name.split(",", maxsplit=1)[0], "-c", line]
         with runtime.announced(record(it.port if runs else 9), env), trio.fail_after(PATIENCE):
             done = await trio.run_process(command, env=env, capture_stdout=True, capture_stderr=True, check=False)
-    assert done.stdout == (f"at {it.url}\n".encode() if runs else b""), done.stderr
-    assert (done.returncode == 0) is runs
+    starts = runs and not mistake
+    assert done.stdout == (f"at {it.url}\n".encode() if starts else b""), done.stderr
+    assert (done.returncode == 0) is starts
