@@ -159,6 +159,7 @@ def test_as_json_it_is_json(choose: Choose, router: FakeRouter) -> None:
     [
         ("3", "there is no number 3: the menu has 0 to 2; see ccrouter subagent"),
         ("9" * 5000, "the menu has 0 to 2"),
+        ("0000003", "the menu has 0 to 2"),
         ("", "'' is no model; ccrouter subagent shows which there are"),
         (" ", "' ' is no model"),
         ("-1", "'-1' is no model"),
