@@ -7,6 +7,7 @@
 ``env``          the command: the variables for the router that runs already
 ``ask``          the command: one prompt, the answer streamed
 ``config``       the command: the configuration file
+``config_dump``  the configuration in force as the tables of its file, without secrets; pure
 ``use``          the command: which profile is in force
 ``background``   the commands `subagent` and `classifier`: the model for work that the client starts by itself
 ``explain``      the command: what became of a request, and why

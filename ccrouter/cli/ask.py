@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from ccrouter.cli import interrupt, own_router
-from ccrouter.cli.terminal import emit
+from ccrouter.cli.terminal import emit, say
 from ccrouter.errors import UsageError
 from ccrouter.observe.log import printable
 from ccrouter.wire.envelope import message_in
@@ -51,11 +51,10 @@ examples:
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command to the command line."""
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare ``ask``."""
     parser = subparsers.add_parser(
         "ask",
-        help="one prompt to one model, the answer streamed to standard output",
         description="Send one prompt to one model and stream the answer to standard output. "
         "What stands on standard input is sent along, when it is no terminal.",
         epilog=_EXAMPLE,
@@ -124,8 +123,13 @@ async def _ask(question: Question, config: Path | None) -> int:
     """The exit code."""
     import trio  # what serves takes long to import
 
+    from ccrouter.providers.presets import PRESETS
+    from ccrouter.routing.remarks import odd
+
     code = interrupt.INTERRUPTED
     async with own_router.serving(config) as running:
+        if (doubt := odd(question.model, running.config, PRESETS)) is not None:
+            say(f"warning: {doubt}")
         with trio.open_signal_receiver(signal.SIGINT) as interrupts:
             async with trio.open_nursery() as asking:
                 asking.start_soon(_cancel_at_first, interrupts, asking.cancel_scope)

@@ -22,7 +22,7 @@ from ccrouter.providers.presets import PRESETS
 from ccrouter.remembered import place
 from ccrouter.remembered.choice import ChoiceFile, unwritten
 from ccrouter.routing.config import Config
-from ccrouter.routing.profiles import in_force
+from ccrouter.routing.profiles import Choice, in_force
 from ccrouter.routing.remarks import odd
 
 if TYPE_CHECKING:
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 
 #: Seconds for all providers to say which models they have.
 _MODELS_WITHIN = 3.0
+
+#: The word for no choice of one's own: what the configuration says holds.
+_DEFAULT = "default"
+
+#: No menu has a number of more.
+_DIGITS = 6
 
 Setting = Literal["subagent", "classifier"]
 
@@ -53,21 +59,21 @@ WARNING = (
 
 
 @frozen
-class Command:
-    """The command of one setting."""
+class SettingCommand:
+    """The command of one setting: what a module is for the other commands."""
 
     setting: Setting
 
     def add_parser(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         """Declare it."""
-        _declare(subparsers, self.setting)
+        _add_parser(subparsers, self.setting)
 
     def run(self, args: argparse.Namespace) -> int:
         """Show the menu, or set."""
         return _run(args, self.setting)
 
 
-def _declare(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], setting: Setting) -> None:
+def _add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], setting: Setting) -> None:
     parser = subparsers.add_parser(
         setting,
         description=f"Show or set the model for {_WHAT[setting]}.\n"
@@ -87,41 +93,43 @@ def _declare(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], se
 
 def _run(args: argparse.Namespace, setting: Setting) -> int:
     file = ChoiceFile(place.find(os.environ, sys.platform))
-    wanted = args.model
-    if wanted is not None and (not wanted.strip() or wanted.startswith("-")):
-        raise UsageError(f"{wanted!r} is no model; ccrouter {setting} shows which there are")
-    if wanted is None or wanted.isdecimal():
-        listed, config = interrupt.run(partial(_models, args.config))
-        names = [each.name for each in listed]
-        if wanted is None:
-            choice = file.current()
-            # What would hold without the choice, in the profile of this moment.
-            without = in_force(config, evolve(choice, subagent=None, classifier=None), None, None).config
-            _menu(setting, listed, getattr(choice, setting), getattr(without, setting), as_json=args.json)
-            return 0
-        if not 0 <= int(wanted) <= len(names):
-            raise UsageError(
-                f"there is no number {wanted}: the menu has 0 to {len(names)}; see ccrouter {setting}"
-            )
-        wanted = names[int(wanted) - 1] if int(wanted) else "default"
-        doubt = None
-    else:
-        doubt = _doubt(wanted, _configuration(args.config))
+    if args.model is None:
+        return _show(args, setting, file.current())
+    wanted, doubt = _wanted(args.model, setting, args.config)
+    before = file.current()
     try:
-        chosen = None if wanted == "default" else wanted
-        before = file.current()
-        file.write(evolve(before, subagent=chosen) if setting == "subagent" else evolve(before, classifier=chosen))
+        file.write(evolve(before, subagent=wanted) if setting == "subagent" else evolve(before, classifier=wanted))
     except OSError as error:
         raise CcrouterError(unwritten(file.path, error)) from None
-    if wanted == "default":
-        say(f"{setting}: as the configuration says, from the next request on")
-    else:
-        say(f"{setting}: {wanted}, from the next request on")
-        if doubt is not None:
-            say(f"warning: {doubt}")
-        if setting == "classifier":
-            say(WARNING)
+    say(f"{setting}: {wanted or 'as the configuration says'}, from the next request on")
+    if doubt is not None:
+        say(f"warning: {doubt}")
+    if wanted is not None and setting == "classifier":
+        say(WARNING)
     return 0
+
+
+def _show(args: argparse.Namespace, setting: Setting, choice: Choice) -> int:
+    listed, config = interrupt.run(partial(_models, args.config))
+    # What would hold without the choice, in the profile of this moment.
+    without = in_force(config, evolve(choice, subagent=None, classifier=None), None, None).config
+    _menu(setting, listed, getattr(choice, setting), getattr(without, setting), as_json=args.json)
+    return 0
+
+
+def _wanted(said: str, setting: Setting, config: Path | None) -> tuple[str | None, str | None]:
+    """The model that is meant, None for the default, and why it is probably not. Raises UsageError for none."""
+    if not said.strip() or said.startswith("-"):
+        raise UsageError(f"{said!r} is no model; ccrouter {setting} shows which there are")
+    if not (said.isascii() and said.isdecimal()):
+        return None if said == _DEFAULT else said, _doubt(said, _configuration(config))
+    number = int(said) if len(said) <= _DIGITS else sys.maxsize
+    if number == 0:  # as the menu has it
+        return None, None
+    listed, _ = interrupt.run(partial(_models, config))
+    if number > len(listed):
+        raise UsageError(f"there is no number {said}: the menu has 0 to {len(listed)}; see ccrouter {setting}")
+    return listed[number - 1].name, None
 
 
 def _configuration(file: Path | None) -> Config:
@@ -136,9 +144,9 @@ def _configuration(file: Path | None) -> Config:
 def _doubt(wanted: str, config: Config) -> str | None:
     """Why a name is probably not what was meant. Raises UsageError where it is none."""
     aliases = [config.aliases, *(profile.aliases for profile in config.profiles.values())]
-    if wanted == "default" or any(wanted in each for each in aliases):
+    if wanted == _DEFAULT or any(wanted in each for each in aliases):
         return None
-    if get_close_matches(wanted.lower(), ["default"], cutoff=0.8):
+    if get_close_matches(wanted.lower(), [_DEFAULT], cutoff=0.8):
         raise UsageError(f"{wanted!r} is no model; did you mean `default`?")
     return odd(wanted, config, PRESETS)
 
@@ -162,10 +170,10 @@ def _menu(
         emit(json.dumps(told, indent=2) + "\n")
         return
     default = " or ".join(configured) or "as they are asked for"
-    rows = [("default", default), *((each.name, each.description) for each in listed)]
+    rows = [(_DEFAULT, default), *((each.name, each.description) for each in listed)]
     width = max(len(name) for name, _ in rows)
     for number, (name, description) in enumerate(rows):
-        mark = "*" if name == (chosen or "default") else " "
+        mark = "*" if name == (chosen or _DEFAULT) else " "
         emit(printable(f"{mark} {number:3}  {name:{width}}  {description}".rstrip(), 1000) + "\n")
     if chosen is not None and chosen not in [name for name, _ in rows]:
         emit(printable(f"*      {chosen}  (no provider lists it now)", 1000) + "\n")

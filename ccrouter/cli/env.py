@@ -6,10 +6,9 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ccrouter.cli import runtime, shells
-from ccrouter.cli.serve import variables
+from ccrouter.cli import environment, runtime, shells
 from ccrouter.cli.terminal import emit
 from ccrouter.errors import CcrouterError
 
@@ -37,7 +36,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="F",
         help=f"one of {', '.join(shells.FORMATS)} (default: sh)",
     )
-    parser.add_argument("--port", type=int, metavar="N", help="of the router on this port")
+    parser.add_argument("--port", type=int, metavar="N", help="of the router on this port, where several run")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,7 +69,26 @@ def asked_format(arguments: Sequence[str]) -> shells.Format | None:
 def _found(args: argparse.Namespace) -> str:
     serving = [each for each in runtime.answering(os.environ) if each.purpose == "serve"]
     found = chosen(serving, args.port)
-    return variables(found.url, found.port, found.pid, found.token, args.format, os.environ)
+    return variables(found, args.format, os.environ)
+
+
+def variables(router: runtime.Record, fmt: shells.Format, environ: Mapping[str, str]) -> str:
+    """What points a client at ``router``, in the words of ``fmt``; ``serve --print-env`` prints the same."""
+    env = environment.printed(router.url, router.token, environ, windows=sys.platform == "win32")
+    extras: dict[str, str | int] = {
+        "url": router.url,
+        "port": router.port,
+        "pid": router.pid,
+        "version": router.version,
+    }
+    return shells.render(env, fmt, extras)
+
+
+def joining(options: str, *, windows: bool) -> str:
+    """The line for a shell that starts Claude Code behind the running router, and not at all without one."""
+    if windows:
+        return f"ccrouter env{options} --format powershell | Invoke-Expression; claude"
+    return f'eval "$(ccrouter env{options})" && claude'
 
 
 def chosen(records: list[runtime.Record], port: int | None) -> runtime.Record:

@@ -56,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", nargs="?", metavar="FILE", help="a saved request, or - for standard input")
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a saved request; -: standard input")
     parser.add_argument("--last", type=int, metavar="N", help="how many of the last requests (default: 1)")
     parser.add_argument("--port", type=int, metavar="N", help="ask the router on this port")
     parser.add_argument(
@@ -93,29 +93,30 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _saved(name: str) -> tuple[dict[str, str], bytes]:
+def _saved(file: Path) -> tuple[dict[str, str], bytes]:
     """Headers and body of a saved request."""
-    if name == "-" and sys.stdin is None:
+    is_stdin = file == Path("-")
+    if is_stdin and sys.stdin is None:
         raise UsageError("-: standard input is closed")
     try:
-        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        content = sys.stdin.buffer.read() if is_stdin else file.read_bytes()
     except OSError as error:
-        raise UsageError(f"{name}: cannot be read: {error.strerror or error}") from None
+        raise UsageError(f"{file}: cannot be read: {error.strerror or error}") from None
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise UsageError(f"{name}: is no saved request: it must be one JSON object")
+        raise UsageError(f"{file}: is no saved request: it must be one JSON object")
     bare = "messages" in value or not isinstance(value.get("body"), dict)
     body = value if bare else value["body"]
     if not isinstance(body.get("model"), str) or not body["model"]:
-        raise UsageError(f"{name}: is no saved request: it names no `model`")
+        raise UsageError(f"{file}: is no saved request: it names no `model`")
     if bare:
         return {}, content
     given = value.get("headers") or {}
     if not isinstance(given, dict) or not all(map(_is_header, given.items())):
-        raise UsageError(f"{name}: `headers` must be an object of strings, as in {_HEADERS}")
+        raise UsageError(f"{file}: `headers` must be an object of strings, as in {_HEADERS}")
     kept = {key.lower(): each for key, each in given.items() if key.lower() not in _NOT_SENT}
     return kept, json.dumps(body).encode()
 

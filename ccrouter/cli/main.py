@@ -43,8 +43,17 @@ COMMANDS = {
     "upgrade": "say how ccrouter was installed, and the command that brings a newer one",
 }
 
-#: What is none of them, with the one that does what its user wants.
-MEANT = {"claude": "run"}
+#: What is none of them, with what does what its user wants.
+MEANT = {
+    "claude": "run",
+    "exec": "run",
+    "start": "serve",
+    "chat": "ask",
+    "profile": "use",
+    "profiles": "use",
+    "switch": "use",
+    **{verb: f"config {verb}" for verb in ("init", "check", "show", "path", "schema")},
+}
 
 OVERVIEW = """\
 usage: ccrouter [COMMAND] [OPTION ...]
@@ -55,6 +64,12 @@ commands:
 {commands}
 
 ccrouter COMMAND --help explains a command; ccrouter --version prints the version.
+
+environment:
+  CCROUTER_CONFIG   the configuration file, where no --config names one
+  CCROUTER_STATE    the folder for what ccrouter is to remember
+  CCROUTER_LOG      the file that `ccrouter run` appends its log to; without it, there is none
+  CCROUTER_DEBUG    not empty: a mistake in ccrouter shows its traceback
 
 examples:
   ccrouter run                              Claude Code with all your models in /model
@@ -92,10 +107,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(argv: list[str]) -> int:
-    if argv[:1] == ["--version"]:
+    if argv[:1] in (["--version"], ["-V"], ["version"]):
         revision = f" ({ccrouter.__revision__})" if ccrouter.__revision__ else ""
         emit(f"ccrouter {ccrouter.__version__}{revision}\n")
         return 0
+    if argv[:1] == ["help"] and argv[1:]:
+        argv = [argv[1], "--help"]
     if argv[:1] in (["--help"], ["-h"], ["help"]):
         width = max(map(len, COMMANDS)) + 3
         listed = "\n".join(f"  {name:{width}}{meaning}" for name, meaning in COMMANDS.items())
@@ -182,7 +199,7 @@ def _module(name: str) -> Command:
     if name in {"subagent", "classifier"}:
         from ccrouter.cli import background
 
-        return background.Command("subagent" if name == "subagent" else "classifier")
+        return background.SettingCommand("subagent" if name == "subagent" else "classifier")
     if name == "config":
         from ccrouter.cli import config
 
@@ -208,7 +225,7 @@ def _meant(name: str) -> str | None:
 
     if name in MEANT:
         return MEANT[name]
-    near = get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+    near = get_close_matches(name, COMMANDS, n=1)
     return near[0] if near else None
 
 

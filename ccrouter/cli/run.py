@@ -152,6 +152,8 @@ async def run_command(
         async with trio.open_nursery() as nursery:
             router = _Serving(serve, options)
             running = await router.start(nursery)
+            if model is not None and (doubt := odd(model, running.config, PRESETS)) is not None:
+                say(f"warning: {doubt}")
             record = runtime.record(running.url, running.port, running.token, "run")
             announcing.enter_context(runtime.findable(record, environ))
             chosen = launch.mode(client, running.url, picker=picker, has_login=has_login)

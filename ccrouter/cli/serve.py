@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import ccrouter
-from ccrouter.cli import environment, interrupt, runtime, shells
+from ccrouter.cli import env, interrupt, runtime, shells
 from ccrouter.cli.terminal import emit, say
 from ccrouter.errors import CcrouterError
 from ccrouter.routing.config import DEFAULT_PORT
@@ -47,9 +48,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Serve in the foreground until SIGTERM or Ctrl-C; the second one stops at once.",
         epilog="example, as a sidecar: ccrouter --port 0 --print-env=json",
     )
-    parser.add_argument("--host", metavar="H", help="listen here (default: 127.0.0.1)")
+    parser.add_argument("--host", metavar="H", help="listen here (default: as configured, else 127.0.0.1)")
     parser.add_argument(
-        "--port", metavar="N", type=_port, help="listen on this port, 0 for a free one (default: 11436)"
+        "--port",
+        metavar="N",
+        type=_port,
+        help=f"listen on this port, 0 for a free one (default: as configured, else {DEFAULT_PORT})",
     )
     parser.add_argument("--config", metavar="FILE", type=Path, help="use this configuration")
     parser.add_argument(
@@ -67,7 +71,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) < 65536):
+    if not (re.fullmatch("0*[0-9]{1,5}", text) and int(text[-5:]) < 65536):
         raise argparse.ArgumentTypeError(f"{text!r} is no port: a number from 0 to 65535 is needed")
     return int(text)
 
@@ -125,7 +129,7 @@ async def serve_until_stopped(
                 else:
                     record = runtime.record(running.url, running.port, running.token, "sidecar")
                     stack.enter_context(runtime.findable(record, environ))
-                    emit(variables(running.url, running.port, os.getpid(), running.token, print_env, environ))
+                    emit(env.variables(record, print_env, environ))
                 await stop.ended.wait()
             nursery.cancel_scope.cancel()
     return stop.code
@@ -138,13 +142,6 @@ async def _served(serve: Serve, options: Options, stop: _Stop, *, task_status: t
         stop.ended.set()
 
 
-def variables(url: str, port: int, pid: int, token: str, fmt: shells.Format, environ: Mapping[str, str]) -> str:
-    """What ``--print-env`` and ``ccrouter env`` print."""
-    env = environment.printed(url, token, environ, windows=sys.platform == "win32")
-    extras: dict[str, str | int] = {"url": url, "port": port, "pid": pid, "version": ccrouter.__version__}
-    return shells.render(env, fmt, extras)
-
-
 def _invite(running: Running, stack: contextlib.ExitStack, environ: Mapping[str, str]) -> None:
     """Tell a person what to do next, and let ``ccrouter env`` find us until ``stack`` is closed."""
     record = runtime.record(running.url, running.port, running.token)
@@ -155,14 +152,7 @@ def _invite(running: Running, stack: contextlib.ExitStack, environ: Mapping[str,
         say(f"ccrouter: `ccrouter env` will not find this router: {error}")
         return
     port = f" --port {running.port}" if running.port != DEFAULT_PORT else ""
-    say(f"to point Claude Code at it, in another terminal: {joining(port, windows=sys.platform == 'win32')}")
-
-
-def joining(options: str, *, windows: bool) -> str:
-    """The line for a shell that starts Claude Code behind the running router, and not at all without one."""
-    if windows:
-        return f"ccrouter env{options} --format powershell | Invoke-Expression; claude"
-    return f'eval "$(ccrouter env{options})" && claude'
+    say(f"to point Claude Code at it, in another terminal: {env.joining(port, windows=sys.platform == 'win32')}")
 
 
 class _Stop:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     config = ConfigFile(path, required=required, presets=PRESETS).current()
     file = ChoiceFile(state.find(os.environ, sys.platform))
     folder = None if args.folder is None else _resolved(args.folder)
-    if args.profile is not None and (args.none or args.show):
+    if (args.profile is not None) + args.none + args.show > 1:
         raise UsageError("either a PROFILE, or --none, or --show; see ccrouter use --help")
     if args.profile is None and not args.none:
         return _show(args, config, file.current(), folder or here())
@@ -65,9 +66,10 @@ def run(args: argparse.Namespace) -> int:
         there = ", ".join(config.profiles)
         hint = f"there are: {there}" if there else f"{path} has none; add [profiles.{name}] to it"
         raise UsageError(f"there is no profile {name!r}; {hint}")
-    if folder is not None and not os.path.isdir(folder):  # noqa: PTH112  it has no error for what cannot be seen
-        raise UsageError(f"{folder}: is no directory")
     choice = file.current()
+    taken_back = name is None and str(folder) in dict(choice.projects)  # the directory may be gone meanwhile
+    if folder is not None and not taken_back and not _is_directory(folder):
+        raise UsageError(f"{folder}: is no directory")
     choice = evolve(choice, profile=name) if folder is None else with_project(choice, str(folder), name)
     try:
         file.write(choice)
@@ -107,6 +109,10 @@ def _resolved(folder: Path) -> Path:
         raise UsageError(printable(f"{folder}: is no directory: {error}", 1000)) from None
 
 
+def _is_directory(folder: Path) -> bool:
+    return os.path.isdir(folder)  # noqa: PTH112  it has no error for what cannot be seen
+
+
 def _in(folder: Path | None, config: Config, choice: Choice) -> tuple[InForce, Found | None]:
     """What holds in a directory, with its project's file."""
     directory = None if folder is None else str(folder)
@@ -132,7 +138,18 @@ def _show(args: argparse.Namespace, config: Config, choice: Choice, folder: Path
             emit(f"{holds.profile}\n")
     else:
         _list(config, choice, holds)
+        _tell_of_what_is_gone(config, choice)
     return 0
+
+
+def _tell_of_what_is_gone(config: Config, choice: Choice) -> None:
+    """A choice outlasts the profile or the directory that it was about; how it is taken back."""
+    if choice.profile is not None and choice.profile not in config.profiles:
+        say("`ccrouter use --none` takes that choice back")
+    for folder, name in choice.projects:
+        if name not in config.profiles or not _is_directory(Path(folder)):
+            command = f"ccrouter use --for {shlex.quote(folder)} --none"
+            say(printable(f"`{command}` takes back the choice of {name} there", 1000))
 
 
 def _list(config: Config, choice: Choice, holds: InForce) -> None:

@@ -54,6 +54,13 @@ def test_what_is_piped_in_is_sent_along(tmp_path: Path) -> None:
     assert "line two" in done.stdout
 
 
+@pytest.mark.parametrize(("model", "warnings"), [("dmeo:x", 0), ("openruter:x", 1), ("demo", 1), ("demo:x", 0)])
+def test_a_model_that_is_probably_another_is_told(tmp_path: Path, model: str, warnings: int) -> None:
+    done = ask(tmp_path, "-m", model, "hi", config='default = "demo"\n[demo]\npace = 0\n')
+    assert done.stdout.startswith("You said: hi\n")
+    assert done.stderr.count(f"warning: `{model}` names ") == done.stderr.count("\n") == warnings
+
+
 def test_a_stray_byte_in_a_prompt_stops_no_question(tmp_path: Path) -> None:
     done = ask(tmp_path, "-m", "demo:demo", "what is caf\udce9?")
     assert done.stdout.startswith("You said: what is caf\ufffd?\n")

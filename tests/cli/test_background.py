@@ -80,9 +80,10 @@ def test_a_model_is_chosen_by_number_or_name_and_given_back(choose: Choose, tmp_
         assert not (tmp_path / "state" / NAME).exists()
 
 
-def test_a_name_needs_no_router(choose: Choose, router: FakeRouter) -> None:
+def test_a_name_needs_no_router_nor_does_the_default(choose: Choose, router: FakeRouter) -> None:
     choose("subagent", "ollama:q")
     choose("subagent", "default")
+    choose("subagent", "0")
     assert router.options is None
 
 
@@ -168,6 +169,8 @@ def test_as_json_it_is_json(choose: Choose, router: FakeRouter) -> None:
     ("wanted", "said"),
     [
         ("3", "there is no number 3: the menu has 0 to 2; see ccrouter subagent"),
+        ("9" * 5000, "the menu has 0 to 2"),
+        ("0000003", "the menu has 0 to 2"),
         ("", "'' is no model; ccrouter subagent shows which there are"),
         (" ", "' ' is no model"),
         ("-1", "'-1' is no model"),

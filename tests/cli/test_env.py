@@ -12,9 +12,8 @@ import pytest
 import trio
 
 from ccrouter.cli import runtime
-from ccrouter.cli.env import chosen
+from ccrouter.cli.env import chosen, joining
 from ccrouter.cli.main import main
-from ccrouter.cli.serve import joining
 from ccrouter.cli.shells import FORMATS, Format, failing
 from ccrouter.errors import CcrouterError
 from tests.backend import Reply, Seen, backend
@@ -46,7 +45,7 @@ def test_it_prints_the_variables_of_the_running_router(
     with runtime.announced(record(9), {"XDG_RUNTIME_DIR": str(tmp_path)}):
         assert main(["env", "--format", "json"]) == 0
     line = json.loads(capfdbinary.readouterr().out)
-    assert line["port"] == 9
+    assert (line["port"], line["version"]) == (9, record(9).version)
     assert line["env"]["ANTHROPIC_AUTH_TOKEN"] == "ccr-secret"
 
 
@@ -106,9 +105,13 @@ LINES |= {
 
 @pytest.mark.only_on("linux", "darwin")
 @pytest.mark.parametrize("name", [name for name in LINES if shutil.which(name.split(",")[0])])
-@pytest.mark.parametrize("runs", [True, False], ids=["a router", "no router"])
+@pytest.mark.parametrize(
+    ("runs", "mistake"),
+    [(True, ""), (False, ""), (True, " --typo")],
+    ids=["a router", "no router", "a mistake in the line"],
+)
 async def test_the_line_that_joins_a_router_starts_claude_behind_it_or_not_at_all(
-    tmp_path: Path, name: str, runs: bool
+    tmp_path: Path, name: str, runs: bool, mistake: str
 ) -> None:
     tools = tmp_path / "bin"
     tools.mkdir()
@@ -125,8 +128,10 @@ async def test_the_line_that_joins_a_router_starts_claude_behind_it_or_not_at_al
         await reply.whole(200, [], b'{"status": "ok"}')
 
     async with backend(healthy) as it:
-        command = [name.split(",", maxsplit=1)[0], "-c", LINES[name].format(port=it.port)]
+        line = LINES[name].format(port=it.port).replace("ccrouter env", f"ccrouter env{mistake}")
+        command = [name.split(",", maxsplit=1)[0], "-c", line]
         with runtime.announced(record(it.port if runs else 9), env), trio.fail_after(PATIENCE):
             done = await trio.run_process(command, env=env, capture_stdout=True, capture_stderr=True, check=False)
-    assert done.stdout == (f"at {it.url}\n".encode() if runs else b""), done.stderr
-    assert (done.returncode == 0) is runs
+    starts = runs and not mistake
+    assert done.stdout == (f"at {it.url}\n".encode() if starts else b""), done.stderr
+    assert (done.returncode == 0) is starts

@@ -15,7 +15,7 @@ import pytest
 
 import ccrouter
 from ccrouter.cli import main as main_module
-from ccrouter.cli.main import COMMANDS, main, parse
+from ccrouter.cli.main import COMMANDS, MEANT, main, parse
 from ccrouter.errors import ConfigError, StartError, UsageError
 from tests.cli.processes import CCROUTER, ROOT, sandbox
 
@@ -105,12 +105,16 @@ def test_serve_is_the_default(monkeypatch: pytest.MonkeyPatch, argv: list[str]) 
         (["srve"], "there is no command 'srve'; did you mean `ccrouter serve`?"),
         (["confg"], "did you mean `ccrouter config`?"),
         (["claude", "-p", "hi"], "did you mean `ccrouter run`?"),
+        (["init"], "did you mean `ccrouter config init`?"),
+        (["login"], "there is no command 'login'; the commands are serve, "),
         (["zzzzzz"], "the commands are serve, run, env, ask, explain, use, subagent, classifier, config"),
         (["serve", "--prot", "1"], "serve knows no argument '--prot'; see ccrouter serve --help"),
         (["--prt=1"], "serve knows no argument '--prt=1'"),
         (["serve", "--print-env=csh"], "invalid choice"),
         (["--port", "1", "run"], "serve knows no argument 'run'; the command comes first, as in: ccrouter run\n"),
         (["run", "--model"], "--model needs a value"),
+        (["config"], "required: check|path|show|schema|init; see ccrouter config --help"),
+        (["help", "confg"], "did you mean `ccrouter config`?"),
     ],
 )
 def test_wrong_use_is_one_line_that_helps(capfd: pytest.CaptureFixture[str], argv: list[str], said: str) -> None:
@@ -163,7 +167,9 @@ def test_a_file_and_a_directory_may_have_any_name_that_the_system_allows(
     folder.mkdir()
     file = folder / "\udcff.toml"
     file.write_text("[profiles.local]\n")
-    for argv in (["config", "check"], ["use", "local", "--for", str(folder)]):
+    request = folder / "\udcff.json"
+    request.write_text('{"model": "m", "messages": []}')
+    for argv in (["config", "check"], ["use", "local", "--for", str(folder)], ["explain", str(request)]):
         assert main([*argv, "--config", str(file)]) == 0
     monkeypatch.chdir(folder)
     capfd.readouterr()
@@ -171,10 +177,17 @@ def test_a_file_and_a_directory_may_have_any_name_that_the_system_allows(
     assert capfd.readouterr().out == "local\n"
 
 
+def test_what_is_meant_is_there() -> None:
+    for meant in MEANT.values():
+        parse(meant.split())
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself_with_an_example(capfd: pytest.CaptureFixture[str], name: str) -> None:
     assert main([name, "--help"]) == 0
     out, err = capfd.readouterr()
+    assert main(["help", name]) == 0
+    assert capfd.readouterr().out == out
     assert out.startswith(f"usage: ccrouter {name}")
     assert "example" in out
     assert err == ""
@@ -219,9 +232,19 @@ def test_the_overview_names_every_command(capfd: pytest.CaptureFixture[str]) -> 
         assert all(f"\n  {name}" in out for name in COMMANDS)
 
 
+def test_the_overview_names_every_variable_of_ours_that_a_user_may_set(capfd: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    told = {*re.findall(r"CCROUTER_\w+", capfd.readouterr().out)}
+    sources = [path.read_text("utf-8") for path in (ROOT / "ccrouter").rglob("*.py")]
+    read = {name for text in sources for name in re.findall(r"[\"'](CCROUTER_\w+)[\"']", text)}
+    # The image's own; and a name that the starter file gives as an example.
+    assert told == read - {"CCROUTER_CONTAINER", "CCROUTER_TOKEN"}
+
+
 def test_the_version_goes_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["--version"]) == 0
-    assert capfd.readouterr() == (f"ccrouter {ccrouter.__version__}\n", "")
+    for argv in (["--version"], ["-V"], ["version"]):
+        assert main(argv) == 0
+        assert capfd.readouterr() == (f"ccrouter {ccrouter.__version__}\n", "")
 
 
 def test_the_overview_and_env_import_nothing_that_serves() -> None:

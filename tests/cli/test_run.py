@@ -150,6 +150,19 @@ async def test_claude_code_keeps_its_login_and_gets_the_models(tmp_path: Path) -
     assert "ANTHROPIC_AUTH_TOKEN" not in environ
 
 
+@pytest.mark.parametrize(
+    ("model", "doubtful"), [("olama:q", True), ("ollama", True), ("ollama:q", False), (None, False)]
+)
+async def test_a_model_that_is_probably_another_is_told_before_the_command_has_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], model: str | None, doubtful: bool
+) -> None:
+    saying = "import sys; print('the command', file=sys.stderr)"
+    assert await started(tmp_path, sys.executable, "-c", saying, model=model) == 0
+    *before, last = capfd.readouterr().err.splitlines()
+    assert last == "the command"
+    assert [line.startswith(f"warning: `{model}` names ") for line in before] == [True] * doubtful
+
+
 async def test_an_older_claude_code_asks_for_the_models_itself(tmp_path: Path) -> None:
     router = FakeRouter()
     router.running.listed = ROWS

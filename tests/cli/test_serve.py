@@ -197,6 +197,6 @@ def test_a_reader_that_left_is_no_traceback(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_none_is_wrong_use(capfd: pytest.CaptureFixture[str]) -> None:
-    for text in ("x", "-1", "65536", "²"):
+    for text in ("x", "-1", "65536", "²", "9" * 5000):
         assert main(["serve", f"--port={text}"]) == 2
         assert "is no port" in capfd.readouterr().err

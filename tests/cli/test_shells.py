@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -53,16 +54,27 @@ SHELLS = {
 PRESENT = [name for name in SHELLS if shutil.which(name) or (name != "pwsh" and os.environ.get("CI"))]
 
 
-def read_back(argv: list[str], text: str, names: set[str]) -> dict[str, str]:
-    done = subprocess.run(
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fish leaves files there."""
+    return tmp_path_factory.mktemp("home")
+
+
+def told(argv: list[str], text: str, home: Path) -> subprocess.CompletedProcess[bytes]:
+    """A shell that was given ``text`` to read."""
+    return subprocess.run(
         argv,
         input=text.encode("utf-8", "surrogateescape"),
         capture_output=True,
-        check=True,
-        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"},
+        check=False,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(home)},
         timeout=60,
     )
-    assert done.stderr == b""
+
+
+def read_back(argv: list[str], text: str, home: Path, names: set[str]) -> dict[str, str]:
+    done = told(argv, text, home)
+    assert (done.returncode, done.stderr) == (0, b"")
     pairs = (entry.split(b"=", 1) for entry in done.stdout.split(b"\0") if entry)
     found = {name.decode(): value.decode("utf-8", "surrogateescape") for name, value in pairs}
     return {name: value for name, value in found.items() if name in names}
@@ -72,21 +84,21 @@ def read_back(argv: list[str], text: str, names: set[str]) -> dict[str, str]:
 @given(value=raw_values, other=raw_values)
 @example(value="".join(TRICKY.values()), other="-e")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_shells_read_back_every_byte(shell: str, value: str, other: str) -> None:
+def test_shells_read_back_every_byte(shell: str, home: Path, value: str, other: str) -> None:
     fmt, argv = SHELLS[shell]
     env = {"CCR_ONE": value, "CCR_TWO": other, **{f"CCR_{name}": text for name, text in TRICKY.items()}}
     if fmt == "powershell":  # its strings are text, and an empty one removes the variable
         env = {name: text for name, text in env.items() if text.isprintable() and text}
-    assert read_back(argv, render(env, fmt, {}), set(env)) == env  # type: ignore[arg-type]
+    assert read_back(argv, render(env, fmt, {}), home, set(env)) == env  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("shell", PRESENT)
 @pytest.mark.parametrize("known", [True, False], ids=["who reads it is known", "or not"])
-def test_what_fails_fails_in_each_shell_and_says_nothing_in_most(shell: str, known: bool) -> None:
+def test_what_fails_fails_in_each_shell_and_says_nothing_in_most(shell: str, home: Path, known: bool) -> None:
     fmt, argv = SHELLS[shell]
     text = failing(cast(Format, fmt) if known else None)
     script = re.sub("; *(exec )?env -0", "{} echo on", argv[-1]).format(";" if fmt == "powershell" else "&&")
-    done = subprocess.run([*argv[:-1], script], input=text.encode(), capture_output=True, check=False, timeout=60)
+    done = told([*argv[:-1], script], text, home)
     assert done.returncode != 0
     assert done.stdout == b""
     assert done.stderr == b"" or fmt == "powershell"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from ccrouter.cli.main import main
 from ccrouter.remembered.choice import NAME, ChoiceFile
@@ -126,6 +128,25 @@ def test_a_projects_file_has_its_say_and_a_mistake_in_it_is_told(use: Use, tmp_p
     assert err.startswith(f"warning: {file}:1: ")
 
 
+def test_a_choice_whose_profile_or_directory_is_gone_is_told_and_can_be_taken_back(
+    use: Use, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    use("cloud", "--for", str(gone))
+    gone.rmdir()
+    ChoiceFile(tmp_path / "state").write(evolve(chosen(tmp_path), profile="former"))
+    told = use()[2].splitlines()
+    assert told[0].startswith("warning: there is no profile 'former'")
+    commands = [shlex.split(line.split("`")[1])[1:] for line in told if "takes" in line]
+    assert commands == [["use", "--none"], ["use", "--for", str(gone.resolve()), "--none"]]
+    for _, *arguments in commands:
+        assert use(*arguments)[0] == 0
+    assert chosen(tmp_path) == Choice()
+    assert use()[2] == ""
+    assert use("--for", str(gone), "--none")[0] == 2, "a directory that nobody chose for is a mistake in its name"
+
+
 def test_as_json_it_is_json(use: Use, tmp_path: Path) -> None:
     use("local")
     use("cloud", "--for", ".")
@@ -150,6 +171,7 @@ def test_what_others_chose_beside_it_stays(use: Use, tmp_path: Path) -> None:
         (["nope"], 2, "there is no profile 'nope'; there are: local, cloud"),
         (["local", "--none"], 2, "either a PROFILE, or --none, or --show"),
         (["local", "--show"], 2, "either a PROFILE, or --none, or --show"),
+        (["--show", "--none"], 2, "either a PROFILE, or --none, or --show"),
         (["local", "--for", "missing"], 2, "missing: is no directory"),
         (["--config", "missing.toml"], 2, "missing.toml: cannot be read"),
     ],
