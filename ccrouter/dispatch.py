@@ -312,7 +312,9 @@ def _told(outcome: Outcome, plan: Plan) -> str | None:
 
 def _cut(who: Caller) -> Caller:
     """Its directory comes out of a prompt, and is as long as that says."""
-    return who if who.project is None else evolve(who, project=who.project[:LONGEST])
+    if who.project is None or len(who.project) <= LONGEST:
+        return who
+    return evolve(who, project=who.project[:LONGEST])
 
 
 #: Characters of a prompt that are remembered where its user wants that; said in the configuration's schema.

@@ -60,6 +60,8 @@ class Health:
 
     def down(self, target: Target, now: float) -> Down | None:
         """Whether a target rests at this moment, or is being probed by somebody else."""
+        if not self._states:  # nearly always
+            return None
         for key in _keys(target):
             state = self._states.get(key)
             if state is None:
