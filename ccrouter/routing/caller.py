@@ -185,7 +185,7 @@ def _told(fields: Mapping[str, Any]) -> str:
     first line. Newer clients describe them behind a long system prompt, which need not be searched then.
     """
     best, found = 0, ""
-    for text in reversed(_surroundings(fields)):
+    for text in _surroundings(fields):
         if _IN_DIRECTORY not in text:
             continue
         rank, place = _described(text)
@@ -222,19 +222,19 @@ def _directories(text: str, end: int) -> Iterator[str]:
         end = text.find("\n", place)
 
 
-def _surroundings(fields: Mapping[str, Any]) -> list[str]:
-    """Where the client describes its surroundings: the system prompt, or an early message.
+def _surroundings(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Where the client describes its surroundings, from the last on: an early message, or the system prompt.
 
     That has the system's role, or is a reminder in the user's, by the model.
     """
-    found = texts_of(fields.get("system"))
     messages = fields.get("messages")
-    for message in messages[:3] if isinstance(messages, list) else ():
+    for message in reversed(messages[:3]) if isinstance(messages, list) else ():
         if isinstance(message, dict):
             by_system = message.get("role") == "system"
-            texts = texts_of(message.get("content"))
-            found += [text for text in texts if by_system or text.startswith(_REMINDER)]
-    return found
+            for text in reversed(texts_of(message.get("content"))):
+                if by_system or text.startswith(_REMINDER):
+                    yield text
+    yield from reversed(texts_of(fields.get("system")))
 
 
 def texts_of(content: object) -> list[str]:
