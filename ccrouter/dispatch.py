@@ -41,6 +41,9 @@ from ccrouter.translate import tokens
 _LINE = 1_000
 _PROBLEMS = 32
 
+#: By how many seconds the time of day must be ahead to mean that; less is set right while one is awake.
+_SLEPT = 5.0
+
 #: Of how many directories it is remembered what holds there.
 _DIRECTORIES = 256
 
@@ -90,6 +93,7 @@ class Dispatcher:
         self._now = now
         self._problems = problems
         self.health = Health()
+        self._ahead = float("inf")
         self.notebook = notebook
         self.trails = Trails()
 
@@ -137,6 +141,7 @@ class Dispatcher:
 
     async def choose(self, inbound: Inbound) -> Chosen:
         """Decide. Where the request's model leads nowhere, the plan is at its end already."""
+        self._wake(trio.current_time())
         who = caller(inbound.headers, inbound.request.fields)
         holds, problems = self.in_force(who)
         config = holds.config
@@ -158,6 +163,13 @@ class Dispatcher:
         )
         candidates = tuple(self.candidate(each, plan.began) for each in made.targets[:MOST])
         return Chosen(caller=who, in_force=holds, route=made, plan=plan, candidates=candidates, problems=problems)
+
+    def _wake(self, now: float) -> None:
+        """Notice that the machine slept: the time of day went on meanwhile, and the clock of waits did not."""
+        ahead = self._backends.clock() - now
+        if ahead - self._ahead > _SLEPT:
+            self.health.slept(ahead - self._ahead)
+        self._ahead = ahead
 
     def candidate(self, target: Target, now: float) -> Candidate:
         """A target, as it is known at this moment."""
@@ -183,6 +195,7 @@ class Dispatcher:
     def summary(self, directory: Directory) -> dict[str, Any]:
         """What ``GET /status`` tells of all this."""
         now, clock = trio.current_time(), self._backends.clock()
+        self._wake(now)
         self.notebook.look(clock)
         holds, problems = self.in_force(Caller())
         choice = self._choice.current()

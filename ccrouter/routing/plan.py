@@ -185,7 +185,7 @@ class Plan:
         self.tries.append(Try(target=target, began=began - self.began, ended=now - self.began, outcome=outcome))
         match outcome:
             case Outcome(result="done"):
-                self.health.well(target)
+                self.health.well(target, began, now)
             # Past the commit point too: who is silent for so long that the stream was begun without it, or breaks
             # off again and again, keeps failing.
             case Outcome(failure=BudgetSpent()):

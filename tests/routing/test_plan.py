@@ -221,7 +221,7 @@ def test_when_all_rest_the_one_that_ended_its_rest_meanwhile_is_next():
     plan = Plan((A, B), health=health)
     assert plan.following(0) == A
     plan.record(failed(refused(503)), 1)
-    health.well(B)
+    health.well(B, 0, 1)
     assert plan.following(1) == B
     assert plan.passed == []
 
@@ -416,9 +416,9 @@ class Told(Health):
         self.log.append(("begin", of))
         super().begin(of, now)
 
-    def well(self, of):
+    def well(self, of, began, now):
         self.log.append(("well", of))
-        super().well(of)
+        super().well(of, began, now)
 
     def failed(self, of, failure, now):
         self.log.append(("failed", of))
@@ -758,7 +758,7 @@ class PlanMachine(RuleBasedStateMachine):
         log = list(self.health.log)
         self.health.begin(of, self.now)
         if failure is None:
-            self.health.well(of)
+            self.health.well(of, self.now, self.now)
         else:
             self.health.failed(of, failure, self.now)
         self.health.log = log
