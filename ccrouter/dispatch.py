@@ -37,6 +37,9 @@ from ccrouter.routing.rules import counts_tokens
 from ccrouter.routing.traits import Moment, Traits
 from ccrouter.translate import tokens
 
+#: By how many seconds the time of day must be ahead to mean that; less is set right while one is awake.
+_SLEPT = 5.0
+
 #: Of how many directories it is remembered what holds there.
 _DIRECTORIES = 256
 
@@ -85,6 +88,7 @@ class Dispatcher:
         self._now = now
         self._problems = problems
         self.health = Health()
+        self._ahead = float("inf")
         self.notebook = notebook
         self.trails = Trails()
 
@@ -123,6 +127,7 @@ class Dispatcher:
 
     async def choose(self, inbound: Inbound) -> Chosen:
         """Decide. Where the request's model leads nowhere, the plan is at its end already."""
+        self._wake(trio.current_time())
         who = caller(inbound.headers, inbound.request.fields)
         holds, problems = self.in_force(who)
         config = holds.config
@@ -143,6 +148,13 @@ class Dispatcher:
         )
         candidates = tuple(self.candidate(each, plan.began) for each in made.targets[:MOST])
         return Chosen(caller=who, in_force=holds, route=made, plan=plan, candidates=candidates, problems=problems)
+
+    def _wake(self, now: float) -> None:
+        """Notice that the machine slept: the time of day went on meanwhile, and the clock of waits did not."""
+        ahead = self._backends.clock() - now
+        if ahead - self._ahead > _SLEPT:
+            self.health.slept(ahead - self._ahead)
+        self._ahead = ahead
 
     def candidate(self, target: Target, now: float) -> Candidate:
         """A target, as it is known at this moment."""
@@ -168,6 +180,7 @@ class Dispatcher:
     def summary(self, directory: Directory) -> dict[str, Any]:
         """What ``GET /status`` tells of all this."""
         now, clock = trio.current_time(), self._backends.clock()
+        self._wake(now)
         self.notebook.look(clock)
         holds, problems = self.in_force(Caller())
         choice = self._choice.current()
@@ -260,7 +273,9 @@ def _told(outcome: Outcome, plan: Plan) -> str | None:
 
 def _cut(who: Caller) -> Caller:
     """Its directory comes out of a prompt, and is as long as that says."""
-    return who if who.project is None else evolve(who, project=who.project[:LONGEST])
+    if who.project is None or len(who.project) <= LONGEST:
+        return who
+    return evolve(who, project=who.project[:LONGEST])
 
 
 #: Characters of a prompt that are remembered where its user wants that; said in the configuration's schema.

@@ -98,7 +98,10 @@ def rules(whens: tuple[str, ...]) -> str:
 def requests(size: int, folder: Path) -> bytes:
     """A request in the shape of the client's, of about so many bytes."""
     text = 'some words of a conversation about "code", quoted and not\n ' * 50
-    surroundings = f"# Environment\nYou have been invoked in: \n - Primary working directory: {folder}\n"
+    surroundings = (
+        "# Environment\nYou have been invoked in the following environment: \n"
+        f" - Primary working directory: {folder}\n"
+    )
     tools = [
         {"name": f"T{n}", "description": "word " * 200, "input_schema": {"type": "object"}} for n in range(12)
     ]

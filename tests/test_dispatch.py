@@ -401,6 +401,23 @@ async def test_a_prompt_is_remembered_only_when_its_user_wants_that(messages: ob
     assert [each.prompt for each in it.dispatch.trails.last(2)] == [prompt, None]
 
 
+@pytest.mark.parametrize(("slept", "on"), [(8 * 3600, True), (3600, False), (-8 * 3600, False), (1, False)])
+async def test_a_plan_is_there_again_after_a_night_in_which_the_machine_slept(slept: int, on: bool) -> None:
+    it = rig(Script(), providers=TWO, config=Config(aliases={"big": ("anthropic:a", "ollama:b")}))
+    clock = [time.time()]
+    it.dispatch._backends = evolve(it.backends, clock=lambda: clock[0])
+    before = await it.dispatch.choose(asked(model="big"))
+    limit = (("retry-after", "18000"), ("x-should-retry", "false"))
+    it.dispatch.health.failed(
+        before.route.targets[0], ApiError(429, "rate_limit_error", "no", limit), trio.current_time()
+    )
+    clock[0] += slept
+    assert (it.dispatch.summary(await it.directory())["resting"] == {}) is on
+    after = await it.dispatch.choose(asked(model="big"))
+    assert (after.candidates[0].down is None) is on
+    assert after.plan.following(trio.current_time()) == after.route.targets[0 if on else 1]
+
+
 async def test_the_summary_tells_what_holds(tmp_path: Path) -> None:
     rule = Rule(name="night", when=When(), use=("ollama:q",))
     config = evolve(LOCAL, routes=(rule,), subagent=("ollama:s",), classifier=("anthropic:h",))

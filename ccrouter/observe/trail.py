@@ -7,8 +7,7 @@ No header, no credential and nothing of a prompt stands in a trail, unless its u
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -75,9 +74,9 @@ class Candidate:
         }
 
 
-def brief(texts: Iterable[str]) -> tuple[str, ...]:
+def brief(texts: Sequence[str]) -> tuple[str, ...]:
     """Some of many, each cut: names and words come from outside, and may be long."""
-    return tuple(each[:LONGEST] for each in islice(texts, MOST))
+    return tuple([each[:LONGEST] for each in texts[:MOST]])
 
 
 @frozen(kw_only=True)

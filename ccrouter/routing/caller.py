@@ -32,6 +32,9 @@ Task = Literal["classifier", "title"]
 
 _CLASSES = frozenset(get_args(RequestClass))
 
+#: No description of the surroundings is more certain than one in the client's own words.
+_CERTAIN = 2
+
 #: No path of a directory is longer.
 _LONGEST_PATH = 4096
 
@@ -94,7 +97,7 @@ def _kind(headers: _Said, fields: Mapping[str, Any], task: Task | None) -> tuple
         return cast("RequestClass", hint), f"the client says so ({CLASS_HEADER.decode()})"
     if AGENT_ID_HEADER in headers:
         return "subagent", f"it has the header {AGENT_ID_HEADER.decode()}"
-    if any(claude_code.OF_SUBAGENT in text for text in _first(texts_of(fields.get("system")))):
+    if any(claude_code.OF_SUBAGENT in text for text in texts_of(fields.get("system"))[:1]):
         return "subagent", f"its attribution says {claude_code.OF_SUBAGENT.removesuffix('=true')}"
     if task is not None:
         return "auxiliary", {
@@ -149,23 +152,26 @@ def _told(fields: Mapping[str, Any]) -> str:
     """What the client's description of its surroundings says.
 
     Other texts may hold such a line too: an agent's own, which stands before the description, and what a user
-    adds, which stands behind it. The client's own words count most, then such a heading, then the first line.
+    adds, which stands behind it. The client's own words count most, the last ones; then such a heading; then the
+    first line. Newer clients describe them behind a long system prompt, which need not be searched then.
     """
-    best, found = -1, ""
+    best, found = 0, ""
     for text in _surroundings(fields):
         if claude_code.IN_DIRECTORY not in text:
             continue
         rank, place = _described(text)
         line = next((line.strip() for line in _directories(text, place) if line.strip()), "")
-        if line and (rank > best or rank == best > 0):
+        if line and (rank > best or rank == best == 0):
             best, found = rank, line
+        if best == _CERTAIN:
+            break
     return found
 
 
 def _described(text: str) -> tuple[int, int]:
     """How certainly a text describes the surroundings, and from where on."""
-    for rank, headings in ((2, claude_code.SURROUNDINGS), (1, claude_code.SURROUNDINGS_HEADINGS)):
-        place = max(_last_line(text, heading) for heading in headings)
+    for rank, headings in ((_CERTAIN, claude_code.SURROUNDINGS), (1, claude_code.SURROUNDINGS_HEADINGS)):
+        place = max([_last_line(text, heading) for heading in headings])
         if place >= 0:
             return rank, place
     return 0, 0
@@ -188,36 +194,27 @@ def _directories(text: str, end: int) -> Iterator[str]:
 
 
 def _surroundings(fields: Mapping[str, Any]) -> Iterator[str]:
-    """Where the client describes its surroundings: the system prompt, or an early message.
+    """Where the client describes its surroundings, from the last on: an early message, or the system prompt.
 
     That has the system's role, or is a reminder in the user's, by the model.
     """
-    yield from texts_of(fields.get("system"))
     messages = fields.get("messages")
-    for message in messages[:3] if isinstance(messages, list) else ():
+    for message in reversed(messages[:3]) if isinstance(messages, list) else ():
         if isinstance(message, dict):
             by_system = message.get("role") == "system"
-            yield from (
-                text
-                for text in texts_of(message.get("content"))
-                if by_system or text.startswith(SURROUNDINGS_REMINDER)
-            )
+            for text in reversed(texts_of(message.get("content"))):
+                if by_system or text.startswith(SURROUNDINGS_REMINDER):
+                    yield text
+    yield from reversed(texts_of(fields.get("system")))
 
 
-def texts_of(content: object) -> Iterator[str]:
+def texts_of(content: object) -> list[str]:
     """The texts of a string or of a list of blocks."""
     if isinstance(content, str):
-        yield content
-    for block in content if isinstance(content, list) else ():
-        text = block.get("text") if isinstance(block, dict) else None
-        if isinstance(text, str):
-            yield text
-
-
-def _first(texts: Iterator[str]) -> Iterator[str]:
-    for text in texts:
-        yield text
-        return
+        return [content]
+    blocks = content if isinstance(content, list) else ()
+    texts = [block.get("text") for block in blocks if isinstance(block, dict)]
+    return [text for text in texts if isinstance(text, str)]
 
 
 def _last_words(fields: Mapping[str, Any]) -> str:
@@ -225,8 +222,6 @@ def _last_words(fields: Mapping[str, Any]) -> str:
     messages = fields.get("messages")
     for message in reversed(messages) if isinstance(messages, list) else ():
         if isinstance(message, dict) and message.get("role") == "user":
-            words = ""
-            for words in texts_of(message.get("content")):  # noqa: B007  the last one counts
-                pass
-            return words.lstrip()
+            texts = texts_of(message.get("content"))
+            return texts[-1].lstrip() if texts else ""
     return ""

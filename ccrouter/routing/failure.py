@@ -73,16 +73,18 @@ class Treatment:
 
     ``elsewhere``: the next target may do better. ``again``: how often the same one is tried once more where there
     is no next, after ``pause`` seconds or as many as the backend says. ``final``: it is not over by itself in a
-    moment, and the client can do nothing about it. ``scope`` is left alone after ``patience`` such failures in a
-    row, for ``rest`` seconds at first (longer where the backend says so). ``rank``: of several failures the client
-    is told the one with the highest, which is the one that it, or its user, can do most about; what is final to a
-    stand-in comes last.
+    moment, and the client can do nothing about it; ``passing``: it is, unless the backend says otherwise, and the
+    client asks again by itself, and shows that it does. ``scope`` is left alone after ``patience`` such failures
+    in a row, for ``rest`` seconds at first (longer where the backend says so). ``rank``: of several failures the
+    client is told the one with the highest, which is the one that it, or its user, can do most about; what is
+    final to a stand-in comes last.
     """
 
     elsewhere: bool = True
     again: int = 0
     pause: float = 0.0
     final: bool = False
+    passing: bool = False
     scope: Scope = "nobody"
     patience: int = 1
     rest: float = 0.0
@@ -98,21 +100,21 @@ TREATMENTS: Mapping[Kind, Treatment] = MappingProxyType(
         "broken": Treatment(again=1, pause=0.3, scope="provider", patience=2, rest=2.0, rank=3),
         # It began to answer and broke off, or answered in another format.
         "garbled": Treatment(scope="target", patience=2, rest=5.0, rank=3),
-        # Here and below the client asks again by itself, and shows that it does.
-        "server": Treatment(scope="target", patience=3, rest=5.0, rank=4),
-        "overloaded": Treatment(scope="target", rest=5.0, rank=5),
+        # Of these three none says more than another: it is the wanted target's that counts.
+        "server": Treatment(passing=True, scope="target", patience=3, rest=5.0, rank=4),
+        "overloaded": Treatment(passing=True, scope="target", rest=5.0, rank=4),
         # A moment is waited for rather than to move a conversation to another model, and its cache with it.
-        "rate_limit": Treatment(again=1, pause=NEVER, scope="target", rest=5.0, rank=6),
-        "missing_model": Treatment(final=True, scope="target", patience=2, rest=30.0, rank=7),
-        "quota": Treatment(final=True, scope="provider", rest=60.0, rank=8),
+        "rate_limit": Treatment(again=1, pause=NEVER, passing=True, scope="target", rest=5.0, rank=4),
+        "missing_model": Treatment(final=True, scope="target", patience=2, rest=30.0, rank=5),
+        "quota": Treatment(final=True, scope="provider", rest=60.0, rank=6),
         # A plan's limit of one model, which can last for days; its others have room.
-        "model_quota": Treatment(final=True, scope="target", rest=60.0, rank=8),
-        "capability": Treatment(final=True, rank=9),
+        "model_quota": Treatment(final=True, scope="target", rest=60.0, rank=6),
+        "capability": Treatment(final=True, rank=7),
         # The client compacts its conversation, and goes on.
-        "overflow": Treatment(rank=10),
-        "credential": Treatment(elsewhere=False, final=True, rank=11),
-        "request": Treatment(elsewhere=False, final=True, rank=11),
-        "stopped": Treatment(elsewhere=False, rank=12),
+        "overflow": Treatment(rank=8),
+        "credential": Treatment(elsewhere=False, final=True, rank=9),
+        "request": Treatment(elsewhere=False, final=True, rank=9),
+        "stopped": Treatment(elsewhere=False, rank=10),
     }
 )
 
@@ -180,6 +182,11 @@ def rest_of(failure: Failure) -> float | None:
     except ValueError:  # a date: rare, and the shorter rest does no harm
         return None
     return seconds if seconds is not None and 0 <= seconds < float("inf") else None
+
+
+def may_ask_again(failure: Failure) -> bool:
+    """Whether the backend leaves it open that to ask again is of use."""
+    return isinstance(failure, UpstreamError) or _header(failure, "x-should-retry") != _NEVER_AGAIN
 
 
 def _message(failure: Refusal | ApiError) -> str:

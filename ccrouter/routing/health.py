@@ -6,7 +6,9 @@ Each provider and each target has a *state*: failures in a row, and until when i
 a row as `failure.TREATMENTS` allows it rests, each time twice as long, `LONGEST` at most; a backend that says
 itself for how long is taken at its word. When the rest is over, one request is let through: a *probe*. Until the
 backend says a word, everybody else goes on leaving it alone; then it is there for all, be that word a refusal of
-the request's own. If it went well to its end, all is forgotten.
+the request's own. If it went well to its end, all is forgotten, but for a rest that began after it did.
+
+What the machine sleeps counts as rested: a plan that was used up in the evening is there in the morning.
 
 Nobody is refused for what stands here: who has no other target tries the one it has.
 """
@@ -47,6 +49,8 @@ class Down:
 class _State:
     failures: int = 0
     until: float = float("-inf")
+    since: float = float("-inf")
+    """When the rest began."""
     why: Kind = "broken"
     probing: float = float("-inf")
     """Until when a probe counts as under way."""
@@ -60,6 +64,8 @@ class Health:
 
     def down(self, target: Target, now: float) -> Down | None:
         """Whether a target rests at this moment, or is being probed by somebody else."""
+        if not self._states:  # nearly always
+            return None
         for key in _keys(target):
             state = self._states.get(key)
             if state is None:
@@ -85,10 +91,16 @@ class Health:
             if (state := self._states.get(key)) is not None and state.until <= now:
                 state.until = state.probing = float("-inf")
 
-    def well(self, target: Target) -> None:
-        """The target answered."""
+    def well(self, target: Target, began: float, now: float) -> None:
+        """The target answered to its end what it was asked at ``began``.
+
+        That is no word on a rest which began after it and lasts: of a plan that is used up, what is being answered
+        already comes to its end.
+        """
         for key in _keys(target):
-            self._states.pop(key, None)
+            state = self._states.get(key)
+            if state is not None and (began >= state.since or state.until <= now):
+                del self._states[key]
 
     def failed(self, target: Target, failure: Failure, now: float) -> None:
         """An attempt failed, before anything of a reply came or after."""
@@ -111,9 +123,9 @@ class Health:
         state.why = kind
         beyond = state.failures - treatment.patience
         if told is not None:
-            state.until = now + min(told, LONGEST_TOLD)
+            state.since, state.until = now, now + min(told, LONGEST_TOLD)
         elif beyond >= 0:
-            state.until = now + min(treatment.rest * 2 ** min(beyond, 10), LONGEST)
+            state.since, state.until = now, now + min(treatment.rest * 2 ** min(beyond, 10), LONGEST)
         if len(self._states) > MOST:
             del self._states[next(iter(self._states))]
 
@@ -122,6 +134,12 @@ class Health:
         for key in _keys(target):
             if (state := self._states.get(key)) is not None:
                 state.probing = float("-inf")
+
+    def slept(self, seconds: float) -> None:
+        """The machine was asleep, and its clock with it: for everybody else so much time has passed."""
+        for state in self._states.values():
+            state.until -= seconds
+            state.probing -= seconds
 
     def resting(self, now: float) -> Iterator[tuple[str, Down]]:
         """Everybody who rests: the provider's name, with the model's where only that does."""

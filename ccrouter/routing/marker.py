@@ -80,7 +80,7 @@ def _marked(request: MessagesRequest) -> Marked | None:
 def _may_hold_one(system: object) -> bool:
     """A quick look, before places are searched for."""
     blocks = system if isinstance(system, list) else [system]
-    texts = (each.get("text") if isinstance(each, dict) else each for each in blocks)
+    texts = [each.get("text") if isinstance(each, dict) else each for each in blocks]
     return any(isinstance(text, str) and _begins_one(text) for text in texts)
 
 

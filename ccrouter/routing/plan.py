@@ -12,9 +12,11 @@ try now, a `Wait` to sit out first, or None when it is at its end. After each tr
 * A budget is asked for once more when a try has its place: who has used it up while that stood in the line is
   passed over too, and it is no word on the backend.
 * The first target is the one that was wanted, the others stand in for it. What is final to a stand-in (it has no
-  key, no such model, nothing left of its plan, or refuses the request) is no word on the wanted one: the next is
-  tried, and it is what the client hears only where nobody said anything else. A moment's overload that the client
-  would sit out must not end its turn because there is no key for the second of the list.
+  key, no such model, nothing left of its plan, a limit for hours, or refuses the request) is no word on the wanted
+  one: the next is tried, and it is what the client hears only where nobody said anything else. A moment's overload
+  that the client would sit out must not end its turn because there is no key for the second of the list.
+* Nor is a stand-in's window, while the wanted one is back in a moment: the client would compact its conversation,
+  which can't be undone.
 * Nobody is refused for the sake of health: when all rest, or all who do not were stand-ins to whom it was final,
   the first of those that rest is tried all the same.
 * Where no other target is left, the last one is tried once more if that may help; and before any other, if it
@@ -31,14 +33,16 @@ from attrs import define, field, frozen
 
 from ccrouter.errors import ApiError, BudgetSpent, UpstreamError, UpstreamTimeout
 from ccrouter.providers.provider import Target
-from ccrouter.routing.failure import TREATMENTS, Failure, Kind, Refusal, kind_of, rest_of
-from ccrouter.routing.health import Health
+from ccrouter.routing.failure import TREATMENTS, Failure, Kind, Refusal, kind_of, may_ask_again, rest_of
+from ccrouter.routing.health import Down, Health
 from ccrouter.translate import overflow
 from ccrouter.wire import envelope
-from ccrouter.wire import headers as http
 
 #: A backend that wants to be left alone for longer is not waited for, in seconds: the client waits, and shows it.
 SHORT = 2.0
+
+#: A client that is told to wait for longer shows the failure and stops, in seconds (Claude Code 2.1.329, 2026-11).
+LONGEST_WAIT = 60.0
 
 
 @frozen(kw_only=True)
@@ -121,7 +125,7 @@ class Plan:
     tries: list[Try] = field(factory=list, init=False)
     _passed: list[Passed] = field(factory=list, init=False)
     _left: list[Target] = field(init=False)
-    _resting: list[Passed] = field(factory=list, init=False)
+    _resting: list[tuple[Target, Down]] = field(factory=list, init=False)
     _trying: tuple[Target, float] | None = field(default=None, init=False)
     _waited: bool = field(default=False, init=False)
 
@@ -151,7 +155,11 @@ class Plan:
     @property
     def passed(self) -> list[Passed]:
         """Who was passed over so far."""
-        return [*self._passed, *self._resting]
+        resting = [
+            Passed(target=target, why=f"left alone for {down.seconds:.3g} s more after failures ({down.why})")
+            for target, down in self._resting
+        ]
+        return [*self._passed, *resting]
 
     def begun(self, now: float) -> None:
         """The present try has begun to be answered."""
@@ -171,7 +179,7 @@ class Plan:
         self.tries.append(Try(target=target, began=began - self.began, ended=now - self.began, outcome=outcome))
         match outcome:
             case Outcome(result="done"):
-                self.health.well(target)
+                self.health.well(target, began, now)
             # Past the commit point too: who is silent for so long that the stream was begun without it, or breaks
             # off again and again, keeps failing.
             case Outcome(failure=BudgetSpent()):
@@ -188,8 +196,7 @@ class Plan:
             return self.refused
         if not failures:
             raise ValueError("nothing was tried")
-        # Of equals the first, the one wanted.
-        best = max(failures, key=lambda each: (not self._is_no_word(each), TREATMENTS[_kind(each)].rank))
+        best = max(failures, key=self._usefulness)
         failure = best.outcome.failure
         if isinstance(failure, Refusal | ApiError):
             return failure
@@ -203,9 +210,23 @@ class Plan:
     def _stands_in(self, target: Target) -> bool:
         return target != (self.wanted or self.targets[0])
 
+    def _usefulness(self, one: Try) -> tuple[bool, int, bool]:
+        """The greater, the rather the client is told; of equals the first, before all the one that was wanted."""
+        return not self._is_no_word(one), TREATMENTS[_kind(one)].rank, not self._stands_in(one.target)
+
     def _is_no_word(self, one: Try) -> bool:
-        """Whether a failure is final to a stand-in, and so says nothing of the target that was wanted."""
-        return TREATMENTS[_kind(one)].final and self._stands_in(one.target)
+        """Whether a failure is a stand-in's own trouble, and says nothing of the target that was wanted."""
+        if not self._stands_in(one.target):
+            return False
+        return _is_final(one) or (_kind(one) == "overflow" and self._is_back_soon())
+
+    def _is_back_soon(self) -> bool:
+        """Whether the wanted target failed, or rests, for what is over in a moment."""
+        failed = [each for each in self.tries if not self._stands_in(each.target)]
+        rests = [down for target, down in self._resting if not self._stands_in(target)]
+        return any(TREATMENTS[_kind(each)].passing and not _is_final(each) for each in failed) or any(
+            TREATMENTS[down.why].passing and down.seconds <= LONGEST_WAIT for down in rests
+        )
 
     def _next(self, now: float) -> Target | None:
         """The first of those left that has a chance, who rests only where nobody else has one."""
@@ -215,13 +236,12 @@ class Plan:
                 continue
             if (down := self.health.down(target, now)) is None:
                 return target
-            why = f"left alone for {down.seconds:.3g} s more after failures ({down.why})"
-            self._resting.append(Passed(target=target, why=why))
+            self._resting.append((target, down))
         while self._resting and all(map(self._is_no_word, self.tries)):
-            target = self._resting.pop(0).target
+            target, _ = self._resting.pop(0)
             if self._is_out(target):
                 continue
-            self._left = [each.target for each in self._resting]
+            self._left = [each for each, _ in self._resting]
             self._resting.clear()
             return target
         return None
@@ -278,7 +298,7 @@ class Plan:
         failure = last.outcome.failure
         if failure is None or treatment.again < sum(each.target == last.target for each in self.tries):
             return None
-        if _is_final(failure):
+        if _is_final(last):
             return None
         if self.budget(last.target) is not None:
             return None
@@ -299,15 +319,12 @@ def _kind(one: Try) -> Kind:
     return "broken" if failure is None else kind_of(failure)
 
 
-def _is_final(failure: Failure) -> bool:
-    """Whether the backend says that to ask again is of no use."""
-    match failure:
-        case ApiError():
-            return dict(failure.headers).get("x-should-retry") == "false"
-        case Refusal():
-            return http.get_text(failure.headers, b"x-should-retry") == "false"
-        case _:
-            return False
+def _is_final(one: Try) -> bool:
+    """Whether it is not over while a client waits: who is told of it asks no more, and its turn ends."""
+    failure = one.outcome.failure
+    if failure is None:
+        return False
+    return TREATMENTS[_kind(one)].final or not may_ask_again(failure) or (rest_of(failure) or 0.0) > LONGEST_WAIT
 
 
 def api_error(failure: UpstreamError | None, target: Target) -> ApiError:

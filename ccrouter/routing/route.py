@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
@@ -97,19 +97,22 @@ def route(
             session = _pinned_as(caller, conversation, intent, pins)
         elif _chooses(traits) and pins.holds(conversation):
             releases = conversation
-    made = Route(
+    held = None if session is None else pins.of(session, intent)
+    stays = None if held is None else _staying(targets, held, directory, plain=plain)
+    return Route(
         request=request,
-        targets=targets,
+        targets=targets if stays is None else stays.targets,
         names=names,
         because=because,
         intent=intent,
         considered=considered,
         changes=(*changes, *(f"candidates: without {each}" for each in meant.without)),
+        pinned=None if stays is None else held,
+        wanted=None if stays is None else stays.wanted,
         session=session,
         refused=meant.refused,
         releases=releases,
     )
-    return made if session is None else _pinned(made, session, directory, pins, plain=plain)
 
 
 @frozen(kw_only=True)
@@ -169,24 +172,27 @@ def _pinned_as(caller: Caller, conversation: str, intent: str, pins: Pins) -> st
     return f"{conversation}#{caller.task or caller.kind}"
 
 
-def _pinned(made: Route, session: str, directory: Directory, pins: Pins, *, plain: bool) -> Route:
-    """The target that the session stays with stands first."""
-    held = pins.of(session, made.intent)
-    if held is None:
-        return made
-    target = next((each for each in made.targets if str(each) == held), None)
-    if target is None and plain:
-        known, model = split(held, directory.addressable) or (None, "")
-        if known is not None and model and known.name in directory.providers:
-            target = Target(known, model)
-        elif known is not None and model and known.local:
-            # A server of this machine that is not running: its conversation is no other vendor's for that.
-            return evolve(made, targets=(Target(known, model),), pinned=held)
-    if target is None:
-        return made
-    others = tuple(each for each in made.targets if each != target)
-    wanted = made.targets[0] if target in made.targets else None
-    return evolve(made, targets=(target, *others), pinned=held, wanted=wanted)
+@frozen(kw_only=True)
+class _Stays:
+    """``targets`` with the one first that a session stays with; ``wanted`` as in `Route`."""
+
+    targets: tuple[Target, ...]
+    wanted: Target | None = None
+
+
+def _staying(targets: tuple[Target, ...], held: str, directory: Directory, *, plain: bool) -> _Stays | None:
+    """The target that the session stays with stands first; None where it is gone."""
+    place = next((place for place, each in enumerate(targets) if str(each) == held), None)
+    if place is not None:
+        others = targets[:place] + targets[place + 1 :]
+        return _Stays(targets=(targets[place], *others), wanted=targets[0])
+    known, model = (split(held, directory.addressable) if plain else None) or (None, "")
+    if known is None or not model:
+        return None
+    if known.name in directory.providers:
+        return _Stays(targets=(Target(known, model), *targets))
+    # A server of this machine that is not running: its conversation is no other vendor's for that.
+    return _Stays(targets=(Target(known, model),)) if known.local else None
 
 
 def _chooses(traits: Traits) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 from attrs import define, field, frozen
@@ -49,7 +49,7 @@ class Traits:
     lasting: str = field(init=False, repr=False)
     """What stays the same over a conversation, and so what rules say of it; empty if too long to keep."""
     _parts: dict[str, bool] = field(factory=dict, init=False)
-    _types: frozenset[str] | None = field(default=None, init=False)
+    _types: set[str] | None = field(default=None, init=False)
     _said: dict[bytes, bytes] | None = field(default=None, init=False, repr=False)
     _server_tools: tuple[str, ...] | None = field(default=None, init=False)
     _effort: tuple[str | None] | None = field(default=None, init=False)
@@ -101,7 +101,7 @@ class Traits:
             asked = fields.get("thinking")
             return isinstance(asked, dict) and asked.get("type") in ("enabled", "adaptive")
         if self._types is None:
-            self._types = frozenset(_types(fields.get("messages")))
+            self._types = _types(fields.get("messages"))
         return part.removesuffix("s") in self._types
 
     @property
@@ -150,19 +150,21 @@ def _effort_in(config: object) -> str | None:
     return said if isinstance(said, str) and said in EFFORTS else None
 
 
-def _types(messages: object) -> Iterator[str]:
+def _types(messages: object) -> set[str]:
     """The types of all blocks, those inside of results too.
 
     A walk is faster than a search of the text for each type, which is a thousand times as long as it has blocks.
     """
+    found: set[str] = set()
     for message in messages if isinstance(messages, list) else ():
         content = message.get("content") if isinstance(message, dict) else None
         for block in content if isinstance(content, list) else ():
             if not isinstance(block, dict):
                 continue
             if isinstance(kind := block.get("type"), str):
-                yield kind
+                found.add(kind)
             inner = block.get("content")
             for each in inner if isinstance(inner, list) else ():
                 if isinstance(each, dict) and isinstance(kind := each.get("type"), str):
-                    yield kind
+                    found.add(kind)
+    return found

@@ -90,4 +90,4 @@ def test_what_is_kept_of_a_try_is_short_whatever_its_backend_said() -> None:
 
 def test_of_many_changes_some_are_kept() -> None:
     assert brief(["a" * 1000, "b"]) == ("a" * LONGEST, "b")
-    assert len(brief(str(number) for number in range(10_000))) == 50
+    assert len(brief([str(number) for number in range(10_000)])) == 50

@@ -60,7 +60,12 @@ FAILURES: dict[Kind, list[Failure]] = {
     "timeout": [UpstreamTimeout("no first byte in 600 s", "first_byte"), *both(408), *both(504)],
     "broken": [UpstreamBroken("it hung up", before_reply=True)],
     "garbled": [UpstreamBroken("half a reply")],
-    "rate_limit": [*both(429), *both(429, retry_after="7"), *both(429, x_should_retry="true")],
+    "rate_limit": [
+        *both(429),
+        *both(429, retry_after="7"),
+        *both(429, retry_after="7200"),
+        *both(429, x_should_retry="true"),
+    ],
     "quota": [
         *both(402),
         *both(429, x_should_retry="false"),
@@ -69,7 +74,13 @@ FAILURES: dict[Kind, list[Failure]] = {
         *plan_refused("seven_day"),
     ],
     "model_quota": [*plan_refused("seven_day_opus"), *plan_refused("seven_day_sonnet", retry_after="400000")],
-    "overloaded": [*both(409), *both(503), *both(529), *both(529, retry_after="2")],
+    "overloaded": [
+        *both(409),
+        *both(503),
+        *both(529),
+        *both(529, retry_after="2"),
+        *both(503, retry_after="3600"),
+    ],
     "server": [*both(500), *both(502), *both(520), *both(500, x_should_retry="false")],
     "missing_model": both(404),
     "overflow": [

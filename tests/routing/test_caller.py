@@ -297,6 +297,13 @@ def test_what_is_told_below_the_environment_names_no_directory(below):
     assert caller([], old).project == PATH
 
 
+@pytest.mark.parametrize("words", ["# Environment\n", ENVIRONMENT.partition(" - ")[0]])
+def test_of_two_descriptions_the_last_counts(words):
+    texts = [f"{words} - Primary working directory: {path}\n" for path in ("/evil", PATH)]
+    assert caller([], {"system": [*system(texts[0]), *system(texts[1])]}).project == PATH
+    assert caller([], as_system(texts[1]) | {"system": system(texts[0])}).project == PATH
+
+
 def test_where_nothing_is_like_the_clients_words_the_first_line_counts():
     fields = {"system": "Primary working directory: /first\nWorking directory: /second"}
     assert caller([], fields).project == "/first"

@@ -153,7 +153,7 @@ def test_after_a_rest_one_probe_is_let_through_and_everybody_else_goes_on_waitin
 
 def test_a_probe_that_goes_well_makes_all_forgotten():
     health = after_a_rest()
-    health.well(HOME)
+    health.well(HOME, 15, 16)
     assert health.down(HOME, 15) is health.down(HOME_TOO, 15) is None
     health.begin(HOME, 16)
     assert health.down(HOME, 16) is None
@@ -208,6 +208,25 @@ def test_an_answer_to_what_was_asked_before_a_rest_does_not_end_it():
     assert rests(health, HOME, 2) == 59
 
 
+@pytest.mark.parametrize("failure", [refused(429, retry_after="7200"), refused(402), TIMEOUT])
+def test_an_answer_that_ends_well_ends_no_rest_that_began_after_it_and_lasts(failure):
+    for began, ended, lasts in ((99, 105, True), (100, 105, False), (99, 9000, False)):
+        health = Health()
+        health.failed(HOME, failure, 100)
+        health.well(HOME, began, ended)
+        assert (health.down(HOME, 105) is not None) is lasts
+
+
+def test_while_the_machine_sleeps_those_who_rest_go_on_resting():
+    health = Health()
+    health.failed(HOME, refused(429, retry_after="7200"), 0)
+    health.slept(7000)
+    assert rests(health, HOME, 10) == 190
+    health.begin(HOME, 200)
+    health.slept(PROBE)
+    assert health.down(HOME, 200) is None, "who was to answer meanwhile is not waited for"
+
+
 def test_who_is_not_known_may_begin_to_answer():
     health = Health()
     health.answers(HOME, 0)
@@ -238,6 +257,7 @@ class Known:
     def __init__(self):
         self.row = []  # the failures since the last success
         self.until = float("-inf")
+        self.since = float("-inf")
         self.probe = float("-inf")
 
     def add(self, kind, told, now):
@@ -247,8 +267,9 @@ class Known:
         streak = next((n for n, each in enumerate(reversed(self.row)) if each != kind), len(self.row))
         treatment = TREATMENTS[kind]
         if told is not None:
-            self.until = now + told
+            self.since, self.until = now, now + told
         elif streak >= treatment.patience:
+            self.since = now
             self.until = now + min(LONGEST, treatment.rest * 2.0 ** (streak - treatment.patience))
 
     def free_at(self):
@@ -282,30 +303,35 @@ class HealthMachine(RuleBasedStateMachine):
         if self.health.down(of, self.now) is not None and not stubborn:
             return
         self.health.begin(of, self.now)
-        self.under_way.append(of)
+        self.under_way.append((of, self.now))
         for each in self.known(of):
             if each.until > float("-inf"):
                 each.probe = self.now + PROBE
 
     def end(self, data):
-        of = data.draw(st.sampled_from(self.under_way))
-        self.under_way.remove(of)
+        of, began = one = data.draw(st.sampled_from(self.under_way))
+        self.under_way.remove(one)
+        return of, began
+
+    def ends_the_probe(self, of):
         for each in self.known(of):
             each.probe = float("-inf")
-        return of
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())
     def one_goes_well(self, data):
-        of = self.end(data)
-        self.health.well(of)
+        of, began = self.end(data)
+        self.health.well(of, began, self.now)
         for key in self.keys(of):
-            self.model.pop(key, None)
+            each = self.model.get(key)
+            if each is not None and not (each.until > self.now and each.since > began):
+                del self.model[key]
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), how=failing)
     def one_fails(self, data, how):
-        of = self.end(data)
+        of, _ = self.end(data)
+        self.ends_the_probe(of)
         kind, told, failure = how
         self.health.failed(of, failure, self.now)
         scope = TREATMENTS[kind].scope
@@ -318,7 +344,7 @@ class HealthMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())
     def one_begins_to_be_answered(self, data):
-        of = data.draw(st.sampled_from(self.under_way))
+        of, _ = data.draw(st.sampled_from(self.under_way))
         self.health.answers(of, self.now)
         self.forget_the_rests(of)
 
@@ -330,11 +356,20 @@ class HealthMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())
     def one_hangs_up(self, data):
-        self.health.gave_up(self.end(data))
+        of, _ = self.end(data)
+        self.ends_the_probe(of)
+        self.health.gave_up(of)
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 5.0, 16.0, 31.0, 61.0]))
     def time_passes(self, seconds):
         self.now += seconds
+
+    @rule(seconds=st.sampled_from([10.0, 7200.0]))
+    def the_machine_sleeps(self, seconds):
+        self.health.slept(seconds)
+        for each in self.model.values():
+            each.until -= seconds
+            each.probe -= seconds
 
     @invariant()
     def all_rest_who_are_to_rest_and_nobody_else(self):

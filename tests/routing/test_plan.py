@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from ccrouter.errors import ApiError, BudgetSpent, ConnectFailed, UpstreamBroken, UpstreamTimeout
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider, Target
-from ccrouter.routing.failure import NEVER, TREATMENTS, Refusal, kind_of, rest_of
+from ccrouter.routing.failure import NEVER, TREATMENTS, Kind, Refusal, kind_of, rest_of
 from ccrouter.routing.health import Health
 from ccrouter.routing.plan import SHORT, Outcome, Patience, Plan, Wait, api_error, ended_in
 from tests.routing.samples import FAILURES, TOO_LONG, both, plan_refused, refused, target, told
@@ -21,6 +21,19 @@ CONNECT, BROKEN, TIMEOUT = FAILURES["connect"][0], FAILURES["broken"][0], FAILUR
 
 def failed(failure):
     return Outcome(result="failed", failure=failure)
+
+
+def lasts(failure):
+    """Whether the client stops when it is told of it, as the backend says."""
+    pairs = failure.headers if isinstance(failure, Refusal | ApiError) else ()
+    said = {
+        str(n, "ascii") if isinstance(n, bytes) else n: v if isinstance(v, str) else v.decode() for n, v in pairs
+    }
+    return said.get("x-should-retry") == "false" or float(said.get("retry-after", 0)) > 60
+
+
+PASSING_KINDS: tuple[Kind, ...] = ("server", "overloaded", "rate_limit")
+LASTING = [failure for kind in PASSING_KINDS for failure in FAILURES[kind] if lasts(failure)]
 
 
 def followed(plan, *outcomes, now=0.0):
@@ -208,7 +221,7 @@ def test_when_all_rest_the_one_that_ended_its_rest_meanwhile_is_next():
     plan = Plan((A, B), health=health)
     assert plan.following(0) == A
     plan.record(failed(refused(503)), 1)
-    health.well(B)
+    health.well(B, 0, 1)
     assert plan.following(1) == B
     assert plan.passed == []
 
@@ -219,10 +232,10 @@ FINAL = [kind for kind, each in TREATMENTS.items() if each.final]
 OTHERS_LUCK = [kind for kind, each in TREATMENTS.items() if each.elsewhere]
 
 
-@pytest.mark.parametrize("kind", FINAL)
+@pytest.mark.parametrize("kind", [*FINAL, "lasting"])
 @pytest.mark.parametrize("wanted", OTHERS_LUCK)
 def test_what_is_final_to_a_stand_in_leads_to_the_next_and_hides_nothing(kind, wanted):
-    for final in FAILURES[kind]:
+    for final in LASTING if kind == "lasting" else FAILURES[kind]:
         plan = Plan((A, B, C))
         first = FAILURES[wanted][0]
         assert followed(plan, failed(first), failed(final), Outcome(result="done")) == [A, B, C, None]
@@ -403,9 +416,9 @@ class Told(Health):
         self.log.append(("begin", of))
         super().begin(of, now)
 
-    def well(self, of):
+    def well(self, of, began, now):
         self.log.append(("well", of))
-        super().well(of)
+        super().well(of, began, now)
 
     def failed(self, of, failure, now):
         self.log.append(("failed", of))
@@ -460,7 +473,7 @@ def test_without_an_attempt_there_is_no_verdict():
         Plan(FOUR).verdict()
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (0, 2, 1)])
 def test_the_verdict_is_the_failure_that_most_can_be_done_about(order):
     failures = [CONNECT, refused(429, retry_after="7"), refused(400, TOO_LONG)]
     plan = Plan((A, B, C))
@@ -468,11 +481,41 @@ def test_the_verdict_is_the_failure_that_most_can_be_done_about(order):
     assert plan.verdict() is failures[2]
 
 
-def test_of_equals_the_verdict_is_that_of_the_target_that_was_wanted_first():
+def test_of_equals_the_verdict_is_that_of_the_target_that_was_wanted():
     first, second = refused(529), told(529)
-    plan = Plan((A, B))
-    followed(plan, failed(first), failed(second))
-    assert plan.verdict() is first
+    for order, wanted in (((A, B), None), ((A, B), A), ((B, A), A)):
+        plan = Plan(order, wanted=wanted)
+        followed(plan, *[failed(first if each is A else second) for each in order])
+        assert plan.verdict() is first
+
+
+PASSING = [failure for kind in PASSING_KINDS for failure in FAILURES[kind] if not lasts(failure)]
+
+
+@pytest.mark.parametrize("own", PASSING)
+@pytest.mark.parametrize("others", [*PASSING, *LASTING, *FAILURES["overflow"]])
+def test_who_was_wanted_and_is_back_in_a_moment_is_told_whatever_a_stand_in_says(own, others):
+    for order in ((A, C), (C, A)):
+        plan = Plan(order, wanted=A)
+        followed(plan, *[failed(own if each is A else others) for each in order])
+        assert plan.verdict() is own
+
+
+@pytest.mark.parametrize("failure", FAILURES["overflow"])
+def test_a_stand_ins_window_is_told_where_the_wanted_one_is_away_for_longer(failure):
+    for own in (CONNECT, TIMEOUT, *LASTING, *FAILURES["quota"]):
+        plan = Plan((A, C))
+        followed(plan, failed(own), failed(failure))
+        assert plan.verdict() is failure
+
+
+def test_before_a_conversation_is_compacted_for_a_stand_in_who_rests_for_a_moment_is_tried():
+    overflow = failed(refused(400, TOO_LONG))
+    plan = Plan((A, C), health=resting(A, failure=refused(529)))
+    assert followed(plan, overflow, Outcome(result="done")) == [C, A, None]
+    for lasting in (TIMEOUT, refused(529, retry_after="7200"), refused(402)):
+        plan = Plan((A, C), health=resting(A, failure=lasting))
+        assert followed(plan, overflow) == [C, None]
 
 
 def test_a_connection_that_failed_is_told_with_the_provider_that_it_was_to():
@@ -565,6 +608,7 @@ class PlanMachine(RuleBasedStateMachine):
         self.waited = False
         self.more = True
         self.others = 0
+        self.rested = {}
 
     def budget(self, of):
         return told(429, f"{of} has no budget") if of in self.spent else None
@@ -575,7 +619,10 @@ class PlanMachine(RuleBasedStateMachine):
     @rule()
     def ask(self):
         were_down = {each: self.health.down(each, self.now) for each in self.order}
+        seen = {each.target for each in self.plan.passed} | set(self.tried)
         step = self.plan.following(self.now)
+        alone = {each.target for each in self.plan.passed if each.why.startswith("left alone")} | {step}
+        self.rested |= {each: were_down[each] for each in alone - seen if were_down.get(each) is not None}
         if self.over:
             assert step is None
         elif step is None:
@@ -613,11 +660,25 @@ class PlanMachine(RuleBasedStateMachine):
             assert {each.target for each in self.plan.passed} <= set(self.order) - set(self.tried)
 
     def no_words(self):
-        """Of each failure whether it is final to a stand-in."""
+        """Of each failure whether it is a stand-in's own trouble."""
+        soon = self.is_back_soon()
         return [
-            TREATMENTS[kind_of(failure)].final and each != self.wanted
+            each != self.wanted
+            and (TREATMENTS[kind_of(failure)].final or lasts(failure) or (soon and kind_of(failure) == "overflow"))
             for each, failure in zip(self.tried, self.failures, strict=False)  # the last may have none
         ]
+
+    def is_back_soon(self):
+        """Whether the wanted target failed or rests for what is over in a moment."""
+        for each, failure in zip(self.tried, self.failures, strict=False):
+            if each == self.wanted and kind_of(failure) in PASSING_KINDS and not lasts(failure):
+                return True
+        down = self.rested.get(self.wanted)
+        if down is None or self.wanted in self.tried:
+            return False
+        passed = [each for each in self.plan.passed if each.target == self.wanted]
+        alone = all(each.why.startswith("left alone") for each in passed)
+        return alone and down.why in PASSING_KINDS and down.seconds <= 60
 
     def leads_elsewhere(self):
         return TREATMENTS[kind_of(self.failures[-1])].elsewhere or self.no_words()[-1]
@@ -697,7 +758,7 @@ class PlanMachine(RuleBasedStateMachine):
         log = list(self.health.log)
         self.health.begin(of, self.now)
         if failure is None:
-            self.health.well(of)
+            self.health.well(of, self.now, self.now)
         else:
             self.health.failed(of, failure, self.now)
         self.health.log = log

@@ -19,6 +19,11 @@ from Anthropic; of the rest its own error makes the client recover.
 **Blocks of a server's own kind**, or with members of its own, go back to it as it made them, and to others as
 plain ones or in words: they are marked with their maker (`ccrouter.translate.messages.makers`).
 
+**Citations** of Claude's own stay as they are, at whichever of its gateways the conversation goes on: they are
+part of the text that it wrote, and the prefix that is cached holds them. (Bedrock refused them as an unknown
+member when they were new, 2025-02; it has citations itself since.) Only what quotes a search without its proof is
+left out.
+
 **Bound thinking.** The newest models bind their thinking to all that precedes it. Nothing of theirs is removed to
 keep that bond, since no rewrite here breaks it: what is changed for a strict target is what that target refuses,
 so when it made the thinking it had been shown the same rewrite before it. Where that doesn't hold (the

@@ -52,6 +52,31 @@ def test_searches_of_others_are_told_to_anthropic_as_text_and_its_own_pass():
     assert reply({**text("a"), "citations": [cited]})[0] == [{**text("a"), "citations": [cited]}]
 
 
+@pytest.mark.parametrize(
+    ("preset", "model"),
+    [
+        ("anthropic", "claude-opus-5-5"),
+        ("foundry", "claude-opus-5-5"),
+        ("litellm", "bedrock/anthropic.claude-opus-5-5"),
+        ("litellm", "claude-opus-5-5"),
+        ("openrouter", "anthropic/claude-opus-5.5"),
+        ("messages", "anthropic.claude-opus-5-5-v1:0"),
+    ],
+)
+def test_claudes_own_citations_go_on_with_it_to_another_of_its_gateways(preset, model):
+    page = {
+        "type": "web_search_result_location",
+        "url": "https://x.example/page",
+        "title": "t",
+        "cited_text": "c",
+        "encrypted_index": "x",
+    }
+    place = {"type": "char_location", "cited_text": "c", "document_index": 0, "start_char_index": 0}
+    for citations in ([page], [place, page], [], None):
+        block = {**text("a"), "citations": citations}
+        assert reply(block, preset=preset, model=model) == ([block], [])
+
+
 def test_blocks_that_a_backend_doesnt_take_are_told_as_text_or_left_out_and_named():
     blocks = [
         {
