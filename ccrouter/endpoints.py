@@ -296,6 +296,9 @@ class Endpoints:
                         for model in provider.models
                         if (own := backends.wire(Target(provider, model.id))) != wire
                     },
+                    "unsummarized": sorted(
+                        model for place, model in backends.unsummarized if place == provider.place
+                    ),
                     "base_url": provider.base_url,
                     "configured": provider.configured,
                     "models": len(listing.models),

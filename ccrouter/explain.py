@@ -67,7 +67,7 @@ def _candidate(
         if (too_long := window.too_long(request, target)) is not None:
             raise too_long
         dialect = spoken(backends.wire(target), target)
-        outbound = dialect.render(request, target, inbound.headers, inbound.query, "messages")
+        outbound = dialect.render(request, backends.asked(target), inbound.headers, inbound.query, "messages")
     except (ApiError, WireError) as error:
         return told | {"refused": str(error)}
     return told | {"changes": list(outbound.changes), "bytes": len(outbound.body)}

@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from ccrouter.endpoints import Endpoints
 from ccrouter.errors import ApiError, ConnectFailed, UpstreamTimeout
-from ccrouter.providers.provider import Model
+from ccrouter.providers.provider import Model, Target
 from ccrouter.routing.config import Config, Explain
 from ccrouter.routing.rules import Rule, When
 from ccrouter.translate.dialect import Kept
@@ -420,6 +420,15 @@ async def test_the_status_tells_which_models_are_spoken_to_by_another_wire() -> 
         await client.send(b"", method="GET", target="/status")
         (row,) = json.loads(await client.reply())["providers"]
     assert (row["wire"], row["wires"]) == ("messages", {"wide": "ollama"})
+
+
+async def test_the_status_tells_which_models_refuse_to_sum_up_their_reasoning() -> None:
+    it = rig(Script(status=500), providers=[provider("openai"), provider("responses")])
+    it.backends.unsummarize(Target(it.providers["openai"], "gpt-x"))
+    async with talk(it) as client:
+        await client.send(b"", method="GET", target="/status")
+        rows = json.loads(await client.reply())["providers"]
+    assert [row["unsummarized"] for row in rows] == [["gpt-x"], []]
 
 
 async def test_a_model_with_a_window_of_its_own_is_listed_with_that() -> None:

@@ -16,10 +16,11 @@ from trio.testing import MockClock
 
 from ccrouter.errors import ConnectFailed
 from ccrouter.explain import explain
-from ccrouter.providers.provider import Budget, Model
+from ccrouter.providers.provider import Budget, Model, Target
 from ccrouter.routing.budget import Amount
 from ccrouter.routing.config import Config, Explain
 from ccrouter.routing.rules import Rule, When
+from ccrouter.translate.responses.request import UNSUMMARIZED
 from ccrouter.upstream.dial import Answer, Call
 from ccrouter.wire.headers import CREDENTIALS, Headers
 from tests.attempt.calls import inbound
@@ -95,6 +96,15 @@ async def test_what_is_known_of_a_candidate_is_told(autojump_clock: MockClock) -
     assert down["bytes"] > 0
     images = await explained(it, model="lmstudio:small", messages=[{"role": "user", "content": [IMAGE]}])
     assert images["candidates"][0]["changes"] or images["candidates"][0]["refused"]
+
+
+async def test_a_summary_that_was_refused_is_not_said_to_be_asked_for() -> None:
+    it = rig(Script(), providers=[provider("openai")], aliases={"big": ("openai:gpt-x",)})
+    before = await explained(it, model="big", thinking={"type": "adaptive"})
+    it.backends.unsummarize(Target(it.providers["openai"], "gpt-x"))
+    after = await explained(it, model="big", thinking={"type": "adaptive"})
+    first, then = (told["candidates"][0]["changes"] for told in (before, after))
+    assert {*then} - {*first} == {UNSUMMARIZED}
 
 
 async def test_explaining_changes_nothing_of_what_it_tells(autojump_clock: MockClock) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ccrouter.attempt.places import Places
 from ccrouter.providers.provider import Place, Provider, Target, Wire
@@ -21,7 +21,8 @@ from ccrouter.upstream.facts import Facts
 class Backends:
     """The ways to the backends. ``dials`` by the transport of a preset.
 
-    ``fallen`` remembers backends that turned out not to have their preset's wire, and the one that they have.
+    ``fallen`` remembers backends that turned out not to have their preset's wire, and the one that they have,
+    ``unsummarized`` models that turned out not to sum up their reasoning, both until the router ends.
     ``facts`` knows what their models can do, ``quotas`` how much of their plans is used up, ``budgets`` what may
     still be spent, ``places`` who waits for one. ``clock`` gives seconds since 1970.
     """
@@ -31,6 +32,7 @@ class Backends:
     facts: Facts = field(repr=False)
     budgets: Budgets = field(repr=False)
     fallen: dict[Place, Wire] = field(factory=dict)
+    unsummarized: set[tuple[Place, str]] = field(factory=set)
     quotas: Quotas = field(factory=Quotas, repr=False)
     places: Places = field(factory=Places, repr=False)
     clock: Callable[[], float] = time.time
@@ -41,6 +43,15 @@ class Backends:
         if endpoint == "count_tokens" and provider.preset.count_path is not None:
             return "messages"
         return self.fallen.get(provider.place, target.wire)
+
+    def asked(self, target: Target) -> Target:
+        """The target as it can be asked, for all that was found out."""
+        return evolve(target, summarized=(target.provider.place, target.model) not in self.unsummarized)
+
+    def unsummarize(self, target: Target) -> Target:
+        """Remember that a model refuses to sum up its reasoning; the target as it can be asked now."""
+        self.unsummarized.add((target.provider.place, target.model))
+        return self.asked(target)
 
     def fall(self, provider: Provider, wire: Wire) -> None:
         """Remember that a backend has this wire only."""

@@ -18,6 +18,7 @@ from ccrouter.attempt.parts import Failed, Part, Whole
 from ccrouter.errors import ApiError, UpstreamBroken, UpstreamError, UpstreamTimeout, WireError
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.translate.dialects import spoken
+from ccrouter.translate.responses.request import refuses_summary
 from ccrouter.wire import envelope
 
 
@@ -95,7 +96,11 @@ async def _exchanged(
     inbound: Inbound, target: Target, backends: Backends, send: trio.MemorySendChannel[Part]
 ) -> Whole | None:
     wire = backends.wire(target, inbound.endpoint)
+    target = backends.asked(target)
     whole = await Exchange(inbound, target, backends, spoken(wire, target), send).run()
+    if whole is not None and wire == "responses" and _sums_nothing_up(whole, target):
+        target = backends.unsummarize(target)
+        whole = await Exchange(inbound, target, backends, spoken(wire, target), send).run()
     if whole is not None and wire == "responses" and _has_no_responses(whole, inbound, target.provider):
         fallen = await Exchange(inbound, target, backends, spoken("chat", target), send).run()
         if fallen is not None and _is_missing(fallen):
@@ -104,6 +109,11 @@ async def _exchanged(
             backends.fall(target.provider, "chat")
         return fallen
     return whole
+
+
+def _sums_nothing_up(whole: Whole, target: Target) -> bool:
+    """Whether a refusal is a reason to ask once more, without a summary of the reasoning."""
+    return target.summarized and refuses_summary(whole.status, whole.body)
 
 
 def _has_no_responses(whole: Whole, inbound: Inbound, provider: Provider) -> bool:

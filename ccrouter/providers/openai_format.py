@@ -53,6 +53,20 @@ _XAI_EFFORTS = (
     ("grok-4.6", _LOW_TO_XHIGH),
 )
 
+#: The same of Mistral's: a switch rather than a measure, of the models that can think; any other refuses it (400,
+#: code 3051). docs.mistral.ai, "Adjustable reasoning", 2026; tried against the vendor in anomalyco/models.dev#1986
+#: (2026-06), withceleste/celeste-python#311 (2026-07). What mistral-medium-latest means changed between the two.
+_MISTRAL_EFFORTS = tuple(
+    (name, ("none", "high"))
+    for name in (
+        "mistral-small-latest",
+        "mistral-small-2603",
+        "mistral-medium-3-5",
+        "mistral-medium-2604",
+        "magistral-small-latest",
+    )
+)
+
 #: A hosted vendor that is compatible, with a key of its own.
 _vendor = partial(
     Preset,
@@ -157,6 +171,9 @@ OPENAI_FORMAT = (
         # The order of roles: avante-corp/avante.nvim#2695 (2025-09), datapizza-labs/datapizza-ai#98 (2025-12),
         # NousResearch/hermes-agent#20154 (2026-05).
         quirks=Quirks(
+            ask="reasoning_effort",
+            efforts=(),
+            model_efforts=_MISTRAL_EFFORTS,
             replay="content",
             stream_options=False,
             call_ids="nine",
@@ -201,6 +218,9 @@ OPENAI_FORMAT = (
             ask="reasoning_effort",
             plain_models=("qwen/", "llama", "meta-llama/", "moonshotai/"),
             replay="reasoning",
+            # "reasoning is not supported with this model": vercel/ai#8056 (2025-08),
+            # musistudio/claude-code-router#1204 (2026-02).
+            forgetful_models=("llama", "meta-llama/", "moonshotai/"),
         ),
         # The model slipped in writing a call: sst/opencode#1018, pydantic/pydantic-ai#2774. Asking anew helps.
         codes=(("tool_use_failed", 502),),

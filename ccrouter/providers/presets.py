@@ -215,7 +215,7 @@ _ROWS = (
         quirks=Quirks(
             ask="thinking",
             efforts=(),
-            keep_thinking=True,
+            keep_thinking="clear_thinking",
             replay="reasoning_content",
             tool_choices=frozenset({"auto"}),
             parallel_tool_calls=False,
@@ -269,7 +269,15 @@ _ROWS = (
             max_tokens="max_completion_tokens",
             ask="thinking",
             efforts=(),
-            plain_models=("kimi-k2.7-code", "kimi-k3", "moonshot-v1"),
+            # platform.kimi.ai, "Reasoning Effort", 2026-08, as told in theopenco/llmgateway#3378 and
+            # NousResearch/hermes-agent#69648: in place of the switch, which it no longer takes.
+            model_asks=(("kimi-k3", "reasoning_effort"),),
+            model_efforts=(("kimi-k3", ("low", "high", "max")),),
+            # Its "Using Thinking Models", 2026-06: else what comes back is not read. Of this model alone:
+            # openclaw/openclaw#68816 (2026-04), can1357/oh-my-pi#1839 (2026-06), rikkahub/rikkahub#1593 (2026-07).
+            keep_thinking="keep",
+            keeping_models=("kimi-k2.6",),
+            plain_models=("kimi-k2.7-code", "moonshot-v1"),
             replay="reasoning_content",
             replay_always=True,
             tool_choices=frozenset({"auto", "none"}),

@@ -275,6 +275,8 @@ class Target:
     model: str
     facts: Model | None = field(default=None, eq=False, repr=False)
     """What was found out about the model, the configuration's word included; None before anybody asked."""
+    summarized: bool = field(default=True, eq=False)
+    """Its reasoning can be asked for in summaries: that was not refused yet."""
 
     @property
     def known(self) -> Model:
@@ -283,10 +285,10 @@ class Target:
 
     @property
     def quirks(self) -> Quirks:
-        """How its wire differs from the book, with those words for effort that this model takes."""
-        quirks = self.provider.preset.quirks
-        own = self.known.efforts or quirks.efforts_of(self.model)
-        return quirks if own is None else evolve(quirks, efforts=own)
+        """How its wire differs from the book, for this model."""
+        quirks = self.provider.preset.quirks.of(self.model)
+        own = self.known.efforts
+        return evolve(quirks, efforts=own) if own else quirks
 
     @property
     def wire(self) -> Wire:

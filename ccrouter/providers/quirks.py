@@ -8,14 +8,20 @@ The names of the choices are what is sent, wherever there is such a thing.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
+
+T = TypeVar("T")
 
 #: How thinking is asked for: not at all; ``reasoning_effort``; ``thinking: {type}`` (DeepSeek, GLM, Kimi), with
 #: ``reasoning_effort`` beside it where there are ``efforts``; ``enable_thinking`` and ``thinking_budget`` (Qwen);
 #: ``reasoning: {effort}`` (OpenRouter); Gemini's ``extra_body.google.thinking_config``.
 Ask = Literal["none", "reasoning_effort", "thinking", "enable_thinking", "reasoning", "google"]
+
+#: How a model is asked to look at the reasoning of all its earlier turns, in ``thinking``: not at all;
+#: ``clear_thinking: false`` (GLM); ``keep: "all"`` (Kimi).
+Keep = Literal["none", "clear_thinking", "keep"]
 
 #: How the client's cache marks are written: not at all; OpenAI's ``prompt_cache_breakpoint``; ``cache_control`` as
 #: the client says it.
@@ -37,10 +43,13 @@ class Quirks:
     max_output: int | None = None
     """The largest ``max_tokens`` that is taken, None where it is not known."""
     ask: Ask = "none"
+    model_asks: tuple[tuple[str, Ask], ...] = ()
+    """The same for single models, by how their names begin."""
     thinking_on: Literal["enabled", "adaptive"] = "enabled"
     """The ``type`` of ``thinking`` that is on."""
-    keep_thinking: bool = False
-    """``thinking.clear_thinking: false`` lets a model see the reasoning of all its earlier turns (GLM)."""
+    keep_thinking: Keep = "none"
+    keeping_models: tuple[str, ...] = ("",)
+    """How the names of models begin that can be told so."""
     reasoning_split: bool = False
     """``reasoning_split: true`` tells reasoning apart from the text (MiniMax)."""
     efforts: tuple[str, ...] = ("low", "medium", "high")
@@ -50,6 +59,8 @@ class Quirks:
     levelled_models: tuple[str, ...] = ()
     """How the names of models begin that take a word for effort on Ollama's own wire; others take on and off."""
     replay: Replay = "none"
+    forgetful_models: tuple[str, ...] = ()
+    """How the names of models begin that are given no reasoning back: a backend's own, but of another model."""
     replay_always: bool = False
     """The field must be there on every assistant message, be it blank (400 once there are calls)."""
     system_role: Literal["system", "developer"] = "system"
@@ -114,7 +125,18 @@ class Quirks:
     plain_models: tuple[str, ...] = ()
     """How the names of models begin that refuse to be asked for reasoning; on both wires."""
 
-    def efforts_of(self, model: str) -> tuple[str, ...] | None:
-        """The words for effort of one model, by the longest beginning of its name; None where nothing is said."""
-        rows = [row for row in self.model_efforts if f"{model}-".startswith(f"{row[0]}-")]
-        return max(rows, key=lambda row: len(row[0]), default=(model, None))[1]
+    def of(self, model: str) -> Quirks:
+        """As they are for one model."""
+        return evolve(
+            self,
+            ask=_row(self.model_asks, model, self.ask),
+            efforts=_row(self.model_efforts, model, self.efforts),
+            keep_thinking=self.keep_thinking if model.startswith(self.keeping_models) else "none",
+            replay="none" if model.startswith(self.forgetful_models) else self.replay,
+        )
+
+
+def _row(rows: tuple[tuple[str, T], ...], model: str, else_: T) -> T:
+    """What the row with the longest beginning of a model's name says."""
+    found = [row for row in rows if f"{model}-".startswith(f"{row[0]}-")]
+    return max(found, key=lambda row: len(row[0]), default=(model, else_))[1]

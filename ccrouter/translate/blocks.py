@@ -44,15 +44,17 @@ class LeadingSpace:
     """Holds back the white space that a text begins with: a block of nothing else is refused on its way back."""
 
     def __init__(self) -> None:
-        self._held = ""
+        self._held: list[str] = []
 
     def feed(self, text: str, *, begun: bool) -> str:
         """What is to be written now. ``begun``: some of this text was written before."""
         if begun:
             return text
-        text, self._held = self._held + text, ""
+        self._held.append(text)
         if not text.strip():
-            text, self._held = "", text
+            return ""
+        text = "".join(self._held)
+        self._held.clear()
         return text
 
 

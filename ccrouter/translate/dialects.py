@@ -18,7 +18,7 @@ from ccrouter.translate.messages import lane
 from ccrouter.translate.messages.reply import MessagesReply
 from ccrouter.translate.ollama import request as ollama_request
 from ccrouter.translate.ollama.reply import OllamaReply
-from ccrouter.translate.responses import count as responses_count
+from ccrouter.translate.responses import request as responses_request
 from ccrouter.translate.responses.reply import ResponsesReply
 from ccrouter.wire import ndjson, sse
 from ccrouter.wire.messages import MessagesRequest
@@ -50,7 +50,7 @@ DIALECTS: Mapping[Wire, Dialect] = MappingProxyType(
         "messages": Dialect(render=lane.render, stream=_messages, translates=False, unroll=whole.unroll_message),
         "chat": Dialect(render=chat_request.render, stream=_chat, translates=True, unroll=whole.unroll_completion),
         "responses": Dialect(
-            render=responses_count.render, stream=_responses, translates=True, unroll=whole.unroll_response
+            render=responses_request.render, stream=_responses, translates=True, unroll=whole.unroll_response
         ),
         "ollama": Dialect(
             render=ollama_request.render,

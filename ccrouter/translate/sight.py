@@ -89,7 +89,7 @@ def of(target: Target, wire: Wire | None = None) -> Sight:
         sees = sees and (blocks is None or "image" in blocks)
         files = _places(blocks is None or "document" in blocks, links=True)
         return Sight(_places(sees, links=preset.image_links), files, "others", provider)
-    quirks = preset.quirks
+    quirks = target.quirks
     plain = wire == "ollama"  # which has a place for the bytes of pictures, and for nothing else
     images = _places(sees and quirks.images, links=not plain)
     files = _places(quirks.files and not plain, links=wire == "responses" or quirks.file_links)

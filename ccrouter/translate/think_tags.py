@@ -37,6 +37,8 @@ class ThinkTags:
 
     def __init__(self) -> None:
         self._held = ""
+        self._space: list[str] = []
+        """The white space in front of that, in pieces: a model that is stuck writes no end of it."""
         self._closing = ""
         """The tag that ends the reasoning, while inside."""
         self._after_tag = False
@@ -63,7 +65,8 @@ class ThinkTags:
         return rest
 
     def _rest(self, kind: Literal["thinking", "text"]) -> list[Piece]:
-        text, self._held = self._held, ""
+        text, self._held = "".join([*self._space, self._held]), ""
+        self._space.clear()
         if self._after_tag:
             text = text.lstrip()
             self._after_tag = not text
@@ -72,16 +75,16 @@ class ThinkTags:
     def _look(self) -> bool:
         """Look for an opening tag; True when one was passed."""
         start = self._held.lstrip()
+        self._space.append(self._held[: len(self._held) - len(start)])
+        self._held = start
         for tag, closing in _TAGS.items():
-            if start.startswith(tag):
-                self._held = start[len(tag) :]
-                self._closing = closing
-                self._after_tag = True
-                return True
-            if start.startswith(closing):
-                self._held = start[len(closing) :]
-                self._after_tag = True
-                return True
+            for passed, inside in ((tag, closing), (closing, "")):
+                if start.startswith(passed):
+                    self._space.clear()
+                    self._held = start[len(passed) :]
+                    self._closing = inside
+                    self._after_tag = True
+                    return True
         self._plain = not any(tag.startswith(start) for pair in _TAGS.items() for tag in pair)
         return False
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import frozen
 
-from ccrouter.providers.quirks import Ask, Quirks
+from ccrouter.providers.quirks import Ask, Keep, Quirks
 from ccrouter.translate.turns import Conversation
 
 #: Every word for effort that the client or a vendor has, weakest first. ``none`` is no effort but the switch.
@@ -29,6 +29,13 @@ _GOOGLE_BUDGETS = {"minimal": 1_024, "low": 1_024, "medium": 8_192}
 _GOOGLE_MOST = 24_576
 #: Some of its models can't stop thinking; this is the least that all take.
 _GOOGLE_LEAST = 512
+
+#: The members of ``thinking`` that keep the reasoning of earlier turns before the model's eyes.
+_KEPT: Mapping[Keep, dict[str, Any]] = {
+    "none": {},
+    "clear_thinking": {"clear_thinking": False},
+    "keep": {"keep": "all"},
+}
 
 #: What the weakest effort is given, in tokens; as much as Claude Code's own word for a little thought.
 _UNSTOPPABLE = 4_096
@@ -103,6 +110,8 @@ def _reasoning_effort(wanted: Asked, quirks: Quirks) -> dict[str, Any]:
     word = nearest(wanted.strength, quirks.efforts)
     if wanted.on is False and quirks.efforts:
         word = "none" if "none" in quirks.efforts else quirks.efforts[0]
+    elif wanted.on and word is None and "none" in quirks.efforts[:-1] and len(quirks.efforts) == 2:
+        word = quirks.efforts[-1]  # no measure but a switch, and off unless it is said
     return {} if word is None else {"reasoning_effort": word}
 
 
@@ -110,8 +119,8 @@ def _thinking(wanted: Asked, quirks: Quirks) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if wanted.on is not None:
         found["thinking"] = {"type": quirks.thinking_on if wanted.on else "disabled"}
-    if wanted.on and quirks.keep_thinking:
-        found["thinking"]["clear_thinking"] = False
+    if wanted.on:
+        found["thinking"] |= _KEPT[quirks.keep_thinking]
     word = nearest(wanted.strength, quirks.efforts)
     if wanted.on is not False and word is not None:
         found["reasoning_effort"] = word

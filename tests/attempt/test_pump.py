@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import trio
 from attrs import evolve
@@ -10,8 +12,10 @@ from ccrouter.attempt.parts import End, Failed, Head, Part, Piece, Whole
 from ccrouter.attempt.pump import ask, pump
 from ccrouter.errors import ApiError, BudgetSpent, ConnectFailed, UpstreamBroken, UpstreamTimeout
 from ccrouter.providers.provider import Budget, Model, Target, Timeouts
+from ccrouter.translate.responses import request
 from tests.attempt.calls import (
     CLAUDE,
+    RESPONSE,
     RESPONSES,
     chat_stream,
     inbound,
@@ -117,6 +121,63 @@ async def test_a_missing_model_or_a_user_who_insists_is_no_reason_to_fall_back(i
     assert isinstance(found, Whole)
     assert found.status == 404
     assert len(it.dial.calls) == 1
+
+
+REFUSALS = [
+    {"message": "Your organization must be verified to generate …", "code": "unsupported_value"},
+    {"message": "Unsupported parameter: 'reasoning.summary' is not …", "code": "unsupported_parameter"},
+]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: str(refusal["code"]))
+async def test_a_summary_of_the_reasoning_that_is_refused_is_done_without(
+    refusal: dict[str, str], stream: bool
+) -> None:
+    words = {"error": {**refusal, "type": "invalid_request_error", "param": "reasoning.summary"}}
+    ended = {"type": "response.completed", "response": RESPONSE}
+    it = rig(
+        Script(status=400, headers=JSON, body=[json.dumps(words).encode()]),
+        Script(body=[b"data: " + json.dumps(ended).encode() + b"\n\n"]),
+    )
+    asked = inbound(thinking={"type": "adaptive"}, output_config={"effort": "high"}, stream=stream)
+    for _ in range(2):
+        found = await parts(it, RESPONSES, asked)
+        (told,) = [part for part in found if isinstance(part, Head | Whole)]
+        assert told.status == 200
+        assert request.UNSUMMARIZED in told.changes
+    sent = [json.loads(call.body)["reasoning"] for call in it.dial.calls]
+    assert sent == [{"effort": "high", "summary": "auto"}, {"effort": "high"}, {"effort": "high"}]
+    assert it.backends.asked(evolve(RESPONSES, model="another")).summarized
+    elsewhere = evolve(RESPONSES.provider, base_url="https://elsewhere.example")
+    assert it.backends.asked(evolve(RESPONSES, provider=elsewhere)).summarized
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, {"param": "reasoning.effort", "code": "unsupported_value", "message": "no"}),
+        (400, {"message": "a question about reasoning.summary"}),
+        (403, {"param": "reasoning.summary", "message": "no"}),
+        (400, "reasoning.summary"),
+    ],
+)
+async def test_another_refusal_says_nothing_of_summaries(status: int, error: object) -> None:
+    it = rig(Script(status=status, headers=JSON, body=[json.dumps({"error": error}).encode()]))
+    (found,) = await parts(it, RESPONSES, inbound(thinking={"type": "adaptive"}))
+    assert isinstance(found, Whole)
+    assert found.status == status
+    assert len(it.dial.calls) == 1
+    assert it.backends.asked(RESPONSES).summarized
+
+
+async def test_who_refuses_a_summary_that_is_not_asked_for_is_asked_once_more() -> None:
+    words = b'{"error":{"param":"reasoning.summary","message":"no"}}'
+    it = rig(Script(status=400, headers=JSON, body=[words]))
+    (found,) = await parts(it, RESPONSES, inbound())
+    assert isinstance(found, Whole)
+    assert found.status == 400
+    assert len(it.dial.calls) == 2
 
 
 async def test_each_piece_knows_what_was_told_up_to_it() -> None:

@@ -182,12 +182,26 @@ def test_a_model_has_words_for_effort_of_its_own(preset, model, efforts):
     assert Target(provider, model, told).quirks.efforts == ("low", "ultra")
 
 
+@pytest.mark.parametrize(
+    ("model", "replay"),
+    [
+        ("openai/gpt-oss-120b", "reasoning"),
+        ("qwen/qwen3-32b", "reasoning"),
+        ("llama-3.3-70b-versatile", "none"),
+        ("meta-llama/llama-4-scout-17b-16e-instruct", "none"),
+        ("moonshotai/kimi-k2-instruct", "none"),
+    ],
+)
+def test_of_one_vendor_only_the_models_that_reason_are_given_reasoning_back(model, replay):
+    assert PRESETS["groq"].quirks.of(model).replay == replay
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_words_for_effort_are_the_clients_or_a_vendors_weakest_first(row):
     for words in (row.quirks.efforts, *(words for _, words in row.quirks.model_efforts)):
         assert sorted(words, key=("none", *EFFORTS).index) == list(words)
-    names = [name for name, _ in row.quirks.model_efforts]
-    assert len(set(names)) == len(names)
+    for rows in (row.quirks.model_efforts, row.quirks.model_asks):
+        assert len({name for name, _ in rows}) == len(rows)
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -100,6 +100,11 @@ def test_thinking_is_shown_to_who_may_have_made_it(preset, wire, shown):
     assert {whose for whose, each in signatures.items() if seeing.shows_thinking(each)} == shown
 
 
+@pytest.mark.parametrize(("model", "shown"), [("openai/gpt-oss-20b", True), ("llama-3.3-70b", False)])
+def test_a_model_that_takes_no_reasoning_is_shown_none_of_its_neighbours(model, shown):
+    assert sight.of(target("groq", model=model)).shows_thinking(sign(Origin("groq", "m"))) is shown
+
+
 def test_what_lies_in_a_place_without_a_name_is_not_shown():
     places: list[Any] = [None, [], {}, 5]
     for place in places:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
+from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.quirks import Quirks
 from ccrouter.translate.conversation import read
 from ccrouter.translate.thinking import Asked, asked, nearest, words
@@ -70,6 +71,9 @@ def test_the_nearest_effort_is_the_next_stronger_or_the_strongest(effort, effort
         ),
         (Quirks(ask="reasoning_effort"), OFF, "high", {"reasoning_effort": "low"}),
         (Quirks(ask="reasoning_effort", efforts=("none", "low")), OFF, None, {"reasoning_effort": "none"}),
+        (Quirks(ask="reasoning_effort", efforts=("none", "low")), ADAPTIVE, None, {"reasoning_effort": "low"}),
+        (Quirks(ask="reasoning_effort", efforts=("none", "low", "high")), ADAPTIVE, None, {}),
+        (Quirks(ask="reasoning_effort", efforts=("low", "high")), ADAPTIVE, None, {}),
         (Quirks(ask="thinking", efforts=()), ADAPTIVE, "high", {"thinking": {"type": "enabled"}}),
         (
             Quirks(ask="thinking", efforts=("high", "max")),
@@ -86,12 +90,18 @@ def test_the_nearest_effort_is_the_next_stronger_or_the_strongest(effort, effort
             {"thinking": {"type": "adaptive"}},
         ),
         (
-            Quirks(ask="thinking", efforts=(), keep_thinking=True),
+            Quirks(ask="thinking", efforts=(), keep_thinking="clear_thinking"),
             ADAPTIVE,
             None,
             {"thinking": {"type": "enabled", "clear_thinking": False}},
         ),
-        (Quirks(ask="thinking", efforts=(), keep_thinking=True), OFF, None, {"thinking": {"type": "disabled"}}),
+        (
+            Quirks(ask="thinking", efforts=(), keep_thinking="keep"),
+            ADAPTIVE,
+            None,
+            {"thinking": {"type": "enabled", "keep": "all"}},
+        ),
+        (Quirks(ask="thinking", efforts=(), keep_thinking="keep"), OFF, None, {"thinking": {"type": "disabled"}}),
         (Quirks(ask="enable_thinking"), ON, None, {"enable_thinking": True, "thinking_budget": 31999}),
         (Quirks(ask="enable_thinking"), ADAPTIVE, "low", {"enable_thinking": True, "thinking_budget": 4096}),
         (Quirks(ask="enable_thinking"), ADAPTIVE, "max", {"enable_thinking": True}),
@@ -104,6 +114,30 @@ def test_the_nearest_effort_is_the_next_stronger_or_the_strongest(effort, effort
 )
 def test_each_vendor_is_asked_in_its_own_words(quirks, thinking, effort, said):
     assert ask(quirks, thinking, effort) == said
+
+
+@pytest.mark.parametrize(
+    ("preset", "model", "thinking", "effort", "said"),
+    [
+        ("moonshot", "kimi-k2.5", ADAPTIVE, "high", {"thinking": {"type": "enabled"}}),
+        ("moonshot", "kimi-k2.6", ADAPTIVE, "high", {"thinking": {"type": "enabled", "keep": "all"}}),
+        ("moonshot", "kimi-k2.6", OFF, "high", {"thinking": {"type": "disabled"}}),
+        ("moonshot", "kimi-k3", ADAPTIVE, "medium", {"reasoning_effort": "high"}),
+        ("moonshot", "kimi-k3", ADAPTIVE, "xhigh", {"reasoning_effort": "max"}),
+        ("moonshot", "kimi-k3", ADAPTIVE, None, {}),
+        ("moonshot", "kimi-k3", OFF, None, {"reasoning_effort": "low"}),
+        ("zai", "glm-5", ADAPTIVE, None, {"thinking": {"type": "enabled", "clear_thinking": False}}),
+        ("mistral", "mistral-small-latest", ADAPTIVE, None, {"reasoning_effort": "high"}),
+        ("mistral", "mistral-small-2603", ON, "low", {"reasoning_effort": "high"}),
+        ("mistral", "mistral-medium-3-5", OFF, "high", {"reasoning_effort": "none"}),
+        ("mistral", "mistral-medium-3-5", None, None, {}),
+        ("mistral", "mistral-medium-2508", ADAPTIVE, "high", {}),
+        ("mistral", "magistral-medium-latest", ADAPTIVE, "high", {}),
+        ("mistral", "codestral-latest", OFF, None, {}),
+    ],
+)
+def test_a_vendors_models_are_asked_each_in_its_own_way(preset, model, thinking, effort, said):
+    assert ask(PRESETS[preset].quirks.of(model), thinking, effort) == said
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ class _Writer:
         self.messages: list[Message] = []
         self.changes = Changes()
         self._note = self.changes.note
-        self._quirks: Quirks = target.provider.preset.quirks
+        self._quirks: Quirks = target.quirks
         self._spaced = target.model.startswith(self._quirks.spaced_models)
         self._maker = (target.provider.name, target.model)
         self._names = names

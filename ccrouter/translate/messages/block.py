@@ -28,6 +28,10 @@ FIELDS = {
     "signature_delta": "signature",
 }
 
+#: How often a call that is not whole is read on average, at most, before somebody says that it is: starts can
+#: come between any two pieces, and reading it at each of them took minutes for a megabyte (2026-11).
+_READINGS = 16
+
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 
@@ -50,7 +54,7 @@ class Block:
     said: list[bytes] = field(factory=list)
     """Its words, as the insides of JSON strings."""
     size: int = 0
-    """How many characters they have, as long as the block is not written."""
+    """How long they are, in characters; those that were passed on unread as they were spelled."""
     waiting: list[Written] = field(factory=list)
     """What follows the start when that is written."""
     behind: list[Written] = field(factory=list)
@@ -63,6 +67,10 @@ class Block:
     stopped: bool = False
     """Closed in words, not by what followed."""
     stop: Kept | None = None
+    _read: int = 0
+    """How many characters were read to see whether a call is whole."""
+    _found: tuple[int, tuple[dict[str, Any] | None, bool]] | None = None
+    """How many pieces there were when a call's arguments were looked for, and what they were."""
 
     @property
     def kind(self) -> str:
@@ -92,8 +100,11 @@ class Block:
 
     @property
     def is_whole(self) -> bool:
-        """Whether a call has all of its input, by the look of it."""
-        return not self.is_empty and self.arguments()[0] is not None
+        """Whether a call has all of its input, by the look of it. After many looks in vain, none is taken."""
+        if self._read > _READINGS * self.size:
+            return False
+        self._read += self.size
+        return self.arguments()[0] is not None and not self.is_empty
 
     def takes(self, delta: str) -> bool:
         """Whether a delta of this type may stand in it."""
@@ -112,6 +123,11 @@ class Block:
 
     def arguments(self) -> tuple[dict[str, Any] | None, bool]:
         """The input of a call, None where it is no object; and whether its deltas say just that."""
+        if self._found is None or self._found[0] != len(self.said):
+            self._found = len(self.said), self._arguments()
+        return self._found[1]
+
+    def _arguments(self) -> tuple[dict[str, Any] | None, bool]:
         text = unquoted(self.said)
         if not text.strip():
             given = {} if self.given is None else self.given

@@ -119,6 +119,7 @@ class MessagesBlocks:
         ):
             return None
         block.said.append(words)
+        block.size += len(words)
         self._heard[block] = None
         return [Kept(block.witness, raw)]
 

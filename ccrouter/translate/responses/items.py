@@ -12,6 +12,7 @@ that give one item another id in each event.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -68,6 +69,8 @@ class Part:
         taken = "".join(self._pieces[: self._taken])
         if text.startswith(taken):
             self._pieces[self._taken :] = [text[len(taken) :]]
+        self._pieces[: self._taken] = [taken]  # it may be told again and again
+        self._taken = 1
         self.whole = True
 
     def take(self) -> str:
@@ -84,15 +87,37 @@ class Item:
 
     kind: str
     done: bool = False
-    fields: Mapping[str, Any] = field(factory=dict)
+    begun: bool = False
+    """Something of it was written."""
+    fields: dict[str, Any] = field(factory=dict)
     parts: dict[tuple[Sort, int], Part] = field(factory=dict)
     """In the order in which they came up."""
     citations: list[Mapping[str, Any]] = field(factory=list)
     """The ``url_citation`` annotations of its text."""
+    _cited: set[str] = field(factory=set)
+    _line: deque[Part] = field(factory=deque)
 
     def part(self, sort: Sort, number: int = 0) -> Part:
         """One of its parts, which may be new."""
-        return self.parts.setdefault((sort, number), Part(sort))
+        known = self.parts.get((sort, number))
+        if known is None:
+            known = self.parts[sort, number] = Part(sort)
+            self._line.append(known)
+        return known
+
+    def to_write(self) -> Iterator[Part]:
+        """The parts that may have words to take: as far as the first of which more will come.
+
+        Those in front of it were given before, but at the item's end, which may say more of any: all of them.
+        """
+        if self.done:
+            yield from self.parts.values()
+            return
+        while self._line:
+            yield self._line[0]
+            if not self._line[0].whole:
+                return
+            self._line.popleft()
 
     def said(self, name: str) -> str:
         """A field that is a string; "" for any other."""
@@ -103,7 +128,7 @@ class Item:
         stated = {name: value for name, value in fields.items() if value is not None}
         if not done:
             stated.pop("encrypted_content", None)  # not whole before the item is
-        self.fields = {**self.fields, **stated}
+        self.fields.update(stated)
         if not done or self.done:
             return
         self.done = True
@@ -120,7 +145,7 @@ class Item:
     def end(self, *, broken_off: bool) -> None:
         """The reply is at its end. ``broken_off``: before it was whole."""
         if broken_off and self.kind in CALLS and not self.done:
-            self.fields = {**self.fields, "status": "incomplete"}
+            self.fields["status"] = "incomplete"
         self.done = True
 
     def state_part(self, fields: Mapping[str, Any], number: int) -> None:
@@ -136,7 +161,11 @@ class Item:
 
     def cite(self, annotation: Mapping[str, Any]) -> None:
         """Keep an annotation that names a page; each is told twice."""
-        if annotation.get("type") == "url_citation" and annotation not in self.citations:
+        if annotation.get("type") != "url_citation":
+            return
+        key = json.dumps(annotation, sort_keys=True)
+        if key not in self._cited:
+            self._cited.add(key)
             self.citations.append(annotation)
 
 
@@ -146,6 +175,8 @@ class Gathering:
     def __init__(self) -> None:
         self.items: list[Item] = []
         self._known: dict[int | str, Item] = {}
+        self._latest: dict[str, Item] = {}
+        """Kind -> the last item of it."""
 
     def feed(self, kind: str, event: Mapping[str, Any]) -> None:
         """Take in an event of type ``kind``; one that says nothing of an item changes nothing."""
@@ -175,16 +206,18 @@ class Gathering:
 
     def close(self, output: object) -> None:
         """Take in the list of all items from the end of the reply, which may be empty or not there."""
-        counted: dict[str, int] = {}
+        before: dict[str, deque[Item]] = {}
+        for item in self.items:
+            before.setdefault(item.kind, deque()).append(item)
         for position, fields in enumerate(_objects(output)):
             kind = text_of(fields.get("type"))
             if kind not in KINDS:
                 continue
-            before = counted[kind] = counted.get(kind, 0) + 1
+            line = before.get(kind)
+            alike = line.popleft() if line else None
             found = self._known.get(position) or self._known.get(text_of(fields.get("id")))
             if found is None or found.kind != kind:
-                alike = [item for item in self.items if item.kind == kind]
-                found = alike[before - 1] if before <= len(alike) else self._new(kind, {"output_index": position})
+                found = alike or self._new(kind, {"output_index": position})
             found.state(fields, done=True)
 
     def _state(self, event: Mapping[str, Any], *, done: bool) -> None:
@@ -208,12 +241,13 @@ class Gathering:
             if found is not None and found.kind == kind:
                 return found
         if not any(True for _ in _names(event)):  # nameless events speak of the last item of their kind
-            return next((item for item in reversed(self.items) if item.kind == kind), None)
+            return self._latest.get(kind)
         return None
 
     def _new(self, kind: str, event: Mapping[str, Any]) -> Item:
         item = Item(kind)
         self.items.append(item)
+        self._latest[kind] = item
         for name in _names(event):
             self._known[name] = item
         return item

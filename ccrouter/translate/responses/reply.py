@@ -203,7 +203,7 @@ class ResponsesReply:
             return []
         if item.citations:
             found += self._results(item.citations)
-        for part in item.parts.values():
+        for part in item.to_write():
             if fresh := part.take():
                 if self._writing is not part:
                     found += self._close_text(item)
@@ -213,8 +213,6 @@ class ResponsesReply:
                 found += self._text(item, self._stops.feed(fresh))
                 if self._stops.found is not None:  # the backend need not write on only to count its tokens
                     return found + self._finish("stop_sequence")
-            if not (part.whole or item.done):
-                break
         if item.done:
             found += self._close_text(item)
             self._writing = None
@@ -239,13 +237,11 @@ class ResponsesReply:
 
     def _reasoning(self, item: Item) -> list[Event]:
         found: list[Event] = []
-        for part in item.parts.values():
-            begun = part.begun
+        for part in item.to_write():
+            goes_on = part.begun or not item.begun
             if fresh := part.take():
-                first = begun or not any(each.begun for each in item.parts.values() if each is not part)
-                found += self._blocks.thinking(fresh if first else f"\n\n{fresh}")
-            if not (part.whole or item.done):
-                break
+                item.begun = True
+                found += self._blocks.thinking(fresh if goes_on else f"\n\n{fresh}")
         if not item.done:
             return found
         parts = [(part.sort, len(part.text)) for part in item.parts.values() if part.begun and self._thinking]

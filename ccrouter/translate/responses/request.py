@@ -3,11 +3,18 @@
 The backend keeps nothing (``store: false``) and is always asked for a stream, also when the client wants none.
 
 Nothing is dropped in silence. What the backend has no word for stands in ``changes``; what the request is about is
-refused.
+refused. Who is asked for a count gets the same request, without what only an answer needs.
+
+**Summaries of reasoning** are not given to everybody: `refuses_summary` knows the refusal, after which the same is
+asked without (`Target.summarized`). OpenAI has two of status 400 and ``param: reasoning.summary``: that the
+organization must be verified first (``unsupported_value``; openai/openai-cookbook#2271, 2025-12, and
+continuedev/continue#12047, 2026-04), and that the model gives none (``unsupported_parameter``; openai/codex#23497,
+2026-05).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +26,8 @@ from ccrouter.providers.quirks import Quirks
 from ccrouter.translate import abilities, conversation, foreign, limits, schema, stops, thinking
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.dialect import Endpoint, Outbound
+from ccrouter.translate.overflow import facts
+from ccrouter.translate.responses import count
 from ccrouter.translate.responses import input as responses_input
 from ccrouter.translate.told import Note
 from ccrouter.translate.tools import Names
@@ -27,14 +36,35 @@ from ccrouter.wire.claude_code import CAPABILITY_REJECTED, NO_STRUCTURED_OUTPUTS
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
 
+#: What is told where a summary would be asked for, had the backend not refused one.
+UNSUMMARIZED = "thinking: not shown, the backend refused to sum it up (asked again after a restart)"
+
 #: The least ``max_output_tokens`` that OpenAI takes.
 _LEAST_OUTPUT = 16
 
 
 def render(request: MessagesRequest, target: Target, headers: Headers, query: str, endpoint: Endpoint) -> Outbound:  # noqa: ARG001 - the query is the client's affair with Anthropic
     """The request as ``target`` gets it. Raises ApiError for what it can't take and must not lose."""
+    if endpoint == "messages":
+        return _whole(request, target, headers)
+    where = count.address(target)
+    return count.question(_whole(request, target, headers), where)
+
+
+def refuses_summary(status: int, body: bytes) -> bool:
+    """Whether a refusal is of a summary of the reasoning, and of nothing else."""
+    if status != 400:
+        return False
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return any(held.get("param") == "reasoning.summary" for held in facts(told))
+
+
+def _whole(request: MessagesRequest, target: Target, headers: Headers) -> Outbound:
     preset = target.provider.preset
-    if preset.responses_path is None or endpoint != "messages":
+    if preset.responses_path is None:
         raise ApiError(
             404, "not_found_error", f"{target.provider.name} has no such endpoint on its responses wire"
         )
@@ -75,7 +105,7 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
         changes += thinking.unasked(wanted)
     elif not target.model.startswith(quirks.plain_models):
         include.append("reasoning.encrypted_content")
-        body |= _reasoning(fields, wanted, quirks, changes)
+        body |= _reasoning(fields, wanted, quirks, changes, summarized=target.summarized)
         thought = thinking.unstoppable(wanted, quirks.efforts)
     if searches and quirks.search_sources:
         include.append("web_search_call.action.sources")
@@ -90,7 +120,12 @@ def _body(request: MessagesRequest, target: Target, headers: Headers) -> tuple[d
 
 
 def _reasoning(
-    fields: Mapping[str, Any], wanted: thinking.Asked, quirks: Quirks, changes: list[str]
+    fields: Mapping[str, Any],
+    wanted: thinking.Asked,
+    quirks: Quirks,
+    changes: list[str],
+    *,
+    summarized: bool,
 ) -> dict[str, Any]:
     if wanted.on is None and wanted.effort is None:
         return {}
@@ -105,7 +140,10 @@ def _reasoning(
         found["effort"] = word
     given = fields.get("thinking")
     if isinstance(given, Mapping) and given.get("display") != "omitted":
-        found["summary"] = "auto"
+        if summarized:
+            found["summary"] = "auto"
+        else:
+            changes.append(UNSUMMARIZED)
     return {"reasoning": found} if found else {}
 
 

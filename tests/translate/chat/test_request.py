@@ -480,6 +480,13 @@ def test_reasoning_goes_back_in_the_member_that_it_came_in(name):
     assert found[1] == {"role": "assistant", "content": "A", name: "onetwo"}
 
 
+def test_a_model_that_refuses_reasoning_gets_none_of_its_neighbours():
+    said = user(text("go")), assistant(thought({"f": "reasoning"}, "one"), text("A")), user(text("on"))
+    for names, more in ((("x", "m"), {}), (("x",), {"reasoning": "one"})):
+        found = messages(*said, quirks=Quirks(replay="reasoning", forgetful_models=names))
+        assert found[1] == {"role": "assistant", "content": "A", **more}
+
+
 def test_reasoning_of_others_stays_out():
     foreign = {"type": "thinking", "thinking": "claude's", "signature": "EqQBCkYI"}
     elsewhere = thought({"f": "reasoning_content"}, provider="elsewhere")

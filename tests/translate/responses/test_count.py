@@ -10,7 +10,6 @@ from openai.types.responses import InputTokenCountParams
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
-from ccrouter.translate.responses import count as responses_count
 from ccrouter.translate.responses import request as responses_request
 from ccrouter.wire.messages import MessagesRequest, read_request
 from tests.rig import provider, request
@@ -37,7 +36,7 @@ def asked(**fields: Any) -> MessagesRequest:
 
 def test_the_question_is_the_request_without_what_only_an_answer_needs() -> None:
     wanted = asked(**FULL)
-    counted = responses_count.render(wanted, OPENAI, [], "beta=true", "count_tokens")
+    counted = responses_request.render(wanted, OPENAI, [], "beta=true", "count_tokens")
     answered = responses_request.render(wanted, OPENAI, [], "beta=true", "messages")
     assert counted.url == "https://api.openai.com/v1/responses/input_tokens"
     assert dict(counted.headers)[b"accept"] == b"application/json"
@@ -59,24 +58,17 @@ def test_the_question_is_the_request_without_what_only_an_answer_needs() -> None
 
 def test_a_request_that_only_asks_for_a_count_needs_no_limit() -> None:
     wanted = read_request(b'{"model": "m", "messages": [{"role": "user", "content": "\\ud800"}]}')
-    sent = json.loads(responses_count.render(wanted, OPENAI, [], "", "count_tokens").body)
+    sent = json.loads(responses_request.render(wanted, OPENAI, [], "", "count_tokens").body)
     assert set(sent) == {"model", "instructions", "input", "tools"}
-
-
-def test_a_request_for_an_answer_is_rendered_as_ever() -> None:
-    wanted = asked(**FULL)
-    assert responses_count.render(wanted, OPENAI, [], "", "messages") == responses_request.render(
-        wanted, OPENAI, [], "", "messages"
-    )
 
 
 @pytest.mark.parametrize("name", ["codex", "responses", "litellm", "azure"])
 def test_who_is_not_known_to_count_is_not_asked(name: str) -> None:
     with pytest.raises(ApiError, match="does not count tokens"):
-        responses_count.render(asked(), Target(provider(name, wire="responses"), "m"), [], "", "count_tokens")
+        responses_request.render(asked(), Target(provider(name, wire="responses"), "m"), [], "", "count_tokens")
 
 
 def test_half_a_surrogate_pair_is_no_error() -> None:
     wanted = asked(messages=[{"role": "user", "content": "a\ud83db"}])
-    counted = responses_count.render(wanted, OPENAI, [], "", "count_tokens")
+    counted = responses_request.render(wanted, OPENAI, [], "", "count_tokens")
     assert "a\ufffdb" in counted.body.decode()
