@@ -28,7 +28,7 @@ from ccrouter.translate.turns import (
     Tool,
     Turn,
 )
-from ccrouter.wire.messages import ATTRIBUTION
+from ccrouter.wire.messages import is_attributed
 
 #: Stands in for tools that the client has not loaded yet, so that Anthropic has one to defer; never to be called.
 _PLACEHOLDER = "DeferredToolPlaceholder"
@@ -85,12 +85,14 @@ class _Reader:
         if isinstance(system, str):
             return tuple(told.words(system))
         found: list[Text] = []
-        for place, block in enumerate(self._list(system, "system")):
+        blocks = self._list(system, "system")
+        if is_attributed(blocks):
+            blocks = blocks[1:]
+            self._note("system: attribution block dropped")
+        for block in blocks:
             text = block.get("text") if isinstance(block, Mapping) else None
             if not isinstance(text, str):
                 self._note("system: a block without text left out")
-            elif place == 0 and text.startswith(ATTRIBUTION):
-                self._note("system: attribution block dropped")
             else:
                 found += [evolve(each, mark=told.mark(block)) for each in told.words(text)]
         return tuple(found)

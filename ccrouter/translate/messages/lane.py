@@ -36,7 +36,7 @@ from ccrouter.translate.thinking import UNASKED
 from ccrouter.wire import envelope, events, spans
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
-from ccrouter.wire.messages import ATTRIBUTION, MessagesRequest
+from ccrouter.wire.messages import MessagesRequest, is_attributed
 from ccrouter.wire.sse import Decoder, Frame
 
 #: The beta that comes with a Claude login; it goes where the login goes and nowhere else. Without it Anthropic
@@ -75,7 +75,7 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
         if item.key == "model" and item.value != target.model:
             edits.append(spans.replace(item, json.dumps(target.model)))
             changes.append(f"model: {request.model} -> {target.model}")
-        elif item.key == "system" and not preset.keep_attribution and _is_attributed(item.value):
+        elif item.key == "system" and not preset.keep_attribution and is_attributed(item.value):
             changes.append("system: attribution block dropped")
             if len(item.value) == 1:
                 doomed.append(position)
@@ -178,14 +178,6 @@ def _budget(text: str, thinking: spans.Item, most: int) -> list[spans.Edit]:
         for item in spans.members(text, thinking.start)
         if item.key == "budget_tokens" and type(item.value) is int and item.value >= most
     ]
-
-
-def _is_attributed(system: object) -> bool:
-    if not isinstance(system, list) or not system:
-        return False
-    first = system[0]
-    text = first.get("text") if isinstance(first, dict) else None
-    return isinstance(text, str) and text.startswith(ATTRIBUTION)
 
 
 def _headers(headers: Headers, provider: Provider) -> tuple[Headers, list[str]]:
