@@ -17,6 +17,7 @@ from attrs import frozen
 
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
+from ccrouter.wire.messages import is_attributed
 
 RequestClass = Literal["main", "subagent", "workflow", "compaction", "auxiliary", "side_reply"]
 
@@ -125,7 +126,8 @@ def _kind(headers: _Said, fields: Mapping[str, Any], task: Task | None) -> tuple
         return cast("RequestClass", hint), f"the client says so ({_HINT.decode()})"
     if _AGENT_ID in headers:
         return "subagent", f"it has the header {_AGENT_ID.decode()}"
-    if any("cc_is_subagent=true" in text for text in _first(texts_of(fields.get("system")))):
+    system = fields.get("system")
+    if is_attributed(system) and "cc_is_subagent=true" in system[0]["text"]:
         return "subagent", "its attribution says cc_is_subagent"
     if task is not None:
         return "auxiliary", {
@@ -241,12 +243,6 @@ def texts_of(content: object) -> Iterator[str]:
         text = block.get("text") if isinstance(block, dict) else None
         if isinstance(text, str):
             yield text
-
-
-def _first(texts: Iterator[str]) -> Iterator[str]:
-    for text in texts:
-        yield text
-        return
 
 
 def _last_words(fields: Mapping[str, Any]) -> str:
