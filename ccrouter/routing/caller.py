@@ -17,7 +17,7 @@ from attrs import frozen
 
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
-from ccrouter.wire.messages import is_attributed
+from ccrouter.wire.messages import attribution
 
 RequestClass = Literal["main", "subagent", "workflow", "compaction", "auxiliary", "side_reply"]
 
@@ -126,8 +126,7 @@ def _kind(headers: _Said, fields: Mapping[str, Any], task: Task | None) -> tuple
         return cast("RequestClass", hint), f"the client says so ({_HINT.decode()})"
     if _AGENT_ID in headers:
         return "subagent", f"it has the header {_AGENT_ID.decode()}"
-    system = fields.get("system")
-    if is_attributed(system) and "cc_is_subagent=true" in system[0]["text"]:
+    if "cc_is_subagent=true" in (attribution(fields.get("system")) or ""):
         return "subagent", "its attribution says cc_is_subagent"
     if task is not None:
         return "auxiliary", {

@@ -28,7 +28,7 @@ from ccrouter.translate.turns import (
     Tool,
     Turn,
 )
-from ccrouter.wire.messages import is_attributed
+from ccrouter.wire.messages import attribution
 
 #: Stands in for tools that the client has not loaded yet, so that Anthropic has one to defer; never to be called.
 _PLACEHOLDER = "DeferredToolPlaceholder"
@@ -86,7 +86,7 @@ class _Reader:
             return tuple(told.words(system))
         found: list[Text] = []
         blocks = self._list(system, "system")
-        if is_attributed(blocks):
+        if attribution(blocks) is not None:
             blocks = blocks[1:]
             self._note("system: attribution block dropped")
         for block in blocks:

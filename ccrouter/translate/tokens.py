@@ -42,7 +42,7 @@ from ccrouter.providers.provider import Target
 from ccrouter.translate import media, sight
 from ccrouter.translate.members import objects
 from ccrouter.translate.provenance import MAKER
-from ccrouter.wire.messages import MessagesRequest, is_attributed
+from ccrouter.wire.messages import MessagesRequest, attribution
 
 #: Marks of a chat template around a message, a tool's definition, a call and a result, as ChatML with tools
 #: in JSON has them: counted with ``o200k_base``, without the role, names and values, which are texts.
@@ -246,7 +246,7 @@ class _Reading:
 
     def _system(self, system: Any) -> None:
         blocks = system if isinstance(system, list) else [system]
-        seen = [block for block in (blocks[1:] if is_attributed(system) else blocks) if block]
+        seen = [block for block in (blocks if attribution(system) is None else blocks[1:]) if block]
         if seen:
             self.marks += _PER_MESSAGE
             self._read(seen)

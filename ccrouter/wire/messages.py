@@ -37,14 +37,14 @@ class MessagesRequest:
         return self.fields.get("stream") is True
 
 
-def is_attributed(system: object) -> bool:
-    """Whether the first of the system's blocks is Claude Code's attribution, which no model is to see.
+def attribution(system: object) -> str | None:
+    """The text of Claude Code's attribution: the first of the system's blocks, which no model is to see, or None.
 
     Only that one: what else begins so (a later block, a prompt that is one string) somebody wrote for the model.
     """
     first = system[0] if isinstance(system, list) and system else None
     text = first.get("text") if isinstance(first, dict) else None
-    return isinstance(text, str) and text.startswith(ATTRIBUTION)
+    return text if isinstance(text, str) and text.startswith(ATTRIBUTION) else None
 
 
 def read_request(body: bytes) -> MessagesRequest:

@@ -36,7 +36,7 @@ from ccrouter.translate.thinking import UNASKED
 from ccrouter.wire import envelope, events, spans
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
-from ccrouter.wire.messages import MessagesRequest, is_attributed
+from ccrouter.wire.messages import MessagesRequest, attribution
 from ccrouter.wire.sse import Decoder, Frame
 
 #: The beta that comes with a Claude login; it goes where the login goes and nowhere else. Without it Anthropic
@@ -75,7 +75,7 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
         if item.key == "model" and item.value != target.model:
             edits.append(spans.replace(item, json.dumps(target.model)))
             changes.append(f"model: {request.model} -> {target.model}")
-        elif item.key == "system" and not preset.keep_attribution and is_attributed(item.value):
+        elif item.key == "system" and not preset.keep_attribution and attribution(item.value) is not None:
             changes.append("system: attribution block dropped")
             if len(item.value) == 1:
                 doomed.append(position)

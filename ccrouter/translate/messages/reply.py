@@ -174,7 +174,7 @@ class MessagesReply:
 
     def _fail(self, frame: Frame, data: bytes, value: Any) -> list[Written]:
         self._ended = True
-        self.failure, as_it_is = reword_event(self._target, data, request=self._request, count=self._prompt)
+        self.failure, as_it_is = reword_event(self._request, self._target, data)
         if not as_it_is:
             return [events.error(self.failure.kind, self.failure.message)]
         return [Kept(value, frame.raw) if frame.event == "error" else value]

@@ -38,7 +38,7 @@ from ccrouter.translate.conversation import read
 from ccrouter.translate.members import frame_object
 from ccrouter.translate.overflow import codes, facts
 from ccrouter.translate.provenance import Origin
-from ccrouter.translate.refusal import classify, own_failure
+from ccrouter.translate.refusal import Rejection, classify, own_failure
 from ccrouter.translate.responses.items import Gathering, Item, Part, text_of
 from ccrouter.translate.stops import StopCutter, stop_sequences
 from ccrouter.translate.tools import Names, client_id
@@ -120,15 +120,9 @@ class ResponsesReply:
         named = codes(event)
         # Of a request's pictures there are a dozen codes, such as ``invalid_image_format``; all are its fault.
         status = 400 if any("image" in code for code in named) else 200
-        told = classify(
-            self._target,
-            status,
-            said or f"the backend failed without a word ({', '.join(sorted(named)) or 'not even a code'})",
-            event,
-            request=self._request,
-            count=lambda: self._counting.prompt,
-        )
-        self.failure = told
+        message = said or f"the backend failed without a word ({', '.join(sorted(named)) or 'not even a code'})"
+        rejection = Rejection(status=status, message=message, body=event)
+        told = self.failure = classify(self._request, self._target, rejection)
         return [events.error(told.kind, told.message)]
 
     def _end(self, kind: str, event: Mapping[str, Any]) -> list[Event]:
