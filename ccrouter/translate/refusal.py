@@ -19,9 +19,8 @@ from attrs import field, frozen
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.providers.secret import source
-from ccrouter.translate import healing, tokens
+from ccrouter.translate import healing, retry, tokens
 from ccrouter.translate.overflow import beyond_rate, codes, facts, input_overflow, output_overflow
-from ccrouter.translate.retry import retry_after
 from ccrouter.wire import envelope
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
@@ -111,13 +110,13 @@ def classify(request: MessagesRequest, target: Target, rejection: Rejection) -> 
         return ApiError(400, "invalid_request_error", scrub(words), advice(headers))
     used_up = told == 402 or bool(named & _USED_UP) or bool(_NO_BALANCE.search(message))
     status = 429 if used_up else _true_status(told, message, named)
-    seconds = retry_after(headers, rejection.body, message) if status >= 429 else None
+    seconds = retry.retry_after(headers, rejection.body, message) if status >= 429 else None
     said = f"{name}: {message}"
     again: bool | None = None
     if used_up:
         again = False
         if seconds is not None:
-            said += f" (it resets in {_span(seconds)})"
+            said += f" (it resets in {retry.told(seconds)})"
     elif status == 401:
         again = False
         said += f" ({_credential_of(target.provider)})"
@@ -275,14 +274,3 @@ def _models_of(provider: Provider) -> str:
     named = ", ".join(model.id for model in provider.models[:_NAMED_MODELS])
     more = len(provider.models) - _NAMED_MODELS
     return f"there are: {named}" + (f" and {more} more" if more > 0 else "")
-
-
-def _span(seconds: int) -> str:
-    """A time to wait, for people."""
-    if seconds < 120:
-        return f"{seconds} s"
-    minutes = -(-seconds // 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    hours = -(-minutes // 60)
-    return f"{hours} h" if hours < 48 else f"{-(-hours // 24)} days"
