@@ -150,10 +150,10 @@ _SCRIPT_COSTS: tuple[tuple[bytes, float], ...] = (
 
 def of(request: MessagesRequest, target: Target | None = None) -> int:
     """The estimate for a request, or for what ``target`` is shown of it, made once."""
-    if "tokens" not in request.computed:
-        request.computed["tokens"] = Count(request.fields, estimate_text)
-    count: Count = request.computed["tokens"]
-    return count.of(target)
+    sizes = request.sizes
+    if sizes.tokens is None:
+        sizes.tokens = Count(request.fields, estimate_text)
+    return sizes.tokens.of(target)
 
 
 def estimate(fields: Mapping[str, Any]) -> int:

@@ -8,15 +8,35 @@ Source: Anthropic's *Create a Message*.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from ccrouter.errors import FrameError
 from ccrouter.wire import spans
 
 #: How the first of Claude Code's system blocks begins, which speaks of its version and of billing.
 ATTRIBUTION = "x-anthropic-billing-header:"
+
+
+class Count(Protocol):
+    """How many tokens a request has."""
+
+    def of(self, target: Any = None) -> int:
+        """For a target, which this layer knows nothing of; for nobody in particular where it is None."""
+        ...
+
+
+@define
+class Sizes:
+    """What was found out about a request's size at some cost, once: whoever asks next takes it from here."""
+
+    tokens: Count | None = None
+    """The ordinary estimate."""
+    most_tokens: Count | None = None
+    """As tokenizers count that make the most of it."""
+    by_url: bool | None = None
+    """Whether something of it is elsewhere, and only its URL in the text."""
 
 
 @frozen
@@ -28,8 +48,7 @@ class MessagesRequest:
     fields: Mapping[str, Any] = field(repr=False)
     """Decoded top-level members. A repeated key has its last value, as in every common JSON parser."""
     model: str
-    computed: dict[str, Any] = field(factory=dict, eq=False, repr=False, init=False)
-    """What was found out about it at some cost, by who found it out; everybody else takes it from here."""
+    sizes: Sizes = field(factory=Sizes, eq=False, repr=False, init=False)
 
     @property
     def stream(self) -> bool:
