@@ -8,14 +8,12 @@ refusal is which `ccrouter.translate.refusal` knows.
 
 from __future__ import annotations
 
-import json
-from typing import Any
 from urllib.parse import urlsplit
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.translate.refusal import Rejection, advice, classify, scrub
-from ccrouter.wire import envelope
+from ccrouter.wire import envelope, json_text
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
@@ -56,7 +54,8 @@ def reword(
         return ApiError(502, "api_error", said, advice(headers))
     if _is_page(headers):
         words = words[:_PAGE_WORDS]
-    rejection = Rejection(status=status, message=words, body=_decoded(body), headers=headers)
+    value = json_text.loads_or_none(body, nan="null")
+    rejection = Rejection(status=status, message=words, body=value, headers=headers)
     told = classify(request, target, rejection)
     if enveloped and _understood(told, status, headers, body):
         return None
@@ -65,7 +64,7 @@ def reword(
 
 def reword_event(request: MessagesRequest, target: Target, payload: bytes) -> tuple[ApiError, bool]:
     """What an error inside a stream in the client's own format tells, and whether it may pass as it is."""
-    value = _decoded(payload)
+    value = json_text.loads_or_none(payload, nan="null")
     words = scrub(envelope.message_in(payload))
     told = classify(request, target, Rejection(status=200, message=words, body=value))
     if not envelope.is_envelope(payload):
@@ -105,13 +104,6 @@ def _repeats(told: ApiError, body: bytes) -> bool:
     return told.status != 400 or told.message in words or told.message.endswith(words)
 
 
-def _decoded(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _host(location: str) -> str:
     """Host and port of an address; not what stands before an ``@``, which can be a password."""
     try:
@@ -124,7 +116,7 @@ def _is_error(body: bytes) -> bool:
     """Whether JSON of a success says that it is none. Some gateways have one status for everything."""
     if len(body) > envelope.MAX_READ:
         return False
-    value = _decoded(body)
+    value = json_text.loads_or_none(body, nan="null")
     return envelope.is_error(value) and not (isinstance(value, dict) and _REPLY_FIELDS & value.keys())
 
 

@@ -72,6 +72,12 @@ def test_an_envelope_of_another_server_passes_where_the_client_understands_it(st
     assert reword(asked(), to("vllm"), status, JSON, enveloped(kind, message)) is None
 
 
+@pytest.mark.parametrize("preset", ["anthropic", "vllm"])
+def test_an_envelope_that_no_client_can_read_is_told_anew(preset):
+    body = b'{"type":"error","error":{"type":"api_error","message":"no","cost":NaN}}'
+    assert error(500, JSON, body, to(preset)).message == "work: no"
+
+
 def test_what_the_client_acts_on_in_the_headers_stays():
     headers = [
         (b"retry-after", b"7"),

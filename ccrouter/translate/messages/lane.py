@@ -33,7 +33,7 @@ from ccrouter.translate import abilities, limits
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.messages import history, tools
 from ccrouter.translate.thinking import UNASKED
-from ccrouter.wire import envelope, events, spans
+from ccrouter.wire import envelope, events, json_text, spans
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest, attribution
@@ -297,7 +297,7 @@ def error_in(data: bytes) -> tuple[int, bytes]:
     for frame in Decoder().feed(data):
         payload = frame.data or b""
         if envelope.is_envelope(payload):
-            return envelope.status_of(json.loads(payload)["error"]["type"]), payload
+            return envelope.status_of(json_text.loads(payload, nan="refuse")["error"]["type"]), payload
     error = ApiError(502, "api_error", "the backend's stream began with an error that cannot be read")
     return error.status, envelope.write(error, "")
 
@@ -305,7 +305,7 @@ def error_in(data: bytes) -> tuple[int, bytes]:
 def _error_told(payload: bytes) -> ApiError:
     """What an ``error`` event says, for whoever keeps count of failures; the client gets the event itself."""
     if envelope.is_envelope(payload):
-        error = json.loads(payload)["error"]
+        error = json_text.loads(payload, nan="refuse")["error"]
         words = error["message"][: envelope.MAX_MESSAGE]
         return ApiError(envelope.status_of(error["type"]), error["type"], words)
     words = envelope.message_in(payload)[: envelope.MAX_MESSAGE]
@@ -313,10 +313,7 @@ def _error_told(payload: bytes) -> ApiError:
 
 
 def _usage_in(frame: Frame) -> events.Usage:
-    try:
-        value = json.loads(frame.data or b"")
-    except (ValueError, RecursionError):
-        return {}
+    value = json_text.loads_or_none(frame.data or b"", nan="null")
     return events.usage_of(value) if isinstance(value, dict) and isinstance(value.get("type"), str) else {}
 
 
@@ -325,10 +322,7 @@ def _type_in(frame: Frame) -> str | None:
     data = frame.data
     if not data:
         return None
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
+    value = json_text.loads_or_none(data, nan="null")
     kind = value.get("type") if isinstance(value, dict) else None
     if isinstance(kind, str) and value.get("object") != "error":
         return kind

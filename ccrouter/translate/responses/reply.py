@@ -29,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from ccrouter.errors import ApiError, FrameError, TruncatedStream
+from ccrouter.errors import ApiError, TruncatedStream
 from ccrouter.providers.provider import Target
 from ccrouter.translate import provenance, usage
 from ccrouter.translate.blocks import Blocks, LeadingSpace, wants_thinking
@@ -92,10 +92,7 @@ class ResponsesReply:
         payload = frame.data
         if self._ended or payload is None or not payload.strip() or payload.strip() == b"[DONE]":
             return []
-        try:
-            event = frame_object(payload, "an event")
-        except RecursionError:
-            raise FrameError("the backend sent an event that is nested too deep") from None
+        event = frame_object(payload, "an event")
         kind = text_of(event.get("type")) or frame.event or ("error" if "error" in event else "")
         if kind in _FAILURES:
             return self._fail(event)
