@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ from ccrouter.routing.schema import said
 from ccrouter.routing.spelling import KeyPath, nearest, shown
 from ccrouter.routing.tables import Fallbacks, FileTable, ProfileTable, ProviderTable, RouteTable
 from ccrouter.routing.values import WIRES, Name, ProviderName
+
+_SEPARATORS = re.compile("[:,/]")
 
 _Refuse = Callable[[KeyPath, str], None]
 _Aliases = Mapping[Name, Fallbacks]
@@ -147,7 +150,7 @@ class Builder:
                 self._refuse((*place, "providers", each), words)
         self._check_names(place, table.aliases, self._file.aliases | table.aliases, table.default)
         self._check_models_named(place, table)
-        default = separated(table.default or self._file.default or "")[0]
+        default = _SEPARATORS.split(table.default or self._file.default or "", maxsplit=1)[0]
         if table.providers.get(ProviderName(default)) is False:
             words = f"is where the default leads; give this profile another `default`, beside `{default} = false`"
             self._refuse((*place, "providers", default), words)
@@ -264,7 +267,7 @@ class Builder:
 
     def _homeless(self, name: str) -> str | None:
         """What is wrong with a name that leads to a preset without an address; None for any other."""
-        provider = separated(name)[0]
+        provider = _SEPARATORS.split(name, maxsplit=1)[0]
         preset = self._presets.get(provider)
         if provider in self._file.providers or preset is None or preset.base_url is not None:
             return None
@@ -273,10 +276,10 @@ class Builder:
 
     def _names_provider(self, name: str) -> bool:
         """``PROVIDER`` or ``PROVIDER:MODEL``."""
-        provider, separator, model = separated(name)
+        provider, *model = _SEPARATORS.split(name, maxsplit=1)
         preset = self._presets.get(provider)
         reachable = provider in self._file.providers or (preset is not None and preset.base_url is not None)
-        return reachable and (model != "" or not separator)
+        return reachable and model != [""]
 
 
 def _alias(name: str, aliases: _Aliases) -> Name | None:
