@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import Any
 
 import trio
 
@@ -22,6 +21,7 @@ from ccrouter.providers.provider import Target
 from ccrouter.translate.messages import lane
 from ccrouter.translate.tokens import of as estimate
 from ccrouter.wire import headers as http
+from ccrouter.wire import json_text
 from ccrouter.wire.headers import Headers
 
 #: A count that a backend has not given by then is estimated, in seconds.
@@ -63,10 +63,7 @@ async def estimated(inbound: Inbound, target: Target | None = None) -> tuple[Hea
 
 
 def _tokens(body: bytes) -> int | None:
-    try:
-        value: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+    value = json_text.loads_or_none(body, nan="null")
     tokens = value.get("input_tokens") if isinstance(value, dict) else None
     return tokens if type(tokens) is int and tokens >= 0 else None
 

@@ -20,7 +20,7 @@ from ccrouter.attempt.admission import LONG
 from ccrouter.attempt.backends import Backends
 from ccrouter.attempt.inbound import Inbound
 from ccrouter.observe.log import Log, silent, words
-from ccrouter.observe.trail import LONGEST, MOST, Candidate, Trail, Trails, brief, tried
+from ccrouter.observe.trail import LONGEST, MOST, Candidate, Decision, Trail, Trails, brief, tried
 from ccrouter.providers.provider import Target
 from ccrouter.remembered.choice import ChoiceFile
 from ccrouter.remembered.notebook import Notebook
@@ -54,6 +54,20 @@ class Chosen:
     plan: Plan
     candidates: tuple[Candidate, ...] = ()
     problems: tuple[str, ...] = ()
+
+    def decision(self) -> Decision:
+        """What of it is told to people, cut to what a router can keep of it."""
+        made = self.route
+        return Decision(
+            caller=_cut(self.caller),
+            model=made.request.model[:LONGEST],
+            profile=self.in_force.profile,
+            problems=self.problems,
+            considered=made.considered,
+            because=made.because,
+            names=brief(made.names),
+            pinned=made.pinned,
+        )
 
 
 class Dispatcher:
@@ -235,15 +249,8 @@ class Dispatcher:
         trail = Trail(
             at=self._backends.clock(),
             request_id=inbound.request_id,
-            caller=_cut(chosen.caller),
-            model=inbound.request.model[:LONGEST],
-            profile=chosen.in_force.profile,
-            problems=chosen.problems,
-            considered=made.considered,
-            because=made.because,
-            names=brief(made.names),
+            decision=chosen.decision(),
             candidates=chosen.candidates,
-            pinned=made.pinned,
             passed=tuple((str(each.target)[:LONGEST], each.why[:LONGEST]) for each in plan.passed),
             tries=tuple(tried(each) for each in plan.tries),
             result=outcome.result,

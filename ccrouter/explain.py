@@ -11,7 +11,6 @@ from ccrouter.attempt.inbound import Inbound
 from ccrouter.dispatch import Chosen, Dispatcher
 from ccrouter.errors import ApiError, WireError
 from ccrouter.observe.log import printable
-from ccrouter.observe.trail import Decision
 from ccrouter.providers.provider import Target
 from ccrouter.translate import abilities, tokens, window
 from ccrouter.translate.dialects import spoken
@@ -27,18 +26,8 @@ async def explain(inbound: Inbound, dispatch: Dispatcher, backends: Backends) ->
     made = chosen.route
     targets = await backends.facts.inform(made.targets, inbound.credentials)
     count = await trio.to_thread.run_sync(tokens.of, made.request)
-    decision = Decision(
-        caller=chosen.caller,
-        model=inbound.request.model,
-        profile=chosen.in_force.profile,
-        problems=chosen.problems,
-        considered=made.considered,
-        because=made.because,
-        names=made.names,
-        pinned=made.pinned,
-    )
     return {
-        **decision.told(),
+        **chosen.decision().told(),
         "tokens_estimated": count,
         "changes": list(made.changes),
         "failure": None if made.refused is None else printable(str(made.refused)),

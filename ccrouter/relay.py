@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import partial
 from typing import Literal
 
 import trio
@@ -36,7 +35,6 @@ from ccrouter.routing.failure import Refusal
 from ccrouter.routing.plan import Outcome, Plan, Wait, api_error, ended_in
 from ccrouter.server.connection import Client
 from ccrouter.server.stop import cancel_when
-from ccrouter.translate import tokens
 from ccrouter.translate.messages import lane
 from ccrouter.translate.rewording import is_refusal, original, reword
 from ccrouter.upstream.facts import WITHIN
@@ -278,9 +276,7 @@ class _Attempt:
 
     def _refusal(self, whole: Whole) -> Refusal:
         provider = self.target.provider
-        request = self._inbound.request
-        count = partial(tokens.of, request, self.target)
-        error = reword(self.target, whole.status, whole.headers, whole.body, request=request, count=count)
+        error = reword(self._inbound.request, self.target, whole.status, whole.headers, whole.body)
         if error is None:
             headers = lane.reply_headers(whole.headers, provider.preset, decoded=False)
             return Refusal(whole.status, headers, whole.body)

@@ -161,7 +161,7 @@ async def test_a_projects_file_with_a_mistake_is_told_with_the_request_and_count
     (problem,) = chosen.problems
     assert problem.startswith(f"{tmp_path / NAME}:2: ")
     it.dispatch.settle(asked(), chosen, None, Outcome(result="done"))
-    assert it.dispatch.trails.last(1)[0].problems == (problem,)
+    assert it.dispatch.trails.last(1)[0].decision.problems == (problem,)
     await it.dispatch.choose(asked(model="free", project=tmp_path))
     assert it.lines == [f"warning: {problem}"[:1009]]
 
@@ -373,9 +373,10 @@ async def test_a_request_that_leads_nowhere_is_remembered_with_what_was_decided(
     assert isinstance(refusal, ApiError)
     it.dispatch.settle(wanted, chosen, None, Outcome(result="failed", failure=refusal))
     (trail,) = it.dispatch.trails.last(1)
-    assert (trail.result, trail.caller.session, trail.profile) == ("failed", "s", "bare")
-    assert (trail.because, trail.names) == ("the rule all", ("ollama:q", "nowhere"))
-    assert [each.rule for each in trail.considered] == ["other", "all"]
+    decision = trail.decision
+    assert (trail.result, decision.caller.session, decision.profile) == ("failed", "s", "bare")
+    assert (decision.because, decision.names) == ("the rule all", ("ollama:q", "nowhere"))
+    assert [each.rule for each in decision.considered] == ["other", "all"]
     assert trail.failure is not None
     assert "the provider ollama is switched off" in trail.failure
     assert "the provider ollama is switched off" in trail.changes[0]

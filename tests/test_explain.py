@@ -19,6 +19,7 @@ from ccrouter.explain import explain
 from ccrouter.providers.provider import Budget, Model, Target
 from ccrouter.routing.budget import Amount
 from ccrouter.routing.config import Config, Explain
+from ccrouter.routing.plan import Outcome
 from ccrouter.routing.rules import Rule, When
 from ccrouter.translate.responses.request import UNSUMMARIZED
 from ccrouter.upstream.dial import Answer, Call
@@ -114,6 +115,19 @@ async def test_explaining_changes_nothing_of_what_it_tells(autojump_clock: MockC
     assert told[0] == told[1] == told[2]
     assert len(it.dispatch.trails) == 0
     assert len(it.dispatch.notebook.pins) == 0
+
+
+async def test_what_would_decide_is_told_as_what_has_decided() -> None:
+    many = tuple(f"ollama:{'q' * 1_000}{number}" for number in range(60))
+    it = rig(Script(), providers=TWO, config=Config(routes=(Rule(name="many", use=many),)))
+    headers = [(b"x-ccrouter-project", b"/" + b"p" * 1_000)]
+    wanted = evolve(inbound(model="m" * 1_000), headers=headers)
+    told = await explained(it, headers, model="m" * 1_000)
+    it.dispatch.settle(wanted, await it.dispatch.choose(wanted), None, Outcome(result="failed"))
+    (trail,) = it.dispatch.trails.last(1)
+    decided = trail.decision.told()
+    assert len(decided["names"]) < len(many)
+    assert {key: told[key] for key in decided} == decided
 
 
 async def test_of_a_name_that_leads_nowhere_it_is_told_who_decided_and_why_it_fails() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import trio
 from attrs import evolve
@@ -16,7 +15,7 @@ from ccrouter.translate.rewording import is_refusal
 from ccrouter.upstream.credentials import Grant
 from ccrouter.upstream.dial import Answer
 from ccrouter.upstream.redaction import redact_bytes
-from ccrouter.wire import envelope
+from ccrouter.wire import envelope, json_text
 from ccrouter.wire import headers as http
 from ccrouter.wire.coding import Undo, can_undo, coding_of
 from ccrouter.wire.events import usage_in
@@ -153,8 +152,5 @@ def redacted(whole: Whole, grant: Grant) -> Whole:
 
 def counted(whole: Whole) -> Whole:
     """With the usage that it tells."""
-    try:
-        value: Any = json.loads(whole.body)
-    except (ValueError, RecursionError):
-        return whole
+    value = json_text.loads_or_none(whole.body, nan="null")
     return evolve(whole, usage=usage_in(value.get("usage") if isinstance(value, dict) else None))

@@ -81,7 +81,10 @@ def brief(texts: Sequence[str]) -> tuple[str, ...]:
 
 @frozen(kw_only=True)
 class Decision:
-    """Where a request goes, and why."""
+    """Where a request goes, and why.
+
+    Whoever makes one keeps its texts short (`brief`): it stays in memory.
+    """
 
     caller: Caller
     model: str
@@ -117,16 +120,17 @@ class Decision:
 
 
 @frozen(kw_only=True)
-class Trail(Decision):
+class Trail:
     """One request. ``at`` is when it was over, in seconds since 1970; ``seconds`` how long it took.
 
     ``failure`` is what the client was told, where that is not how the last of ``tries`` ended.
 
-    Whoever makes one keeps its texts short (`brief`): it stays in memory.
+    Its texts are short as those of a `Decision`.
     """
 
     at: float
     request_id: str
+    decision: Decision
     candidates: tuple[Candidate, ...] = ()
     passed: tuple[tuple[str, str], ...] = ()
     tries: tuple[Tried, ...] = ()
@@ -144,7 +148,7 @@ class Trail(Decision):
         return {
             "at": round(self.at, 3),
             "request_id": self.request_id,
-            **Decision.told(self),
+            **self.decision.told(),
             "candidates": [each.told() for each in self.candidates],
             "passed_over": [{"target": printable(target), "why": printable(why)} for target, why in self.passed],
             "tries": [_try(each) for each in self.tries],

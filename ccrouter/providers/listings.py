@@ -5,12 +5,12 @@ A list tells names, and of some backends much more. What is said in a form that 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from ccrouter.errors import WrongAnswer
 from ccrouter.providers.provider import Model, Preset
+from ccrouter.wire import json_text
 
 #: What a model's own window is called: by Anthropic, most others, vLLM, LM Studio and Mistral, Codex and Groq.
 _WINDOWS = ("max_input_tokens", "context_length", "max_model_len", "max_context_length", "context_window")
@@ -35,10 +35,7 @@ def read_models(body: bytes, preset: Preset) -> tuple[Model, ...]:
 
 def decoded(body: bytes) -> Any:
     """What a body of JSON says; None for anything else."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+    return json_text.loads_or_none(body, nan="null")
 
 
 def rows(value: Any, key: str) -> Iterator[dict[str, Any]]:

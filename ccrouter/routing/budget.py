@@ -15,6 +15,7 @@ from attrs import frozen
 
 from ccrouter.errors import BudgetSpent
 from ccrouter.providers.provider import Budget, Price, Provider
+from ccrouter.translate.retry import told
 
 #: So many days are kept, two months and a bit.
 _DAYS = 63
@@ -124,7 +125,7 @@ def refusal(provider: Provider, ledger: Ledger, day: str, until: Mapping[str, in
         spent = f"${used:.2f} of ${limit:.2f}" if unit == "dollars" else f"{used:.0f} of {limit:.0f} tokens"
         words = (
             f"ccrouter: the budget of {provider.name} for this {period} is used up ({spent}); it begins anew in"
-            f" {_span(seconds)}. Choose another model, or raise `budget` in [providers.{provider.name}]"
+            f" {told(seconds)}. Choose another model, or raise `budget` in [providers.{provider.name}]"
         )
         return BudgetSpent(
             429, "rate_limit_error", words, (("retry-after", str(seconds)), ("x-should-retry", "false"))
@@ -142,11 +143,3 @@ def _limits(budget: Budget, ledger: Ledger, name: str, day: str) -> Iterator[tup
         ("dollars", "month", budget.dollars_per_month, month.dollars),
     )
     return ((unit, period, limit, used) for unit, period, limit, used in rows if limit is not None)
-
-
-def _span(seconds: int) -> str:
-    minutes = -(-seconds // 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    hours = -(-minutes // 60)
-    return f"{hours} h" if hours < 48 else f"{-(-hours // 24)} days"

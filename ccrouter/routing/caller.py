@@ -26,6 +26,7 @@ from ccrouter.wire.claude_code import (
     RequestClass,
 )
 from ccrouter.wire.headers import Headers
+from ccrouter.wire.messages import attribution
 
 #: Two kinds of auxiliary requests that the client doesn't tell apart, and its user may want to.
 Task = Literal["classifier", "title"]
@@ -97,7 +98,7 @@ def _kind(headers: _Said, fields: Mapping[str, Any], task: Task | None) -> tuple
         return cast("RequestClass", hint), f"the client says so ({CLASS_HEADER.decode()})"
     if AGENT_ID_HEADER in headers:
         return "subagent", f"it has the header {AGENT_ID_HEADER.decode()}"
-    if any(claude_code.OF_SUBAGENT in text for text in texts_of(fields.get("system"))[:1]):
+    if claude_code.OF_SUBAGENT in (attribution(fields.get("system")) or ""):
         return "subagent", f"its attribution says {claude_code.OF_SUBAGENT.removesuffix('=true')}"
     if task is not None:
         return "auxiliary", {

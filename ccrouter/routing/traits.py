@@ -10,6 +10,8 @@ from attrs import define, field, frozen
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.values import EFFORTS
 from ccrouter.translate import tokens, window
+from ccrouter.translate.conversation import server_tool
+from ccrouter.translate.members import objects
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
 
@@ -108,13 +110,9 @@ class Traits:
     def server_tools(self) -> tuple[str, ...]:
         """The tools that the backend runs itself: their names, and the types with their dates."""
         if self._server_tools is None:
-            offered = self.request.fields.get("tools")
+            offered = map(server_tool, objects(self.request.fields.get("tools")))
             self._server_tools = tuple(
-                str(tool[key])
-                for tool in (offered if isinstance(offered, list) else ())
-                if isinstance(tool, dict) and tool.get("type", "custom") != "custom" and "input_schema" not in tool
-                for key in ("name", "type")
-                if key in tool
+                said for tool in offered if tool is not None for said in (tool.name, tool.type)
             )
         return self._server_tools
 

@@ -28,7 +28,8 @@ from ccrouter.translate.turns import (
     Tool,
     Turn,
 )
-from ccrouter.wire.claude_code import ATTRIBUTION, PLACEHOLDER
+from ccrouter.wire.claude_code import PLACEHOLDER
+from ccrouter.wire.messages import attribution
 
 _ANY_OBJECT: Mapping[str, Any] = {"type": "object", "properties": {}}
 
@@ -82,12 +83,14 @@ class _Reader:
         if isinstance(system, str):
             return tuple(told.words(system))
         found: list[Text] = []
-        for place, block in enumerate(self._list(system, "system")):
+        blocks = self._list(system, "system")
+        if attribution(blocks) is not None:
+            blocks = blocks[1:]
+            self._note("system: attribution block dropped")
+        for block in blocks:
             text = block.get("text") if isinstance(block, Mapping) else None
             if not isinstance(text, str):
                 self._note("system: a block without text left out")
-            elif place == 0 and text.startswith(ATTRIBUTION):
-                self._note("system: attribution block dropped")
             else:
                 found += [evolve(each, mark=told.mark(block)) for each in told.words(text)]
         return tuple(found)

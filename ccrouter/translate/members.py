@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import Any
 
 from ccrouter.errors import FrameError
-
-
-def _float(text: str) -> float | None:
-    number = float(text)
-    return number if math.isfinite(number) else None
-
-
-# NaN and the infinities, which JSON has no words for, are nothing. So is a number that is too large for a float
-# (1e999): it would be written as an infinity in the next request, and be refused in each that follows.
-_JSON = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_float)
+from ccrouter.wire import json_text
 
 
 def frame_object(data: bytes, what: str) -> dict[str, Any]:
     """The object that a frame is. ``what`` says in the error what should have been one: "a chunk".
 
-    Raises FrameError for anything else, RecursionError for what is nested too deep.
+    A number that JSON can't say is nothing: it would be written in the next request, and be refused in each that
+    follows. Raises FrameError for anything else.
     """
     try:
-        value = _JSON.decode(data.decode())
-    except ValueError:
-        raise FrameError(f"the backend sent {what} that is not JSON") from None
+        value = json_text.loads(data, nan="null")
+    except FrameError as error:
+        raise FrameError(f"the backend sent {what} that {error}") from None
     if not isinstance(value, dict):
         raise FrameError(f"the backend sent {what} that is no object")
     return value

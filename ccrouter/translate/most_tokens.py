@@ -91,10 +91,10 @@ _LETTERS: tuple[tuple[bytes, float], ...] = (
 
 def of(request: MessagesRequest, target: Target | None = None) -> int:
     """The most for a request, or for what ``target`` is shown of it, found once."""
-    if "most_tokens" not in request.computed:
-        request.computed["most_tokens"] = tokens.Count(request.fields, of_text)
-    count: tokens.Count = request.computed["most_tokens"]
-    return count.of(target)
+    sizes = request.sizes
+    if sizes.most_tokens is None:
+        sizes.most_tokens = tokens.Count(request.fields, of_text)
+    return sizes.most_tokens.of(target)
 
 
 def of_text(text: str) -> int:

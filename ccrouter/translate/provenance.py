@@ -21,6 +21,9 @@ from typing import Any
 
 from attrs import field, frozen
 
+from ccrouter.errors import FrameError
+from ccrouter.wire import json_text
+
 VERSION = "ccr1"
 
 #: The member of a content block that holds our signature where its format has no place for one.
@@ -79,8 +82,8 @@ def read(signature: object) -> Origin | None:
         else:
             plain = body[1:]
         # Until 2026-11 infinite numbers of a backend's were signed, in a word that no backend reads.
-        value = json.loads(plain.decode("utf-8", "surrogatepass"), parse_constant=lambda _: None)
-    except (ValueError, binascii.Error, zlib.error, RecursionError):
+        value = json_text.loads(plain, nan="null")
+    except (ValueError, binascii.Error, zlib.error, FrameError):
         return None
     # Anybody can compute a check: what it is right for may be of any shape.
     match value:

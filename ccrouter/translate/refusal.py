@@ -11,15 +11,16 @@ can go on without in words at which it does (`healing`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from attrs import field, frozen
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.providers.secret import source
-from ccrouter.translate import healing
+from ccrouter.translate import healing, retry, tokens
 from ccrouter.translate.overflow import beyond_rate, codes, facts, input_overflow, output_overflow
-from ccrouter.translate.retry import retry_after
 from ccrouter.wire import envelope
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
@@ -79,44 +80,43 @@ _NAMED_MODELS = 8
 _CODE_IN_WORDS = re.compile(r"^\[(\d{3,6})\]|\((\d{3,6})\)\s*$")
 
 
-def classify(
-    target: Target,
-    status: int,
-    message: str,
-    body: Any,
-    *,
-    headers: Headers | None = None,
-    request: MessagesRequest | None = None,
-    count: Callable[[], int] | None = None,
-) -> ApiError:
-    """What the client is told of a refusal.
+@frozen(kw_only=True)
+class Rejection:
+    """What a backend sent in place of an answer.
 
     ``status`` is 200 for one inside a stream: then a status in the body decides, or the code alone. ``message`` is
     what the backend says, ``body`` its envelope or event, decoded. It is cut by whoever takes out the credential
-    that was sent, which must come first. ``request`` is the client's: without it nothing can be told to be left
-    out. ``count`` estimates the tokens of its prompt, and is asked only where an overflow needs it.
+    that was sent, which must come first.
     """
-    headers = headers or []
-    named = codes(body)
-    own = _own_status(target, named, message)
-    status = own or _told_status(status, named, body)
-    words = overflow(target, status, message, body, count, request, sure=own == 413)
+
+    status: int
+    message: str
+    body: Any
+    headers: Headers = field(factory=list)
+
+
+def classify(request: MessagesRequest, target: Target, rejection: Rejection) -> ApiError:
+    """What the client is told of the refusal of its ``request``."""
+    name, headers = target.provider.name, rejection.headers
+    named = codes(rejection.body)
+    own = _own_status(target, named, rejection.message)
+    told = own or _told_status(rejection.status, named, rejection.body)
+    words = _overflow(request, target, rejection, told, sure=own == 413)
     if words is not None:
         return ApiError(400, "invalid_request_error", words, advice(headers))
-    message = message or f"HTTP status {status} without a word"
-    name = target.provider.name
-    words = None if request is None else healing.told(request, status, named, message, name)
+    message = rejection.message or f"HTTP status {told} without a word"
+    words = healing.told(request, told, named, message, name)
     if words is not None:
         return ApiError(400, "invalid_request_error", scrub(words), advice(headers))
-    used_up = status == 402 or bool(named & _USED_UP) or bool(_NO_BALANCE.search(message))
-    status = _true_status(status, message, named)
-    seconds = retry_after(headers, body, message) if status >= 429 or used_up else None
+    used_up = told == 402 or bool(named & _USED_UP) or bool(_NO_BALANCE.search(message))
+    status = 429 if used_up else _true_status(told, message, named)
+    seconds = retry.retry_after(headers, rejection.body, message) if status >= 429 else None
     said = f"{name}: {message}"
     again: bool | None = None
     if used_up:
-        status, again = 429, False
+        again = False
         if seconds is not None:
-            said += f" (it resets in {_span(seconds)})"
+            said += f" (it resets in {retry.told(seconds)})"
     elif status == 401:
         again = False
         said += f" ({_credential_of(target.provider)})"
@@ -131,17 +131,14 @@ def own_failure(target: Target, kind: str, words: str) -> ApiError:
     return ApiError(envelope.status_of(kind), kind, f"{target.provider.name}: {words}"[: envelope.MAX_MESSAGE])
 
 
-def overflow(
-    target: Target,
-    status: int,
-    message: str,
-    body: Any,
-    count: Callable[[], int] | None = None,
-    request: MessagesRequest | None = None,
-    *,
-    sure: bool = False,
+def _overflow(
+    request: MessagesRequest, target: Target, rejection: Rejection, status: int, *, sure: bool
 ) -> str | None:
-    """The client's words, where this is an overflow of the input or of the output. ``sure``: it is one."""
+    """The client's words, where this is an overflow of the input or of the output. ``sure``: it is one.
+
+    The prompt is counted only then: that costs more than all the rest.
+    """
+    message, body = rejection.message, rejection.body
     beyond = beyond_rate(message)
     if status in _NEVER_OVERFLOW and not (status == 429 and beyond):
         return None
@@ -149,14 +146,14 @@ def overflow(
     if input_overflow(message, found, sure=sure) is None and output_overflow(message, found) is None:
         return None
     window = target.known.room
-    tokens = None if count is None else count()
-    most = None if request is None else request.fields.get("max_tokens")
-    if beyond and tokens is not None and isinstance(most, int):
+    count = tokens.of(request, target)
+    most = request.fields.get("max_tokens")
+    if beyond and isinstance(most, int):
         # Some count input and output together: then their own count is what to go by.
-        tokens = max(tokens, beyond[1] - most)
-    told = input_overflow(message, found, count=tokens, window=window, sure=sure)
+        count = max(count, beyond[1] - most)
+    told = input_overflow(message, found, count=count, window=window, sure=sure)
     # With the numbers of the caller one may have become the other.
-    return told or output_overflow(message, found, count=tokens, window=window)
+    return told or output_overflow(message, found, count=count, window=window)
 
 
 def scrub(text: str) -> str:
@@ -277,14 +274,3 @@ def _models_of(provider: Provider) -> str:
     named = ", ".join(model.id for model in provider.models[:_NAMED_MODELS])
     more = len(provider.models) - _NAMED_MODELS
     return f"there are: {named}" + (f" and {more} more" if more > 0 else "")
-
-
-def _span(seconds: int) -> str:
-    """A time to wait, for people."""
-    if seconds < 120:
-        return f"{seconds} s"
-    minutes = -(-seconds // 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    hours = -(-minutes // 60)
-    return f"{hours} h" if hours < 48 else f"{-(-hours // 24)} days"

@@ -46,6 +46,17 @@ def retry_after(headers: Headers, body: Any, message: str) -> int | None:
     return max(0, min(math.ceil(round(found, 3)), LONGEST))
 
 
+def told(seconds: int) -> str:
+    """A time to wait, for people; rounded up."""
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes = -(-seconds // 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours = -(-minutes // 60)
+    return f"{hours} h" if hours < 48 else f"{-(-hours // 24)} days"
+
+
 def _of_headers(headers: Headers, now: float | None) -> float | None:
     milliseconds = _number(http.get_text(headers, b"retry-after-ms"))
     if milliseconds is not None:

@@ -8,15 +8,12 @@ refusal is which `ccrouter.translate.refusal` knows.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
-from ccrouter.translate.refusal import advice, classify, scrub
-from ccrouter.wire import envelope
+from ccrouter.translate.refusal import Rejection, advice, classify, scrub
+from ccrouter.wire import envelope, json_text
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
@@ -34,18 +31,9 @@ def is_refusal(status: int, headers: Headers, body: bytes = b"") -> bool:
 
 
 def reword(
-    target: Target,
-    status: int,
-    headers: Headers,
-    body: bytes,
-    *,
-    request: MessagesRequest | None = None,
-    count: Callable[[], int] | None = None,
+    request: MessagesRequest, target: Target, status: int, headers: Headers, body: bytes
 ) -> ApiError | None:
-    """A refusal in the client's envelope; None when it may pass as it is.
-
-    ``request`` and ``count`` as `classify` takes them.
-    """
+    """The refusal of a request in the client's envelope; None when it may pass as it is."""
     enveloped = (status >= 400 or 200 <= status < 300) and envelope.is_envelope(body)
     if enveloped and target.provider.preset.native:
         return None
@@ -66,22 +54,19 @@ def reword(
         return ApiError(502, "api_error", said, advice(headers))
     if _is_page(headers):
         words = words[:_PAGE_WORDS]
-    told = classify(target, status, words, _decoded(body), headers=headers, request=request, count=count)
+    value = json_text.loads_or_none(body, nan="null")
+    rejection = Rejection(status=status, message=words, body=value, headers=headers)
+    told = classify(request, target, rejection)
     if enveloped and _understood(told, status, headers, body):
         return None
     return ApiError(told.status, told.kind, _cut(told.message), told.headers)
 
 
-def reword_event(
-    target: Target,
-    payload: bytes,
-    *,
-    request: MessagesRequest | None = None,
-    count: Callable[[], int] | None = None,
-) -> tuple[ApiError, bool]:
+def reword_event(request: MessagesRequest, target: Target, payload: bytes) -> tuple[ApiError, bool]:
     """What an error inside a stream in the client's own format tells, and whether it may pass as it is."""
-    value = _decoded(payload)
-    told = classify(target, 200, scrub(envelope.message_in(payload)), value, request=request, count=count)
+    value = json_text.loads_or_none(payload, nan="null")
+    words = scrub(envelope.message_in(payload))
+    told = classify(request, target, Rejection(status=200, message=words, body=value))
     if not envelope.is_envelope(payload):
         return told, False
     # The type is the client's own where it leads to the status that it tells.
@@ -119,13 +104,6 @@ def _repeats(told: ApiError, body: bytes) -> bool:
     return told.status != 400 or told.message in words or told.message.endswith(words)
 
 
-def _decoded(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _host(location: str) -> str:
     """Host and port of an address; not what stands before an ``@``, which can be a password."""
     try:
@@ -138,7 +116,7 @@ def _is_error(body: bytes) -> bool:
     """Whether JSON of a success says that it is none. Some gateways have one status for everything."""
     if len(body) > envelope.MAX_READ:
         return False
-    value = _decoded(body)
+    value = json_text.loads_or_none(body, nan="null")
     return envelope.is_error(value) and not (isinstance(value, dict) and _REPLY_FIELDS & value.keys())
 
 

@@ -7,7 +7,7 @@ sends (``tests/e2e/test_tokens_against_real_tokenizers.py`` holds it to that), n
 whatever was decoded from JSON, and time linear in the text.
 
 **What is counted.** ``texts_of`` lists the texts as a model sees them: system prompt (without the client's
-attribution line, which no model sees), tool names, descriptions and schemas, roles, text, thinking, calls
+attribution block, which no model sees), tool names, descriptions and schemas, roles, text, thinking, calls
 and their results, and the schema of the answer; each JSON value as compact JSON. Identifiers, signatures,
 cache marks, citations, encrypted and redacted parts do not count. Tools with ``defer_loading`` do: a backend
 without this endpoint knows nothing of deferring either.
@@ -42,8 +42,7 @@ from ccrouter.providers.provider import Target
 from ccrouter.translate import media, sight
 from ccrouter.translate.members import objects
 from ccrouter.translate.provenance import MAKER
-from ccrouter.wire.claude_code import ATTRIBUTION
-from ccrouter.wire.messages import MessagesRequest
+from ccrouter.wire.messages import MessagesRequest, attribution
 
 #: Marks of a chat template around a message, a tool's definition, a call and a result, as ChatML with tools
 #: in JSON has them: counted with ``o200k_base``, without the role, names and values, which are texts.
@@ -151,10 +150,10 @@ _SCRIPT_COSTS: tuple[tuple[bytes, float], ...] = (
 
 def of(request: MessagesRequest, target: Target | None = None) -> int:
     """The estimate for a request, or for what ``target`` is shown of it, made once."""
-    if "tokens" not in request.computed:
-        request.computed["tokens"] = Count(request.fields, estimate_text)
-    count: Count = request.computed["tokens"]
-    return count.of(target)
+    sizes = request.sizes
+    if sizes.tokens is None:
+        sizes.tokens = Count(request.fields, estimate_text)
+    return sizes.tokens.of(target)
 
 
 def estimate(fields: Mapping[str, Any]) -> int:
@@ -247,7 +246,7 @@ class _Reading:
 
     def _system(self, system: Any) -> None:
         blocks = system if isinstance(system, list) else [system]
-        seen = [block for block in blocks if block and not _is_attribution(block)]
+        seen = [block for block in (blocks if attribution(system) is None else blocks[1:]) if block]
         if seen:
             self.marks += _PER_MESSAGE
             self._read(seen)
@@ -294,11 +293,6 @@ class _Reading:
         if kind.endswith("tool_result"):
             self.marks += _PER_RESULT
         return [value for key, value in block.items() if key not in _OPAQUE]
-
-
-def _is_attribution(block: Any) -> bool:
-    text = block.get("text") if isinstance(block, dict) else block
-    return isinstance(text, str) and text.startswith(ATTRIBUTION)
 
 
 def _place(source: Any) -> tuple[object, str]:

@@ -22,7 +22,7 @@ from typing import Any
 from ccrouter.errors import FrameError
 from ccrouter.translate.chat.failure import failure_in
 from ccrouter.translate.refusal import scrub
-from ccrouter.wire import envelope, events
+from ccrouter.wire import envelope, events, json_text
 
 #: How much is told of what is no reply, in characters.
 _FIRST_WORDS = 200
@@ -68,7 +68,7 @@ def unroll_message(body: bytes) -> bytes:
     """A message as the events that it would have been. Raises FrameError for anything else."""
     if _is_stream(body):
         return body
-    reply = _read(body)
+    reply = _read(body, nan="refuse")  # as its stream is read: the input of a call may be in it
     content = reply.get("content")
     if isinstance(content, str):
         content = [{"type": "text", "text": content}]
@@ -107,10 +107,7 @@ def unroll_line(body: bytes) -> bytes:
     """
     first = body.lstrip().partition(b"\n")[0]
     for part, is_all in ((body, True), (first, False)):
-        try:
-            reply = json.loads(part)
-        except (ValueError, RecursionError):
-            continue
+        reply = json_text.loads_or_none(part, nan="null")
         if isinstance(reply, dict) and (isinstance(reply.get("message"), dict) or envelope.is_error(reply)):
             return json.dumps({"done": True, **reply}).encode() + b"\n" if is_all else body
     raise _no_reply(body)
@@ -138,11 +135,8 @@ def _is_stream(body: bytes) -> bool:
     return body.lstrip(b"\xef\xbb\xbf\r\n").startswith(_STREAM)
 
 
-def _read(body: bytes) -> dict[str, Any]:
-    try:
-        reply = json.loads(body)
-    except (ValueError, RecursionError):
-        reply = None
+def _read(body: bytes, nan: json_text.Nan = "null") -> dict[str, Any]:
+    reply = json_text.loads_or_none(body, nan=nan)
     if not isinstance(reply, dict):
         raise _no_reply(body)
     return reply

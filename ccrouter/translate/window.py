@@ -92,8 +92,7 @@ def surely_fits(request: MessagesRequest, room: float, more: int = 0) -> bool:
 
 def _points_elsewhere(request: MessagesRequest) -> bool:
     """Whether something of it is given by its URL."""
-    found: bool | None = request.computed.get("by_url")
-    if found is None:
-        found = '"url"' in request.text and _BY_URL.search(request.text) is not None
-        request.computed["by_url"] = found
-    return found
+    sizes = request.sizes
+    if sizes.by_url is None:
+        sizes.by_url = '"url"' in request.text and _BY_URL.search(request.text) is not None
+    return sizes.by_url

@@ -5,6 +5,7 @@
 ``coding``       content codings that are undone: gzip and deflate
 ``sse``          server-sent events: bytes to frames that keep their bytes
 ``ndjson``       newline-delimited JSON: bytes to lines
+``json_text``    JSON from outside as values: which numbers are none
 ``spans``        a JSON text with the places of its members: edits that leave all other bytes as they are
 ``messages``     a Messages request as ccrouter looks at it
 ``events``       events of a Messages stream: makers, bytes

@@ -11,8 +11,8 @@ import json
 import re
 from typing import Any
 
-from ccrouter.errors import ApiError
-from ccrouter.wire import claude_code
+from ccrouter.errors import ApiError, FrameError
+from ccrouter.wire import claude_code, json_text
 
 #: HTTP status -> error type.
 KINDS = {
@@ -89,11 +89,8 @@ def shown(words: str) -> str:
 
 
 def is_envelope(body: bytes) -> bool:
-    """Whether ``body`` is a well-formed error envelope already."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
+    """Whether ``body`` is a well-formed error envelope already, which may pass as it is."""
+    value = json_text.loads_or_none(body, nan="refuse")
     if not isinstance(value, dict) or value.get("type") != "error":
         return False
     error = value.get("error")
@@ -120,8 +117,8 @@ def message_in(body: bytes) -> str:
     ``base_resp``; else the text itself, an HTML page reduced to its words.
     """
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = json_text.loads(body, nan="null")
+    except FrameError:
         return _words(body[:MAX_READ].decode("utf-8", "replace"))[:MAX_READ]
     return _message(value)[:MAX_READ].strip()
 

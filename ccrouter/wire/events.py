@@ -9,14 +9,23 @@ from __future__ import annotations
 import json
 from typing import Any, TypeAlias
 
+from ccrouter.wire import json_text
+
 Event = dict[str, Any]
 
 
 def encode(event: Event) -> bytes:
     """One server-sent event. The ``event:`` line is required: without it the client drops the frame."""
-    data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    try:
+        data = _written(event)
+    except ValueError:  # a number that is too large to be one again: nothing, as `json_text` has it
+        data = _written(json_text.loads(json.dumps(event), nan="null"))
     # A lone surrogate has no bytes in UTF-8; its escape is the one that JSON has for it.
     return f"event: {event['type']}\ndata: {data}\n\n".encode("utf-8", "backslashreplace")
+
+
+def _written(event: Event) -> str:
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def ping() -> Event:

@@ -7,11 +7,11 @@ with anthropic 2.11.0 (a signature replaces, usage overwrites field by field).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from ccrouter.errors import FrameError, WireError
+from ccrouter.wire import json_text
 from ccrouter.wire.events import Event
 from ccrouter.wire.grammar import Grammar
 
@@ -101,9 +101,9 @@ class Fold:
         if not text:
             return  # "" says {}: the input that the block opened with stands
         try:
-            block["input"] = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise FrameError(f"the input of tool {block.get('name')!r} is not JSON: {error}") from None
+            block["input"] = json_text.loads(text, nan="null")  # the message is written anew
+        except FrameError as error:
+            raise FrameError(f"the input of tool {block.get('name')!r} {error}") from None
 
 
 def _overwrite(old: dict[str, Any], new: dict[str, Any]) -> None:

@@ -7,9 +7,8 @@ say nothing. What a line says is its reader's affair.
 
 from __future__ import annotations
 
-import json
-
 from ccrouter.errors import FrameError, TruncatedStream
+from ccrouter.wire import json_text
 from ccrouter.wire.sse import MAX_FRAME
 
 
@@ -55,7 +54,4 @@ class Decoder:
 
 def _is_closed(line: bytes) -> bool:
     """Whether a line is a whole object, whose end can't be mistaken."""
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
+    return isinstance(json_text.loads_or_none(line, nan="null"), dict)

@@ -11,6 +11,7 @@ where each value ends. RFC 8259 is what is read, with Python's leniency for NaN 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -187,6 +188,10 @@ def _written(text: str, value: Any, places: dict[int, Item]) -> str:
         )
     if isinstance(value, list):
         return "[" + ",".join(_written(text, each, places) for each in value) + "]"
+    if isinstance(value, float) and math.isinf(value):
+        return (
+            "1e999" if value > 0 else "-1e999"
+        )  # it came as such a number, and JSON has no word for what was read
     return json.dumps(value)
 
 

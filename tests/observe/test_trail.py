@@ -9,16 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrouter.errors import ApiError, ConnectFailed, UpstreamTimeout
-from ccrouter.observe.trail import LONGEST, Trail, Trails, brief, tried
+from ccrouter.observe.trail import LONGEST, Decision, Trail, Trails, brief, tried
 from ccrouter.routing.caller import Caller
 from ccrouter.routing.failure import Failure, Refusal
 from ccrouter.routing.plan import Outcome, Try
 from ccrouter.routing.rules import Considered
 from tests.attempt.calls import CLAUDE
 
+DECISION = Decision(caller=Caller(), model="m")
 
-def trail(number: int = 0, **more) -> Trail:
-    return Trail(at=1e9 + number, request_id=f"req_{number}", caller=Caller(), model="m", **more)
+
+def trail(number: int = 0, decision: Decision = DECISION, **more) -> Trail:
+    return Trail(at=1e9 + number, request_id=f"req_{number}", decision=decision, **more)
 
 
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 5)), max_size=30), st.integers(0, 40))
@@ -64,11 +66,15 @@ def test_a_try_is_told_with_the_kind_of_its_failure(failure: Failure | None, tol
 
 def test_what_is_told_is_json_and_has_no_prompt_unless_it_was_asked_for() -> None:
     full = trail(
-        considered=(Considered(rule="a", objection=None), Considered(rule="b", objection="no")),
+        decision=Decision(
+            caller=Caller(),
+            model="m",
+            considered=(Considered(rule="a", objection=None), Considered(rule="b", objection="no")),
+            names=("x\x1by",),
+        ),
         passed=(("x:y", "rests"),),
         tries=(tried(attempt()),),
         usage={"input_tokens": 1},
-        names=("x\x1by",),
         prompt="sesame",
     )
     told = json.loads(json.dumps(full.told()))

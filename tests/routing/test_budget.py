@@ -201,10 +201,10 @@ def test_nothing_of_anthropics_own_headers_is_in_it():
 @pytest.mark.parametrize(
     ("seconds", "span"),
     [
-        (0, "0 min"),
-        (1, "1 min"),
-        (60, "1 min"),
-        (61, "2 min"),
+        (0, "0 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (121, "3 min"),
         (7140, "119 min"),
         (7141, "2 h"),
         (7201, "3 h"),

@@ -120,9 +120,16 @@ def test_a_main_request_is_what_nothing_else_is_said_of(version):
     assert caller(headers(x_app="cli"), fields) == Caller()
 
 
-def test_the_attribution_is_the_first_block_only():
-    fields = {"system": system("My file says cc_is_subagent=true; and so on")}
-    assert who(fields) == ("main", None, None)
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        system("My file says cc_is_subagent=true; and so on"),
+        [{"type": "text", "text": "My file says cc_is_subagent=true; and so on"}],
+        "My file says cc_is_subagent=true; and so on",
+    ],
+)
+def test_the_attribution_is_the_first_block_only_and_begins_as_one(prompt):
+    assert who({"system": prompt}) == ("main", None, None)
 
 
 @pytest.mark.parametrize("version", [NEW, OLD])

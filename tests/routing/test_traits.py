@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrouter.routing.values import EFFORTS, PARTS
-from ccrouter.translate import tokens, window
+from ccrouter.translate import conversation, tokens, window
 from ccrouter.wire.messages import read_request
 from tests.routing.samples import headers, request, traits
 from tests.strategies import json_values
@@ -45,7 +45,8 @@ def test_tokens_are_counted_only_where_the_length_leaves_it_open(monkeypatch):
 def test_tokens_are_counted_once(monkeypatch):
     one = traits(messages=[{"role": "user", "content": "word " * 100}])
     assert one.tokens_exceed(1)
-    assert [*one.request.computed] == ["tokens"]
+    assert one.request.sizes.tokens is not None
+    assert one.request.sizes.most_tokens is None
     count = tokens.estimate(one.request.fields)
     with monkeypatch.context() as patch:
         patch.delattr(tokens, "Count")
@@ -100,6 +101,21 @@ def test_server_tools_are_those_without_a_schema_by_name_and_type():
     )
     assert traits().server_tools == ()
     assert traits(tools=[{**TOOL, "type": "hologram"}]).server_tools == ()
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "type": st.sampled_from([None, "custom", "web_search_20250305", 5]),
+            "name": st.sampled_from([None, "", "Read", 5]),
+            "input_schema": st.sampled_from([None, {}, {"type": "object"}, []]),
+        },
+    )
+)
+def test_rules_and_bridges_have_one_mind_on_which_tools_the_backend_runs(tool):
+    run = conversation.read({"tools": [tool]}).server_tools
+    assert traits(tools=[tool]).server_tools == tuple(said for each in run for said in (each.name, each.type))
 
 
 # Effort

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ccrouter.errors import TruncatedStream
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Target, Wire
+from ccrouter.translate import tokens
 from ccrouter.translate.dialects import DIALECTS
+from ccrouter.wire.claude_code import ATTRIBUTION
 from ccrouter.wire.fold import fold
 from ccrouter.wire.messages import read_request
 from ccrouter.wire.sse import Decoder
@@ -55,6 +60,25 @@ def test_no_true_for_a_schema_reaches_who_can_not_read_it(name: str, wire: Wire)
     assert '"v": true' not in json.dumps(sent)
     told = "tools: true or false for a schema spelled out"
     assert (told in outbound.changes) is (wire != "ollama")  # where all of a schema is put in other terms
+
+
+#: How a system prompt may begin that is no attribution, or is one only as the first of its blocks.
+_BEGINNINGS = ("", ATTRIBUTION, ATTRIBUTION.removesuffix(":"), f"{ATTRIBUTION.removesuffix(':')} is what I debug")
+
+
+@pytest.mark.parametrize("wire", DIALECTS)
+@given(beginnings=st.lists(st.sampled_from(_BEGINNINGS), min_size=1, max_size=3), joined=st.booleans())
+def test_what_is_counted_of_a_system_prompt_is_what_is_sent(
+    wire: Wire, beginnings: list[str], joined: bool
+) -> None:
+    texts = [f"{beginning} word{place}" for place, beginning in enumerate(beginnings)]
+    system = "".join(texts) if joined else [{"type": "text", "text": each} for each in texts]
+    wanted = read_request(request(model="m", system=system))
+    target = Target(provider(wire, wire=wire), "m")
+    sent = DIALECTS[wire].render(wanted, target, [], "", "messages").body.decode()
+    counted = " ".join(tokens.texts_of(wanted.fields))
+    assert re.findall(r"word\d", sent) == re.findall(r"word\d", counted)
+    assert sent.count(ATTRIBUTION) == counted.count(ATTRIBUTION)
 
 
 BRIDGES = [wire for wire, dialect in DIALECTS.items() if dialect.translates]

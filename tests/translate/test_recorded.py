@@ -12,7 +12,6 @@ from ccrouter.errors import WireError
 from ccrouter.translate.dialect import Stream
 from ccrouter.translate.dialects import DIALECTS
 from ccrouter.translate.rewording import is_refusal, reword
-from ccrouter.translate.tokens import estimate
 from ccrouter.wire import events
 from ccrouter.wire.fold import fold
 from ccrouter.wire.grammar import Grammar
@@ -155,8 +154,7 @@ def test_a_recorded_stream_folds_to_what_the_server_was_asked_for(name):
 def test_a_recorded_overflow_is_told_in_the_clients_words(name):
     recording = ALL[name]
     assert is_refusal(recording.status, recording.headers, recording.body)
-    count = estimate(recording.request.fields)
-    found = reword(recording.target, recording.status, recording.headers, recording.body, count=lambda: count)
+    found = reword(recording.request, recording.target, recording.status, recording.headers, recording.body)
     assert found is not None
     assert (found.status, found.kind) == (400, "invalid_request_error")
     prompt, limit = json.loads(recording.body)["error"]["n_prompt_tokens"], 8192

@@ -6,11 +6,11 @@ import pytest
 
 from ccrouter.providers.provider import Model
 from ccrouter.providers.secret import FromFile
-from ccrouter.translate.refusal import classify, scrub
+from ccrouter.translate import tokens
+from ccrouter.translate.refusal import Rejection, classify, scrub
 from ccrouter.translate.rewording import original
 from ccrouter.wire import envelope
-from ccrouter.wire.messages import read_request
-from tests.translate.refused import JSON, enveloped, error, to
+from tests.translate.refused import JSON, asked, enveloped, error, to
 
 KNOWN = to(models=(Model("m-1", window=200), Model("m-2")))
 
@@ -44,7 +44,7 @@ def test_an_overflow_in_anthropics_envelope_is_told_in_the_clients_words():
 @pytest.mark.parametrize("status", [400, 413, 422, 500])
 def test_an_overflow_is_a_400_whatever_its_status_and_takes_missing_numbers_from_the_caller(status):
     body = b'{"error":"The number of tokens to keep from the initial prompt is greater than the context length."}'
-    found = error(status, JSON, body, KNOWN, count=lambda: 300)
+    found = error(status, JSON, body, KNOWN, asked(300))
     assert (found.status, found.kind) == (400, "invalid_request_error")
     assert found.message == "prompt is too long: 300 tokens > 200 maximum"
     assert error(status, JSON, body).message == "prompt is too long"
@@ -52,13 +52,11 @@ def test_an_overflow_is_a_400_whatever_its_status_and_takes_missing_numbers_from
 
 def test_an_overflow_of_the_output_is_told_as_that():
     body = b'{"error":{"message":"max_tokens=500 cannot be greater than max_model_len=200"}}'
-    assert error(400, JSON, body, KNOWN, count=lambda: 50).message == (
+    assert error(400, JSON, body, KNOWN, asked(50)).message == (
         "input length and `max_tokens` exceed context limit: 50 + 500 > 200, "
         "decrease input length or `max_tokens` and try again"
     )
-    assert (
-        error(400, JSON, body, KNOWN, count=lambda: 250).message == "prompt is too long: 250 tokens > 200 maximum"
-    )
+    assert error(400, JSON, body, KNOWN, asked(250)).message == "prompt is too long: 250 tokens > 200 maximum"
 
 
 @pytest.mark.parametrize(
@@ -72,17 +70,14 @@ def test_an_overflow_of_the_output_is_told_as_that():
 )
 def test_a_request_beyond_a_rate_limit_has_the_larger_of_two_counts(most, told):
     words = "Request too large for m on tokens per min (TPM): Limit 30000, Requested 49012."
-    asked = read_request(json.dumps({"model": "m", "max_tokens": most, "messages": []}).encode())
-    found = error(429, JSON, json.dumps({"error": words}).encode(), request=asked, count=lambda: 12_000)
+    found = error(429, JSON, json.dumps({"error": words}).encode(), of=asked(12_000, max_tokens=most))
     assert (found.status, found.headers) == (400, ())
     assert found.message.startswith(told)
 
 
-def test_the_prompt_is_counted_only_for_an_overflow():
-    def never():
-        raise AssertionError
-
-    assert error(400, JSON, b'{"error":"no"}', count=never).message == "work: no"
+def test_the_prompt_is_counted_only_for_an_overflow(monkeypatch):
+    monkeypatch.setattr(tokens, "Count", lambda *_: pytest.fail("it was"))
+    assert error(400, JSON, b'{"error":"no"}').message == "work: no"
 
 
 #: status, envelope -> status, kind, x-should-retry, retry-after
@@ -162,7 +157,7 @@ TABLE = [
 def test_each_refusal_becomes_what_the_client_acts_on(status, body, becomes, kind, again, after):
     date = [(b"date", b"Fri, 20 Nov 2026 10:00:00 GMT")]
     words = envelope.message_in(json.dumps(body).encode())
-    found = classify(to(), status, words, body, headers=date)
+    found = classify(asked(), to(), Rejection(status=status, message=words, body=body, headers=date))
     assert (found.status, found.kind) == (becomes, kind)
     told = dict(found.headers)
     assert (told.get("x-should-retry"), told.get("retry-after")) == (again, after)
@@ -200,7 +195,8 @@ def test_an_unknown_model_is_told_with_those_that_there_are():
 )
 def test_a_limit_that_is_used_up_tells_people_when_it_resets(seconds, words):
     body = {"error": {"type": "usage_limit_reached", "resets_in_seconds": seconds}}
-    assert classify(to(), 429, "Limit", body).message == f"work: Limit (it resets in {words})"
+    found = classify(asked(), to(), Rejection(status=429, message="Limit", body=body))
+    assert found.message == f"work: Limit (it resets in {words})"
 
 
 def test_a_message_is_cut_and_carries_no_credentials():

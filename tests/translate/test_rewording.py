@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ccrouter.translate.rewording import is_refusal, original, reword, reword_event
 from ccrouter.wire import envelope
 from tests.strategies import json_values, mutated
-from tests.translate.refused import JSON, enveloped, error, to
+from tests.translate.refused import JSON, asked, enveloped, error, to
 
 PAGE = [(b"content-type", b" Text/HTML; charset=utf-8")]
 OWN = b'{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 2 tokens > 1 maximum"}}'
@@ -52,7 +52,7 @@ def test_a_success_that_says_that_it_is_none_is_a_refusal(body, refused):
 @pytest.mark.parametrize("status", [400, 401, 402, 413, 429, 500, 529])
 @pytest.mark.parametrize("preset", ["anthropic", "foundry", "demo"])
 def test_anthropics_own_envelope_passes_as_it_is(status, preset):
-    assert reword(to(preset), status, JSON, OWN) is None
+    assert reword(asked(), to(preset), status, JSON, OWN) is None
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,13 @@ def test_anthropics_own_envelope_passes_as_it_is(status, preset):
     ],
 )
 def test_an_envelope_of_another_server_passes_where_the_client_understands_it(status, kind, message):
-    assert reword(to("vllm"), status, JSON, enveloped(kind, message)) is None
+    assert reword(asked(), to("vllm"), status, JSON, enveloped(kind, message)) is None
+
+
+@pytest.mark.parametrize("preset", ["anthropic", "vllm"])
+def test_an_envelope_that_no_client_can_read_is_told_anew(preset):
+    body = b'{"type":"error","error":{"type":"api_error","message":"no","cost":NaN}}'
+    assert error(500, JSON, body, to(preset)).message == "work: no"
 
 
 def test_what_the_client_acts_on_in_the_headers_stays():
@@ -137,7 +143,7 @@ headers = st.lists(
     | st.binary(max_size=40),
 )
 def test_any_refusal_can_be_told(status, headers, body):
-    found = reword(to(), status, headers, body)
+    found = reword(asked(), to(), status, headers, body)
     if found is None:
         assert envelope.is_envelope(body)
         return
@@ -158,7 +164,7 @@ LOGIN_WORDS = st.sampled_from(["x-api-key", "X-API-Key", "X-Api-Key"])
 def test_no_words_of_another_server_make_the_client_ask_for_a_login(status, word, headers, told_by_event):
     body = enveloped("authentication_error", f"invalid {word}: no `{word}`")
     if told_by_event:
-        found, passes = reword_event(to(), body)
+        found, passes = reword_event(asked(), to(), body)
         assert not passes
     else:
         found = error(status, headers, body)

@@ -162,7 +162,8 @@ def test_a_system_prompt_counts_the_same_as_text_and_as_blocks() -> None:
 
 
 def test_a_system_prompt_of_the_attribution_alone_is_none() -> None:
-    assert estimate({"system": "x-anthropic-billing-header: a=b;"}) == estimate({}) == 0
+    assert estimate({"system": [{"type": "text", "text": "x-anthropic-billing-header: a=b;"}]}) == 0
+    assert estimate({}) == 0
 
 
 def test_results_of_server_tools_count_without_their_encrypted_parts() -> None:

@@ -15,6 +15,7 @@ from ccrouter.providers.known import known
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
 from ccrouter.translate import most_tokens, tokens, window
+from ccrouter.wire.claude_code import ATTRIBUTION
 from ccrouter.wire.messages import MessagesRequest, read_request
 from tests.e2e.tokenizers_check import TOLERANCE
 from tests.translate.dialogues import any_fields
@@ -55,6 +56,20 @@ def test_where_prompts_are_cut_in_silence_one_must_fit_even_if_the_estimate_is_t
     assert refused(loaded=padded) is None
     assert refused(loaded=padded - 1) == f"prompt is too long: {padded} tokens > {padded - 1} maximum"
     assert refused(loaded=COUNT - 1) == f"prompt is too long: {COUNT} tokens > {COUNT - 1} maximum"
+
+
+@pytest.mark.parametrize(
+    "system", [f"{ATTRIBUTION} a=b; ", [{"type": "text", "text": "hi"}, {"type": "text", "text": ATTRIBUTION}]]
+)
+def test_what_begins_as_the_attribution_and_is_sent_takes_room(system):
+    asked = json.loads(LONG.text)
+    prompt = asked["messages"].pop()["content"]
+    if isinstance(system, str):
+        system += prompt
+    else:
+        system[1]["text"] += prompt
+    asked["system"] = system
+    assert refused(asked=read_request(json.dumps(asked).encode()), loaded=COUNT - 1) is not None
 
 
 def test_numbers_of_which_each_digit_is_a_token_are_not_cut():

@@ -82,6 +82,7 @@ def test_a_well_formed_envelope_is_known_whatever_else_it_holds(body):
         b'{"type":"error","error":{"type":5,"message":"m"}}',
         b'{"type":"error","error":{"message":"m"}}',
         b'{"type":"error","error":{"type":"api_error","message":"m"}',
+        b'{"type":"error","error":{"type":"api_error","message":"m","cost":NaN}}',  # which no client can read
         b"[" * 100_000,
         b"\xff\xfe\x00",
     ],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -30,6 +31,12 @@ def test_no_text_breaks_out_of_its_event(text):
     (frame,) = Decoder().feed(body)
     assert json.loads(frame.data or b"") == event
     body.decode()  # strict: every client can read it
+
+
+@given(streams().flatmap(st.sampled_from), st.sampled_from([math.inf, -math.inf, math.nan]))
+def test_a_number_that_json_has_not_is_nothing(event, number):
+    (frame,) = Decoder().feed(events.encode({**event, "ours": [{"a": number, "b": 1.5}]}))
+    assert json.loads(frame.data or b"") == {**event, "ours": [{"a": None, "b": 1.5}]}
 
 
 def test_the_makers_put_together_make_a_whole_message():

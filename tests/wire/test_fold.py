@@ -109,11 +109,21 @@ def test_without_pieces_the_input_stands_that_the_block_opened_with():
     assert fold([START, *block(tool, empty), *END])["content"] == [tool]
 
 
-@pytest.mark.parametrize("text", ['{"a":', "nonsense", "[" * 100_000])
-def test_an_input_that_is_no_json_names_the_tool(text):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [('{"a":', "is not JSON"), ("nonsense", "is not JSON"), ("[" * 100_000, "is nested too deep")],
+)
+def test_an_input_that_is_no_json_names_the_tool(text, words):
     tool = {"type": "tool_use", "id": "t", "name": "Bash", "input": {}}
-    with pytest.raises(FrameError, match="the input of tool 'Bash' is not JSON"):
+    with pytest.raises(FrameError, match=f"the input of tool 'Bash' {words}"):
         fold([START, *block(tool, {"type": "input_json_delta", "partial_json": text}), *END])
+
+
+def test_a_number_that_json_has_not_is_nothing_in_a_message_that_is_written_anew():
+    tool = {"type": "tool_use", "id": "t", "name": "Bash", "input": {}}
+    given = {"type": "input_json_delta", "partial_json": '{"a":1e999,"b":NaN,"c":1.5}'}
+    [block_found] = fold([START, *block(tool, given), *END])["content"]
+    assert block_found["input"] == {"a": None, "b": None, "c": 1.5}
 
 
 def test_a_message_can_be_looked_at_while_it_comes():

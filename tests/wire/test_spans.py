@@ -178,6 +178,14 @@ def test_of_a_key_that_is_repeated_inside_the_last_value_counts(first):
     assert spans.rewrite(text, whole, [whole.value["a"][0], whole.value["b"]]).text == "[[ 1],[ 3]]"
 
 
+def test_a_number_that_is_too_large_stays_one_in_what_is_written_anew():
+    text = '[{"a": 1e999, "b": -1E+400, "c": 1.5}]'
+    (first,) = spans.elements(text)
+    whole = spans.Item(None, [first.value], 0, 0, len(text))
+    changed = spans.apply(text, [spans.rewrite(text, whole, [{**first.value, "d": 1}])])
+    assert changed == '[{"a":1e999,"b":-1e999,"c":1.5,"d":1}]'
+
+
 def test_edits_that_overlap_are_a_bug_of_their_maker():
     with pytest.raises(ValueError, match="overlap"):
         spans.apply("abcdef", [spans.Edit(0, 3, "x"), spans.Edit(2, 4, "y")])

@@ -33,7 +33,7 @@ from ccrouter.translate.chat.reasoning import Payload, Reasoning, is_needed, is_
 from ccrouter.translate.conversation import read
 from ccrouter.translate.members import as_object, frame_object, objects
 from ccrouter.translate.provenance import Origin
-from ccrouter.translate.refusal import classify, own_failure
+from ccrouter.translate.refusal import Rejection, classify, own_failure
 from ccrouter.translate.stops import StopCutter
 from ccrouter.translate.think_tags import Piece, ThinkTags, lone_closing_tag
 from ccrouter.translate.tools import Names, client_id
@@ -254,9 +254,8 @@ class ChatReply:
     def _fail(self, body: Mapping[str, Any]) -> list[Event]:
         """The error event for what a backend says inside its stream."""
         self._ended = True
-        self.failure = classify(
-            self._target, 200, words_of(body), body, request=self._request, count=lambda: self._counting.prompt
-        )
+        rejection = Rejection(status=200, message=words_of(body), body=body)
+        self.failure = classify(self._request, self._target, rejection)
         return [events.error(self.failure.kind, self.failure.message)]
 
     def _fail_by(self, kind: str, words: str) -> list[Event]:

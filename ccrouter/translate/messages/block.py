@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import define, field
 
 from ccrouter.translate.calls import arguments_of
 from ccrouter.translate.dialect import Kept
-from ccrouter.wire import events
+from ccrouter.wire import events, json_text
 from ccrouter.wire.events import Event
 from ccrouter.wire.grammar import DELTAS
 
@@ -133,10 +133,7 @@ class Block:
             given = {} if self.given is None else self.given
             found = arguments_of(given) if isinstance(given, str) else given
             return _writable(found), given == {}
-        try:
-            value = json.loads(text, parse_constant=_no_number)
-        except (ValueError, RecursionError):
-            value = None
+        value = json_text.loads_or_none(text, nan="refuse")
         return (value, True) if isinstance(value, dict) else (arguments_of(text), False)
 
     def open(self, number: int) -> list[Written]:
@@ -181,7 +178,3 @@ def _writable(value: object) -> dict[str, Any] | None:
 
 def _quoted(text: str) -> bytes:
     return json.dumps(text).encode()[1:-1]
-
-
-def _no_number(word: str) -> NoReturn:
-    raise ValueError(word)

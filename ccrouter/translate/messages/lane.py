@@ -33,11 +33,10 @@ from ccrouter.translate import abilities, limits
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.messages import history, tools
 from ccrouter.translate.thinking import UNASKED
-from ccrouter.wire import envelope, events, spans
+from ccrouter.wire import envelope, events, json_text, spans
 from ccrouter.wire import headers as http
-from ccrouter.wire.claude_code import ATTRIBUTION
 from ccrouter.wire.headers import Headers
-from ccrouter.wire.messages import MessagesRequest
+from ccrouter.wire.messages import MessagesRequest, attribution
 from ccrouter.wire.sse import Decoder, Frame
 
 #: The beta that comes with a Claude login; it goes where the login goes and nowhere else. Without it Anthropic
@@ -76,7 +75,7 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
         if item.key == "model" and item.value != target.model:
             edits.append(spans.replace(item, json.dumps(target.model)))
             changes.append(f"model: {request.model} -> {target.model}")
-        elif item.key == "system" and not preset.keep_attribution and _is_attributed(item.value):
+        elif item.key == "system" and not preset.keep_attribution and attribution(item.value) is not None:
             changes.append("system: attribution block dropped")
             if len(item.value) == 1:
                 doomed.append(position)
@@ -179,14 +178,6 @@ def _budget(text: str, thinking: spans.Item, most: int) -> list[spans.Edit]:
         for item in spans.members(text, thinking.start)
         if item.key == "budget_tokens" and type(item.value) is int and item.value >= most
     ]
-
-
-def _is_attributed(system: object) -> bool:
-    if not isinstance(system, list) or not system:
-        return False
-    first = system[0]
-    text = first.get("text") if isinstance(first, dict) else None
-    return isinstance(text, str) and text.startswith(ATTRIBUTION)
 
 
 def _headers(headers: Headers, provider: Provider) -> tuple[Headers, list[str]]:
@@ -306,7 +297,7 @@ def error_in(data: bytes) -> tuple[int, bytes]:
     for frame in Decoder().feed(data):
         payload = frame.data or b""
         if envelope.is_envelope(payload):
-            return envelope.status_of(json.loads(payload)["error"]["type"]), payload
+            return envelope.status_of(json_text.loads(payload, nan="refuse")["error"]["type"]), payload
     error = ApiError(502, "api_error", "the backend's stream began with an error that cannot be read")
     return error.status, envelope.write(error, "")
 
@@ -314,7 +305,7 @@ def error_in(data: bytes) -> tuple[int, bytes]:
 def _error_told(payload: bytes) -> ApiError:
     """What an ``error`` event says, for whoever keeps count of failures; the client gets the event itself."""
     if envelope.is_envelope(payload):
-        error = json.loads(payload)["error"]
+        error = json_text.loads(payload, nan="refuse")["error"]
         words = error["message"][: envelope.MAX_MESSAGE]
         return ApiError(envelope.status_of(error["type"]), error["type"], words)
     words = envelope.message_in(payload)[: envelope.MAX_MESSAGE]
@@ -322,10 +313,7 @@ def _error_told(payload: bytes) -> ApiError:
 
 
 def _usage_in(frame: Frame) -> events.Usage:
-    try:
-        value = json.loads(frame.data or b"")
-    except (ValueError, RecursionError):
-        return {}
+    value = json_text.loads_or_none(frame.data or b"", nan="null")
     return events.usage_of(value) if isinstance(value, dict) and isinstance(value.get("type"), str) else {}
 
 
@@ -334,10 +322,7 @@ def _type_in(frame: Frame) -> str | None:
     data = frame.data
     if not data:
         return None
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
+    value = json_text.loads_or_none(data, nan="null")
     kind = value.get("type") if isinstance(value, dict) else None
     if isinstance(kind, str) and value.get("object") != "error":
         return kind

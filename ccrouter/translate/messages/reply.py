@@ -19,9 +19,8 @@ Source: Anthropic's *Streaming messages*; servers' own ways as noted in tests/ca
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from ccrouter.errors import ApiError, FrameError, TruncatedStream
 from ccrouter.providers.provider import Target
@@ -32,7 +31,7 @@ from ccrouter.translate.messages.blocks import MessagesBlocks
 from ccrouter.translate.messages.end import End, message
 from ccrouter.translate.refusal import own_failure
 from ccrouter.translate.rewording import reword_event
-from ccrouter.wire import envelope, events
+from ccrouter.wire import envelope, events, json_text
 from ccrouter.wire.events import Event
 from ccrouter.wire.grammar import KNOWN
 from ccrouter.wire.messages import MessagesRequest
@@ -75,7 +74,7 @@ class MessagesReply:
             return plain
         data = (frame.data or b"").strip()
         name = frame.event
-        value = _decoded(data)
+        value = json_text.loads_or_none(data, nan="refuse")
         told = value.get("type") if isinstance(value, dict) else None
         kind = told if isinstance(told, str) else name
         if name == "error" or kind == "error" or (kind not in KNOWN and envelope.is_error(value)):
@@ -174,22 +173,10 @@ class MessagesReply:
 
     def _fail(self, frame: Frame, data: bytes, value: Any) -> list[Written]:
         self._ended = True
-        self.failure, as_it_is = reword_event(self._target, data, request=self._request, count=self._prompt)
+        self.failure, as_it_is = reword_event(self._request, self._target, data)
         if not as_it_is:
             return [events.error(self.failure.kind, self.failure.message)]
         return [Kept(value, frame.raw) if frame.event == "error" else value]
 
     def _prompt(self) -> int:
         return tokens.of(self._request, self._target)
-
-
-def _decoded(data: bytes) -> Any:
-    """What is written there; None for what is no JSON."""
-    try:
-        return json.loads(data, parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _no_number(word: str) -> NoReturn:
-    raise ValueError(word)

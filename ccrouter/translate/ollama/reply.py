@@ -31,7 +31,7 @@ from ccrouter.translate.calls import arguments_of
 from ccrouter.translate.conversation import read
 from ccrouter.translate.members import as_object, frame_object, objects
 from ccrouter.translate.provenance import Origin
-from ccrouter.translate.refusal import classify, own_failure
+from ccrouter.translate.refusal import Rejection, classify, own_failure
 from ccrouter.translate.stops import StopCutter
 from ccrouter.translate.think_tags import Piece, ThinkTags, lone_closing_tag
 from ccrouter.translate.tools import Names, client_id
@@ -190,9 +190,8 @@ class OllamaReply:
         """The error event for what the backend says inside its stream."""
         self._ended = True
         words = envelope.message_in(json.dumps(line).encode()) or "an error without a word"
-        self.failure = classify(
-            self._target, 200, words, line, request=self._request, count=lambda: self._counting.prompt
-        )
+        rejection = Rejection(status=200, message=words, body=line)
+        self.failure = classify(self._request, self._target, rejection)
         return [events.error(self.failure.kind, self.failure.message)]
 
     def _fail_by(self, kind: str, words: str) -> list[Event]:

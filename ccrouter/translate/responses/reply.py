@@ -29,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from ccrouter.errors import ApiError, FrameError, TruncatedStream
+from ccrouter.errors import ApiError, TruncatedStream
 from ccrouter.providers.provider import Target
 from ccrouter.translate import provenance, usage
 from ccrouter.translate.blocks import Blocks, LeadingSpace, wants_thinking
@@ -38,7 +38,7 @@ from ccrouter.translate.conversation import read
 from ccrouter.translate.members import frame_object
 from ccrouter.translate.overflow import codes, facts
 from ccrouter.translate.provenance import Origin
-from ccrouter.translate.refusal import classify, own_failure
+from ccrouter.translate.refusal import Rejection, classify, own_failure
 from ccrouter.translate.responses.items import Gathering, Item, Part, text_of
 from ccrouter.translate.stops import StopCutter, stop_sequences
 from ccrouter.translate.tools import Names, client_id
@@ -92,10 +92,7 @@ class ResponsesReply:
         payload = frame.data
         if self._ended or payload is None or not payload.strip() or payload.strip() == b"[DONE]":
             return []
-        try:
-            event = frame_object(payload, "an event")
-        except RecursionError:
-            raise FrameError("the backend sent an event that is nested too deep") from None
+        event = frame_object(payload, "an event")
         kind = text_of(event.get("type")) or frame.event or ("error" if "error" in event else "")
         if kind in _FAILURES:
             return self._fail(event)
@@ -120,15 +117,9 @@ class ResponsesReply:
         named = codes(event)
         # Of a request's pictures there are a dozen codes, such as ``invalid_image_format``; all are its fault.
         status = 400 if any("image" in code for code in named) else 200
-        told = classify(
-            self._target,
-            status,
-            said or f"the backend failed without a word ({', '.join(sorted(named)) or 'not even a code'})",
-            event,
-            request=self._request,
-            count=lambda: self._counting.prompt,
-        )
-        self.failure = told
+        message = said or f"the backend failed without a word ({', '.join(sorted(named)) or 'not even a code'})"
+        rejection = Rejection(status=status, message=message, body=event)
+        told = self.failure = classify(self._request, self._target, rejection)
         return [events.error(told.kind, told.message)]
 
     def _end(self, kind: str, event: Mapping[str, Any]) -> list[Event]:

@@ -5,7 +5,8 @@ import pytest
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.translate.chat.failure import failure_in, words_of
-from ccrouter.translate.refusal import classify
+from ccrouter.translate.refusal import Rejection, classify
+from tests.translate.refused import asked
 
 ANSWER = {"index": 0, "delta": {"content": "a"}}
 TARGET = Target(Provider(name="p", preset=PRESETS["minimax"], base_url="https://example.com"), "m")
@@ -73,12 +74,12 @@ def test_what_is_no_error_is_none(chunk, event):
 def test_a_result_code_has_the_class_of_what_it_means(code, words, status, again):
     found = failure_in(result(code, words))
     assert found is not None
-    told = classify(TARGET, 200, words_of(found), found)
+    told = classify(asked(), TARGET, Rejection(status=200, message=words_of(found), body=found))
     assert (told.status, dict(told.headers).get("x-should-retry")) == (status, again)
 
 
 def test_a_prompt_that_is_too_long_is_told_in_the_clients_words():
     found = failure_in(result(2013, "invalid params, context window exceeds limit"))
     assert found is not None
-    told = classify(TARGET, 200, words_of(found), found)
+    told = classify(asked(), TARGET, Rejection(status=200, message=words_of(found), body=found))
     assert (told.status, told.message) == (400, "prompt is too long")

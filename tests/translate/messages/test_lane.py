@@ -58,7 +58,7 @@ def refusal(error):
     return Message(f"HTTP {error.status}", headers, envelope.write(error, "req_1"))
 
 
-def answer(target, reply, chunks):
+def answer(request, target, reply, chunks):
     """What the client gets of a reply that comes in ``chunks``, and the verdict."""
     preset = target.provider.preset
     status = int(reply.first.removeprefix("HTTP "))
@@ -74,7 +74,7 @@ def answer(target, reply, chunks):
         return Message(reply.first, headers, passed), f"{verdict}; first: {watch.first}\n"
     body = b"".join(chunks)
     if is_refusal(status, reply.headers):
-        reworded = reword(target, status, reply.headers, body)
+        reworded = reword(request, target, status, reply.headers, body)
         if reworded is not None:
             return refusal(reworded), "reworded\n"
         return Message(reply.first, headers, body), "refused in the backend's own words\n"
@@ -101,7 +101,10 @@ def play(given, seed):
     sections |= {"sent": sent, "changes": changes}
     if "reply" not in given:
         return sections
-    outcomes = [answer(target, given["reply"], chunks) for chunks in ways_to_cut(given["reply"].body, seed)]
+    request = read_request(given["request"].body)
+    outcomes = [
+        answer(request, target, given["reply"], chunks) for chunks in ways_to_cut(given["reply"].body, seed)
+    ]
     client, verdict = outcomes[0]
     for other in outcomes[1:]:
         assert other == (client, verdict)

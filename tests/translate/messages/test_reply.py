@@ -338,6 +338,16 @@ CALLED = body(
 )
 
 
+@pytest.mark.parametrize("place", range(5))
+def test_a_number_that_is_too_large_stays_in_its_own_bytes_or_is_nothing(place: int) -> None:
+    said = CALLED.split(b"\n\n")
+    said[place] = said[place].removesuffix(b"}") + b',"x":[1e999]}'
+    out, verdict = answer([b"\n\n".join(said)], stream())
+    assert verdict == "whole"
+    assert b"Infinity" not in out
+    assert (b'"x":[null]' in out) is (said[place] not in out)
+
+
 def test_a_delta_that_is_not_utf8_is_not_taken_for_a_plain_one() -> None:
     text = body(
         events.message_start("x", "m", {"input_tokens": 1, "output_tokens": 0}),
