@@ -128,19 +128,23 @@ class Endpoints:
 
         A mistake of ours ends the one request in which it showed, and no other.
         """
+        request_id = _request_id()
         try:
-            await self._answer(request, client)
+            await self._answer(request, client, request_id)
+        except ApiError as error:
+            raise _with_id(error, request_id) from error
         except Exception as error:
             if isinstance(error, CcrouterError):
                 raise
             foreseen = [each for each in leaves(error) if isinstance(each, CcrouterError)]
             if len(foreseen) == len(list(leaves(error))):
-                raise foreseen[0] from None
+                raise _with_id(foreseen[0], request_id) from None
             self._router.log(f"{told(error)}; please report this line")
             client.close_after()
-            raise ApiError(500, "api_error", own(error), (("x-should-retry", "false"),)) from error
+            headers = (("x-should-retry", "false"), ("request-id", request_id))
+            raise ApiError(500, "api_error", own(error), headers) from error
 
-    async def _answer(self, request: Request, client: Client) -> None:
+    async def _answer(self, request: Request, client: Client, request_id: str) -> None:
         self._router.gate.check_origin(request.headers)
         path = _route_path(request.path)
         if path not in _OPEN:
@@ -151,7 +155,7 @@ class Endpoints:
         route = self._routes.get((request.method, path))
         if route is None:
             raise self._unknown(request, path)
-        await route(request, client, _request_id())
+        await route(request, client, request_id)
 
     def _tell_of_stranger(self, request: Request, path: str) -> None:
         """Say to whoever looks after the router what the client may not show. Only of what would be served."""
@@ -365,6 +369,13 @@ def _route_path(path: str) -> str:
     if position > 0:
         path = path[position:]
     return path.rstrip("/") or "/"
+
+
+def _with_id(error: CcrouterError, request_id: str) -> CcrouterError:
+    """A refusal under the name by which the log and ``explain`` tell of its request, or a backend of its own."""
+    if not isinstance(error, ApiError) or any(name == "request-id" for name, _ in error.headers):
+        return error
+    return ApiError(error.status, error.kind, error.message, (*error.headers, ("request-id", request_id)))
 
 
 def _request_id() -> str:

@@ -451,6 +451,32 @@ async def explained(client: Talk, query: str = "") -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        (Script(before=[ConnectFailed("refused")]), 502),
+        (Script(status=429, headers=JSON, body=[b"{}"]), 429),
+        (Script(before=[TypeError("a mistake of ours")]), 500),
+        (Script(headers=JSON, body=[b"{}"]), 200),
+    ],
+)
+async def test_a_reply_has_the_name_by_which_the_log_and_explain_tell_of_its_request(
+    script: Script, status: int
+) -> None:
+    it = rig(script)
+    it.makes_mistakes = status == 500
+    async with talk(it) as client:
+        await client.send(request())
+        body = json.loads(await client.reply())
+        name = client.headers["request-id"]
+        assert client.status == status
+        assert body.get("request_id", name) == name
+        await trio.testing.wait_all_tasks_blocked()
+        assert any(f"({name})" in line for line in it.lines)
+    async with talk(it) as client:
+        assert [each["request_id"] for each in await explained(client)] == [name]
+
+
 async def test_the_last_requests_are_told_the_newest_first() -> None:
     it = rig(Script(headers=JSON, body=[b"{}"]), config=Config(explain=Explain(keep=3)))
     async with talk(it) as client:

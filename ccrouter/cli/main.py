@@ -121,12 +121,18 @@ def _dispatch(argv: list[str]) -> int:
     try:
         command, args = parse(argv)
     except UsageError:
-        if "env" in (*argv, _meant(argv[0]) if argv else None):  # the only command that a shell reads
+        if _is_for_a_shell(argv):
             from ccrouter.cli import env
 
             env.fail(env.asked_format(argv))
         raise
     return command.run(args)
+
+
+def _is_for_a_shell(argv: Sequence[str]) -> bool:
+    """Whether ``env`` was meant by a command line with a mistake in it: what it prints is evaluated."""
+    first = argv[0] if argv else ""
+    return first == "env" or (first not in COMMANDS and ("env" in argv or _meant(first) == "env"))
 
 
 def parse(argv: Sequence[str]) -> tuple[Command, argparse.Namespace]:

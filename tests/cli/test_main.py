@@ -105,6 +105,7 @@ def test_serve_is_the_default(monkeypatch: pytest.MonkeyPatch, argv: list[str]) 
         (["srve"], "there is no command 'srve'; did you mean `ccrouter serve`?"),
         (["confg"], "did you mean `ccrouter config`?"),
         (["claude", "-p", "hi"], "did you mean `ccrouter run`?"),
+        (["subagent", "env", "--flag"], "subagent knows no argument '--flag'"),
         (["init"], "did you mean `ccrouter config init`?"),
         (["login"], "there is no command 'login'; the commands are serve, "),
         (["zzzzzz"], "the commands are serve, run, env, ask, explain, use, subagent, classifier, config"),
