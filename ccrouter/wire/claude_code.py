@@ -2,8 +2,8 @@
 
 They are in no contract, and any version may have others: then they change here, since no other module spells them
 (tests/wire/test_claude_code.py). Seen with 2.1.197 and 2.1.329, 2026-11; where only one of the two has something,
-it says which. The program holds nearly all of them as plain text, so to search it is a quick way to see what a newer
-version has changed. A sign that fails must cost little: see `ccrouter.routing.caller`.
+it says which. The program holds nearly all of them as plain text: to search it shows what a newer version changed.
+A sign that fails must cost little: see `ccrouter.routing.caller`.
 
 What is Anthropic's API (fields, types of blocks and of errors) stands where it is read. What else is the client's:
 its variables and settings stand in `ccrouter.cli.environment`, `settings` and `claude`, the place of its login in
