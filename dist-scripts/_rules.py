@@ -22,7 +22,7 @@ UNTESTED = {
     "ccrouter/translate/chat/messages.py": "the messages of a request: tests/translate/chat/test_request.py",
     "ccrouter/translate/messages/block.py": "one block of a reply: tests/translate/messages/test_blocks.py",
     "ccrouter/translate/ollama/messages.py": "the messages of a request: tests/translate/ollama/test_request.py",
-    "ccrouter/translate/responses/input.py": "the items of a request: tests/translate/responses/test_request.py",
+    "ccrouter/translate/responses/input.py": "the items of a request: tests/translate/responses/request",
     "ccrouter/translate/responses/items.py": "one item of a reply: tests/translate/responses/test_reply.py",
     "ccrouter/translate/turns.py": "values only; tests/translate/test_conversation.py fills them",
     "ccrouter/upstream/codex_file.py": "the file of a login: tests/upstream/codex/test_file.py",
