@@ -85,14 +85,14 @@ class Rejection:
     """What a backend sent in place of an answer.
 
     ``status`` is 200 for one inside a stream: then a status in the body decides, or the code alone. ``message`` is
-    what the backend says, ``body`` its envelope or event, decoded. It is cut by whoever takes out the credential
-    that was sent, which must come first.
+    what the backend says; it is cut by whoever takes out the credential that was sent, which must come first.
+    ``body`` is its envelope or event, decoded.
     """
 
     status: int
     message: str
-    body: Any
-    headers: Headers = field(factory=list)
+    body: Any = field(repr=False)
+    headers: Headers = field(factory=list, repr=False)
 
 
 def classify(request: MessagesRequest, target: Target, rejection: Rejection) -> ApiError:
@@ -101,7 +101,7 @@ def classify(request: MessagesRequest, target: Target, rejection: Rejection) -> 
     named = codes(rejection.body)
     own = _own_status(target, named, rejection.message)
     told = own or _told_status(rejection.status, named, rejection.body)
-    words = _overflow(request, target, rejection, told, sure=own == 413)
+    words = overflow(request, target, rejection, told, sure=own == 413)
     if words is not None:
         return ApiError(400, "invalid_request_error", words, advice(headers))
     message = rejection.message or f"HTTP status {told} without a word"
@@ -131,7 +131,7 @@ def own_failure(target: Target, kind: str, words: str) -> ApiError:
     return ApiError(envelope.status_of(kind), kind, f"{target.provider.name}: {words}"[: envelope.MAX_MESSAGE])
 
 
-def _overflow(
+def overflow(
     request: MessagesRequest, target: Target, rejection: Rejection, status: int, *, sure: bool
 ) -> str | None:
     """The client's words, where this is an overflow of the input or of the output. ``sure``: it is one.

@@ -19,9 +19,9 @@ from attrs import define, frozen
 
 from ccrouter.demo.mind import reply
 from ccrouter.demo.script import End, Refusal, Script
-from ccrouter.errors import Phase, UpstreamBroken, UpstreamTimeout
+from ccrouter.errors import FrameError, Phase, UpstreamBroken, UpstreamTimeout
 from ccrouter.upstream.dial import Answer, Call
-from ccrouter.wire import events
+from ccrouter.wire import events, json_text
 from ccrouter.wire.fold import fold
 from ccrouter.wire.headers import Headers
 
@@ -66,9 +66,9 @@ class DemoDial:
 
     async def _message(self, call: Call) -> _Answer:
         try:
-            fields = json.loads(call.body)
-        except (ValueError, RecursionError) as error:
-            return _refused(_invalid(f"The body is not JSON: {error}"))
+            fields = json_text.loads(call.body, nan="null")
+        except FrameError as error:
+            return _refused(_invalid(f"The body {error}"))
         if not isinstance(fields, dict):
             return _refused(_invalid("The body is not a JSON object"))
         script = reply(fields, message_id=f"msg_demo_{token_hex(12)}")
