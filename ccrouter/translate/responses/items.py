@@ -18,6 +18,8 @@ from typing import Any, Literal
 
 from attrs import define, field
 
+from ccrouter.translate.calls import arguments_of
+
 Sort = Literal["text", "refusal", "summary", "reasoning", "arguments"]
 
 #: Items that are read. Others (other tools of the backend, compaction, what may come) are passed over.
@@ -142,11 +144,14 @@ class Item:
             if isinstance(whole, str) and whole:
                 self.part("arguments").complete(whole)
 
-    def end(self, *, broken_off: bool) -> None:
-        """The reply is at its end. ``broken_off``: before it was whole."""
-        if broken_off and self.kind in CALLS and not self.done:
+    def break_off(self) -> None:
+        """The reply was, before an event said that this is done. A call may be half of one then, or not begun."""
+        if self.kind not in CALLS or (self.done and self.said("status") == "completed"):
+            return
+        # Without a status all that tells is the input: one without any may need none, or not have it yet.
+        whole = self.done and not self.said("status") and arguments_of(self.part("arguments").text)
+        if not whole:
             self.fields["status"] = "incomplete"
-        self.done = True
 
     def state_part(self, fields: Mapping[str, Any], number: int) -> None:
         """Take in the last statement of a part."""

@@ -128,9 +128,12 @@ class ResponsesReply:
         if text_of(response.get("status")) in {"failed", "cancelled"} or isinstance(response.get("error"), dict):
             return self._fail(event)
         incomplete = kind == "response.incomplete" or response.get("status") == "incomplete"
+        done = {item for item in self._gathering.items if item.done}
         self._gathering.close(response.get("output"))
         for item in self._gathering.items:
-            item.end(broken_off=incomplete)
+            if incomplete and item not in done:
+                item.break_off()
+            item.done = True
         found = self._advance()
         if self._ended:
             return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +275,64 @@ def test_a_stream_that_is_cut_off_before_its_reason_never_ends_as_if_it_were_who
     assume(not verdict.startswith("FrameError"))
     assert verdict.startswith("TruncatedStream")
     assert b"message_stop" not in [event["type"] for event in events_in(out)]
+
+
+@st.composite
+def side_by_side(draw: st.DrawFn) -> list[Event]:
+    """The events of texts and calls that are written at the same time, as no client can read them."""
+    lines = []
+    for index, kind in enumerate(draw(st.lists(st.sampled_from(["text", "tool_use"]), min_size=1, max_size=4))):
+        given = json.dumps(draw(st.dictionaries(st.text(max_size=3), st.integers() | st.text(), min_size=1)))
+        start: dict[str, Any] = {"type": "text", "text": ""}
+        name = "text"
+        if kind == "tool_use":
+            start, name = {"type": kind, "id": f"call_{index}", "name": "Read", "input": {}}, "partial_json"
+        delta = "input_json_delta" if kind == "tool_use" else "text_delta"
+        size = draw(st.integers(1, len(given)))
+        pieces = [given[at : at + size] for at in range(0, len(given), size)]
+        deltas = [events.block_delta(index, {"type": delta, name: each}) for each in pieces]
+        lines.append([events.block_start(index, start), *deltas, events.block_stop(index)])
+    found = []
+    while any(lines):
+        found.append(draw(st.sampled_from([line for line in lines if line])).pop(0))
+    return found
+
+
+def inputs(said: Iterable[Event]) -> dict[str, str]:
+    """The id of each call -> its input as it was written."""
+    ids: dict[int, str] = {}
+    found: dict[str, str] = {}
+    for event in said:
+        if event.get("content_block", {}).get("type") == "tool_use":
+            ids[event["index"]] = event["content_block"]["id"]
+            found[ids[event["index"]]] = ""
+        elif event.get("delta", {}).get("type") == "input_json_delta":
+            found[ids[event["index"]]] += event["delta"]["partial_json"]
+    return found
+
+
+@given(side_by_side(), st.data(), st.sampled_from(["nothing", "an error", "a limit"]))
+def test_of_a_stream_that_breaks_off_no_call_is_given_that_was_not_whole(
+    blocks: list[Event], data: st.DataObject, end: str
+) -> None:
+    """Nor one that waits behind another. At a limit, one without any input, which others follow, needs none."""
+    said = blocks[: data.draw(st.integers(0, len(blocks)))]
+    start = events.message_start("msg_9", "m", {"input_tokens": 1, "output_tokens": 1})
+    last: dict[str, list[Event]] = {
+        "nothing": [],
+        "an error": [events.error("overloaded_error", "no")],
+        "a limit": [events.message_delta("max_tokens", {"output_tokens": 9}), events.message_stop()],
+    }
+    out, verdict = answer([body(start, *said, *last[end])], stream())
+    check(out, verdict)
+    assert verdict == {"nothing": verdict, "an error": "failed", "a limit": "whole"}[end]
+    assert end != "nothing" or verdict.startswith("TruncatedStream")
+    meant, heard, given = inputs(blocks), inputs(said), inputs(events_in(out))
+    for name, words in given.items():
+        if end == "a limit" and not heard[name]:
+            assert json.loads(words or "{}") == {}
+        else:
+            assert words == heard[name] == meant[name]
 
 
 # What the cases can't show

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from ccrouter.errors import FrameError, TruncatedStream, WireError
 from ccrouter.providers.provider import Model
-from ccrouter.translate import conversation, tokens
+from ccrouter.translate import blocks, conversation, tokens
 from ccrouter.translate.dialect import Bridge
 from ccrouter.translate.provenance import Origin, read, sign
 from ccrouter.translate.responses.reply import ResponsesReply
 from ccrouter.translate.tools import Names
 from ccrouter.wire.fold import fold
+from ccrouter.wire.grammar import ENDED, Grammar
 from ccrouter.wire.sse import Decoder
 from tests import golden
 from tests.golden import Message
@@ -37,6 +38,14 @@ from tests.translate.responses_wire import (
     target,
     told,
     whole,
+)
+
+FAILED: tuple[dict[str, Any], ...] = (
+    {"type": "response.failed", "response": {"error": {"code": "server_error", "message": "no"}}},
+    {"type": "error", "code": "rate_limit_exceeded", "message": "slow down"},
+)
+INCOMPLETE = tuple(
+    ended((), "incomplete", incomplete_details=details)[0] for details in (None, {"reason": "max_output_tokens"})
 )
 
 CASES = sorted((Path(__file__).parent.parent.parent / "cases" / "responses_reply").glob("*.case"))
@@ -195,11 +204,64 @@ def test_how_the_bytes_are_cut_makes_no_difference(events, data):
 @given(replies(), st.data())
 def test_a_reply_without_its_end_never_ends_the_message(events, data):
     body = encode(events)
-    end = data.draw(st.integers(0, len(body) - 1))
-    running = b""
+    stream = Bridge(ResponsesReply(request(), target(), "msg_1"), Decoder())
+    running = stream.feed(body[: data.draw(st.integers(0, len(body) - 1))])
     with pytest.raises(TruncatedStream):
-        running = b"".join(bridge([body[:end]]))
-    assert running == b""
+        stream.close()
+    assert "message_stop" not in {event["type"] for event in events_of(running)}
+
+
+@given(
+    replies(),
+    st.data(),
+    st.sampled_from([*FAILED, *INCOMPLETE, None]),
+    st.sampled_from([1, 10, blocks._PULSE]),
+)
+def test_of_a_reply_that_breaks_off_no_call_is_given_that_was_not_done(events, data, end, pulse):
+    """Nor one that waits behind an open item, nor the block that shows meanwhile that something is written."""
+    said = events[: data.draw(st.integers(0, len(events) - 1))]
+    stream = Bridge(ResponsesReply(request(), target(), "msg_1"), Decoder())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "_PULSE", pulse)
+        out = events_of(stream.feed(encode([*said, *([] if end is None else [end])])))
+    grammar = Grammar()
+    for event in out:
+        grammar.feed(event)
+    if end is None:
+        with pytest.raises(TruncatedStream):
+            stream.close()
+        assert grammar.state not in ENDED
+    else:
+        assert stream.close() == b""
+        assert out[-1]["type"] == ("error" if end in FAILED else "message_stop")
+    items = [event["item"] for event in said if event["type"] == "response.output_item.done"]
+    done = {item["call_id"]: json.loads(item["arguments"]) for item in items if item["type"] == "function_call"}
+    opened = [event["content_block"] for event in out if event["type"] == "content_block_start"]
+    inputs = [event["delta"] for event in out if event["type"] == "content_block_delta"]
+    given = [json.loads(delta["partial_json"]) for delta in inputs if delta["type"] == "input_json_delta"]
+    calls = [block["id"].rpartition("_")[0] for block in opened if block["type"] == "tool_use"]
+    assert given == [done[each] for each in calls]
+
+
+@pytest.mark.parametrize(
+    ("item", "given"),
+    [
+        (call(arguments="", status="in_progress"), False),
+        (call(arguments="{}", status="in_progress"), False),
+        (call(arguments='{"a": 1}', status="in_progress"), False),
+        (call(arguments='{"a": 1', status="in_progress"), False),
+        (call(arguments='{"a": 1', status=None), False),
+        (call(arguments="", status=None), False),
+        (call(arguments='{"a": 1}', status=None), True),
+        (call(arguments="{}", status="completed"), True),
+        (call(arguments='{"a": 1}', status="completed"), True),
+    ],
+)
+def test_a_call_that_only_the_list_of_a_broken_off_reply_tells_of_must_be_whole(item, given):
+    """There are servers without a status, and such as leave it as it was when they were stopped."""
+    out = folded([*told(message("hi"), 0), *ended([message("hi"), item], "incomplete")])
+    assert [block["type"] for block in out["content"]] == (["text", "tool_use"] if given else ["text"])
+    assert out["stop_reason"] == ("tool_use" if given else "max_tokens")
 
 
 @given(replies(), st.data())
