@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import signal
 import sys
 
 import hypothesis
@@ -32,6 +33,12 @@ MEANINGLESS_HERE = pytest.StashKey[bool]()
 
 def pytest_addoption(parser):
     parser.addoption("--update-cases", action="store_true", help="rewrite what golden cases and the matrix expect")
+
+
+def pytest_configure():
+    """Started by a script in its background, we are deaf to Ctrl-C; what tests start would be, too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
