@@ -30,7 +30,7 @@ from ccrouter.routing.caller import Caller, caller, texts_of
 from ccrouter.routing.config import Config
 from ccrouter.routing.directory import Directory
 from ccrouter.routing.health import Health
-from ccrouter.routing.plan import Outcome, Patience, Plan, ended_in
+from ccrouter.routing.plan import Outcome, Patience, Plan, Try
 from ccrouter.routing.profiles import Choice, InForce, Project, in_force
 from ccrouter.routing.route import Route, route
 from ccrouter.routing.rules import counts_tokens
@@ -178,18 +178,18 @@ class Dispatcher:
             plan_used=self._backends.quotas.fullness(target.provider, self._backends.clock()),
         )
 
-    def settle(self, inbound: Inbound, chosen: Chosen, target: Target | None, outcome: Outcome) -> None:
-        """Take note of how it went."""
+    def settle(self, inbound: Inbound, chosen: Chosen, outcome: Outcome, by: Try | None) -> None:
+        """Take note of how it went. ``by``: the try that ended so; None: nobody's did."""
         now = self._backends.clock()
-        if target is not None and outcome.result in {"done", "broken", "hung_up"}:
+        if by is not None and outcome.result in {"done", "broken", "hung_up"}:
             session = chosen.route.session
             if session is not None and (outcome.result == "done" or outcome.usage):
-                self.notebook.pins.hold(session, chosen.route.intent, target, now)
+                self.notebook.pins.hold(session, chosen.route.intent, by.target, now)
                 self.notebook.pinned()
             if chosen.route.releases is not None and outcome.result == "done":
                 self.notebook.pins.release(chosen.route.releases, now)
                 self.notebook.pinned()
-        self._remember(inbound, chosen, outcome)
+        self._remember(inbound, chosen, outcome, by)
 
     def summary(self, directory: Directory) -> dict[str, Any]:
         """What ``GET /status`` tells of all this."""
@@ -243,9 +243,10 @@ class Dispatcher:
             fullness=fullness,
         )
 
-    def _remember(self, inbound: Inbound, chosen: Chosen, outcome: Outcome) -> None:
+    def _remember(self, inbound: Inbound, chosen: Chosen, outcome: Outcome, by: Try | None) -> None:
         made, plan = chosen.route, chosen.plan
         price = next((each.target.known.price for each in reversed(plan.tries)), None)
+        by_last = by is not None and by is plan.tries[-1]
         trail = Trail(
             at=self._backends.clock(),
             request_id=inbound.request_id,
@@ -254,7 +255,7 @@ class Dispatcher:
             passed=tuple((str(each.target)[:LONGEST], each.why[:LONGEST]) for each in plan.passed),
             tries=tuple(tried(each) for each in plan.tries),
             result=outcome.result,
-            failure=_told(outcome, plan),
+            failure=None if by_last or outcome.failure is None else words(outcome.failure)[:LONGEST],
             changes=brief((*made.changes, *outcome.changes)),
             notes=brief(outcome.notes),
             usage=outcome.usage,
@@ -268,14 +269,6 @@ class Dispatcher:
 def placed(inbound: Inbound, chosen: Chosen) -> Inbound:
     """The request as it is sent on: without a marker, and with whose turn it is."""
     return evolve(inbound, request=chosen.route.request, session=chosen.caller.session or inbound.request_id)
-
-
-def _told(outcome: Outcome, plan: Plan) -> str | None:
-    """What the client was told of a failure, where the last try doesn't say it."""
-    failure = outcome.failure
-    if failure is None or (plan.tries and ended_in(failure, plan.tries) is plan.tries[-1]):
-        return None
-    return words(failure)[:LONGEST]
 
 
 def _cut(who: Caller) -> Caller:

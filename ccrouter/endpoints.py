@@ -26,7 +26,6 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qs
 
 import trio
-from attrs import evolve
 
 import ccrouter
 from ccrouter import menu
@@ -39,10 +38,10 @@ from ccrouter.explain import explain
 from ccrouter.observe.log import Done
 from ccrouter.observe.mistake import leaves, own, told
 from ccrouter.providers.provider import Target
-from ccrouter.relay import Pacing, relay
+from ccrouter.relay import Pacing, Relayed, relay
 from ccrouter.routing.credentials import of_client
 from ccrouter.routing.directory import Directory
-from ccrouter.routing.plan import Outcome, ended_in
+from ccrouter.routing.plan import Outcome
 from ccrouter.server.connection import Client, Request
 from ccrouter.server.gate import Gate
 from ccrouter.server.stop import cancel_when
@@ -191,37 +190,35 @@ class Endpoints:
         router = self._router
         started = trio.current_time()
         inbound = await self._read(request, client, "messages", request_id)
-        outcome = Outcome(result="failed")
-        target: Target | None = None
+        ended = Relayed(outcome=Outcome(result="failed"))
         chosen: Chosen | None = None
         try:
             await router.looked()
             chosen = await router.dispatch.choose(inbound)
             sent = placed(inbound, chosen)
             pacing = Pacing.of(chosen.in_force.config.server)
-            target, outcome = await relay(sent, client, chosen.plan, router.backends, pacing, router.ending)
+            ended = await relay(sent, client, chosen.plan, router.backends, pacing, router.ending)
         except ApiError as error:
-            outcome = Outcome(result="failed", failure=error)
-            if chosen is not None and (told := ended_in(error, chosen.plan.tries)) is not None:
-                target, outcome = told.target, evolve(told.outcome, failure=error)
-            raise
-        except BaseException:  # a mistake of ours, or the end of the router
+            ended = Relayed.refused(error)
+        except BaseException:  # a mistake of ours, or the end of the router: so went the last try
             if chosen is not None and chosen.plan.tries:
-                target, outcome = chosen.plan.tries[-1].target, chosen.plan.tries[-1].outcome
+                ended = Relayed(outcome=chosen.plan.tries[-1].outcome, by=chosen.plan.tries[-1])
             raise
         finally:
             if chosen is not None:
-                router.dispatch.settle(inbound, chosen, target, outcome)
+                router.dispatch.settle(inbound, chosen, ended.outcome, ended.by)
             router.log(
                 Done(
                     request_id=request_id,
                     what="messages",
                     model=inbound.request.model,
-                    target=target,
-                    outcome=outcome,
+                    target=None if ended.by is None else ended.by.target,
+                    outcome=ended.outcome,
                     seconds=trio.current_time() - started,
                 ).line()
             )
+        if ended.unsaid is not None:
+            raise ended.unsaid
 
     async def _read(self, request: Request, client: Client, endpoint: Endpoint, request_id: str) -> Inbound:
         if (coding := coding_of(request.headers)) != "identity":

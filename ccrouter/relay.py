@@ -32,7 +32,7 @@ from ccrouter.observe.mistake import own
 from ccrouter.providers.provider import Target
 from ccrouter.routing.config import Server
 from ccrouter.routing.failure import Refusal
-from ccrouter.routing.plan import Outcome, Plan, Wait, api_error, ended_in
+from ccrouter.routing.plan import Outcome, Plan, Try, Wait, api_error
 from ccrouter.server.connection import Client
 from ccrouter.server.stop import cancel_when
 from ccrouter.translate.messages import lane
@@ -60,19 +60,35 @@ class Pacing:
         return cls(ping=server.ping, commit_after=server.commit_after)
 
 
+@frozen(kw_only=True)
+class Relayed:
+    """How a request ended. ``by``: the try whose words the client got, or after which it went; None: nobody's.
+
+    ``unsaid``: what the client has still to be told, to whom nothing was sent.
+    """
+
+    outcome: Outcome
+    by: Try | None = None
+    unsaid: ApiError | None = None
+
+    @classmethod
+    def refused(cls, error: ApiError, by: Try | None = None) -> Relayed:
+        """Nobody answered; what is known of the try stays with it."""
+        outcome = Outcome(result="failed") if by is None else by.outcome
+        return cls(outcome=evolve(outcome, failure=error), by=by, unsaid=error)
+
+
 async def relay(
     inbound: Inbound, client: Client, plan: Plan, backends: Backends, pacing: Pacing, ending: trio.Event
-) -> tuple[Target | None, Outcome]:
-    """Answer ``client`` by the first of the plan's targets that can. Returns the target whose words it got.
-
-    Raises ApiError only while nothing was sent: the caller tells the client.
-    """
-    target: Target | None = None
-    outcome = Outcome(result="failed")
+) -> Relayed:
+    """Answer ``client`` by the first of the plan's targets that can."""
     while (following := plan.following(trio.current_time())) is not None:
         if isinstance(following, Wait):
-            if not await _pause(following.seconds, client, ending):
-                return target, Outcome(result="hung_up")
+            await _pause(following.seconds, client, ending)
+            if ending.is_set():
+                return Relayed.refused(_stopping())
+            if client.hung_up:
+                return Relayed(outcome=Outcome(result="hung_up"), by=plan.tries[-1])
             continue
         attempt = _Attempt(
             inbound, client, following, pacing, alone=not plan.more and not plan.tries, begun=plan.begun
@@ -80,29 +96,25 @@ async def relay(
         try:
             await attempt.run(backends, ending)
         finally:  # a mistake of ours and a cancellation are ends too
-            target, outcome = attempt.target, attempt.outcome
-            plan.record(outcome, trio.current_time())
-    if outcome.result == "failed":
-        verdict = plan.verdict()
-        if isinstance(verdict, ApiError):
-            raise verdict
-        await client.respond(verdict.status, identified(verdict.headers, inbound), verdict.body)
-        if (told := ended_in(verdict, plan.tries)) is not None:
-            return told.target, told.outcome
-    return target, outcome
+            plan.record(attempt.outcome, trio.current_time())
+    if plan.tries and plan.tries[-1].outcome.result != "failed":
+        return Relayed(outcome=plan.tries[-1].outcome, by=plan.tries[-1])
+    verdict = plan.verdict()
+    match verdict.reply, verdict.of:
+        case Refusal(status, headers, body), Try() as one:
+            await client.respond(status, identified(headers, inbound), body)
+            return Relayed(outcome=one.outcome, by=one)
+        case ApiError() as error, one:
+            return Relayed.refused(error, one)
+    raise AssertionError(verdict)
 
 
-async def _pause(seconds: float, client: Client, ending: trio.Event) -> bool:
-    """Sit out a pause before the next try. False if the client hangs up meanwhile; raises where we are stopped."""
-    until = trio.current_time() + seconds
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(cancel_when, client.wait_hung_up, nursery.cancel_scope)
-        nursery.start_soon(cancel_when, ending.wait, nursery.cancel_scope)
-        await trio.sleep_until(until)
-        nursery.cancel_scope.cancel()
-    if ending.is_set():
-        raise _stopping()
-    return trio.current_time() >= until
+async def _pause(seconds: float, client: Client, ending: trio.Event) -> None:
+    """Sit out a pause before the next try, or less if the request ends meanwhile."""
+    with trio.move_on_after(seconds):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(cancel_when, client.wait_hung_up, nursery.cancel_scope)
+            nursery.start_soon(cancel_when, ending.wait, nursery.cancel_scope)
 
 
 def identified(headers: Headers, inbound: Inbound) -> Headers:
@@ -127,7 +139,7 @@ class _Attempt:
     ) -> None:
         self._inbound = inbound
         self._client = client
-        self.target = target
+        self._target = target
         """With what is known of its model, once the attempt has begun."""
         self._pacing = pacing
         self._alone = alone
@@ -161,8 +173,8 @@ class _Attempt:
         async with send:
             try:
                 until = trio.current_time() + WITHIN
-                [self.target] = await backends.facts.inform([self.target], self._inbound.credentials)
-                await pump(self._inbound, self.target, backends, send.clone(), until)
+                [self._target] = await backends.facts.inform([self._target], self._inbound.credentials)
+                await pump(self._inbound, self._target, backends, send.clone(), until)
             except Exception as error:  # noqa: BLE001  whatever it is, `_write` raises it again
                 await send.send(Mistaken(error))
 
@@ -261,7 +273,7 @@ class _Attempt:
             case ApiError():
                 event = events.error(failure.kind, failure.message)
             case _:
-                told = api_error(failure, self.target)
+                told = api_error(failure, self._target)
                 event = events.error(told.kind, told.message)
         await self._client.send(events.encode(event))
         await self._client.finish()
@@ -270,13 +282,13 @@ class _Attempt:
     async def _write_whole(self, whole: Whole) -> Outcome:
         if is_refusal(whole.status, whole.headers, whole.body):
             return Outcome(result="failed", failure=self._refusal(whole))
-        headers = lane.reply_headers(whole.headers, self.target.provider.preset, decoded=False)
+        headers = lane.reply_headers(whole.headers, self._target.provider.preset, decoded=False)
         await self._client.respond(whole.status, identified(headers, self._inbound), whole.body)
         return Outcome(result="done", notes=whole.notes, usage=whole.usage)
 
     def _refusal(self, whole: Whole) -> Refusal:
-        provider = self.target.provider
-        error = reword(self._inbound.request, self.target, whole.status, whole.headers, whole.body)
+        provider = self._target.provider
+        error = reword(self._inbound.request, self._target, whole.status, whole.headers, whole.body)
         if error is None:
             headers = lane.reply_headers(whole.headers, provider.preset, decoded=False)
             return Refusal(whole.status, headers, whole.body)

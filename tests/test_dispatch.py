@@ -18,7 +18,7 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Budget, Model, Price, Target
 from ccrouter.remembered.project import NAME, ProjectFiles
 from ccrouter.routing.config import Config, Explain, Profile, Server
-from ccrouter.routing.plan import Outcome
+from ccrouter.routing.plan import Outcome, Try
 from ccrouter.routing.profiles import Choice
 from ccrouter.routing.rules import Rule, When
 from tests.attempt.calls import inbound
@@ -105,7 +105,7 @@ async def test_a_provider_that_a_profile_switches_off_is_not_there(tmp_path: Pat
     it = rig(Script(), providers=TWO, config=LOCAL, state=tmp_path)
     it.dispatch._choice.write(Choice(profile="bare"))
     chosen = await it.dispatch.choose(asked(model="ollama:q"))
-    assert "the provider ollama is switched off" in str(chosen.plan.verdict())
+    assert "the provider ollama is switched off" in str(chosen.plan.verdict().reply)
 
 
 # A project's file
@@ -160,7 +160,7 @@ async def test_a_projects_file_with_a_mistake_is_told_with_the_request_and_count
     assert [str(each) for each in chosen.route.targets] == ["anthropic:free"]
     (problem,) = chosen.problems
     assert problem.startswith(f"{tmp_path / NAME}:2: ")
-    it.dispatch.settle(asked(), chosen, None, Outcome(result="done"))
+    it.dispatch.settle(asked(), chosen, Outcome(result="done"), None)
     assert it.dispatch.trails.last(1)[0].decision.problems == (problem,)
     await it.dispatch.choose(asked(model="free", project=tmp_path))
     assert it.lines == [f"warning: {problem}"[:1009]]
@@ -236,11 +236,18 @@ USAGE = {"input_tokens": 3, "output_tokens": 5}
 ANTHROPIC, OLLAMA = Target(TWO[0], "claude-x"), Target(TWO[1], "q")
 
 
+def ended_by(chosen: Chosen, target: Target | None, outcome: Outcome) -> Try | None:
+    if target is None:
+        return None
+    chosen.plan.tries.append(Try(target=target, began=0.0, ended=1.0, outcome=outcome))
+    return chosen.plan.tries[-1]
+
+
 async def settled(it: Rig, wanted: Inbound, target: Target | None, outcome: Outcome) -> Chosen:
     chosen = await it.dispatch.choose(wanted)
     if target is not None:
         it.backends.budgets.spend(target, outcome.usage)
-    it.dispatch.settle(wanted, chosen, target, outcome)
+    it.dispatch.settle(wanted, chosen, outcome, ended_by(chosen, target, outcome))
     return chosen
 
 
@@ -330,7 +337,8 @@ async def test_what_a_reply_cost_is_told_by_the_model_that_gave_it() -> None:
     tried = chosen.plan.following(0.0)
     assert tried is not None
     chosen.plan.record(Outcome(result="done"), 1.0)
-    it.dispatch.settle(asked(), chosen, chosen.route.targets[0], Outcome(result="done", usage=USAGE))
+    outcome = Outcome(result="done", usage=USAGE)
+    it.dispatch.settle(asked(), chosen, outcome, ended_by(chosen, chosen.route.targets[0], outcome))
     assert it.dispatch.trails.last(1)[0].dollars == pytest.approx(1.1)
 
 
@@ -369,9 +377,9 @@ async def test_a_request_that_leads_nowhere_is_remembered_with_what_was_decided(
     wanted = asked((SESSION, b"s"))
     chosen = await it.dispatch.choose(wanted)
     assert chosen.plan.following(0.0) is None
-    refusal = chosen.plan.verdict()
+    refusal = chosen.plan.verdict().reply
     assert isinstance(refusal, ApiError)
-    it.dispatch.settle(wanted, chosen, None, Outcome(result="failed", failure=refusal))
+    it.dispatch.settle(wanted, chosen, Outcome(result="failed", failure=refusal), None)
     (trail,) = it.dispatch.trails.last(1)
     decision = trail.decision
     assert (trail.result, decision.caller.session, decision.profile) == ("failed", "s", "bare")

@@ -123,7 +123,7 @@ async def test_what_would_decide_is_told_as_what_has_decided() -> None:
     headers = [(b"x-ccrouter-project", b"/" + b"p" * 1_000)]
     wanted = evolve(inbound(model="m" * 1_000), headers=headers)
     told = await explained(it, headers, model="m" * 1_000)
-    it.dispatch.settle(wanted, await it.dispatch.choose(wanted), None, Outcome(result="failed"))
+    it.dispatch.settle(wanted, await it.dispatch.choose(wanted), Outcome(result="failed"), None)
     (trail,) = it.dispatch.trails.last(1)
     decided = trail.decision.told()
     assert len(decided["names"]) < len(many)

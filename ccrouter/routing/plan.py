@@ -80,6 +80,14 @@ class Try:
 
 
 @frozen(kw_only=True)
+class Verdict:
+    """What the client is told where nobody answered, and of which try; None: it is no try's."""
+
+    reply: Refusal | ApiError
+    of: Try | None = None
+
+
+@frozen(kw_only=True)
 class Passed:
     """A target that was passed over, and why, as a clause."""
 
@@ -189,18 +197,17 @@ class Plan:
             case _:  # how it is was not found out, or not to its end
                 self.health.gave_up(target)
 
-    def verdict(self) -> Refusal | ApiError:
+    def verdict(self) -> Verdict:
         """What the client is told when the plan is at its end without a reply: the most useful of all failures."""
         failures = [each for each in self.tries if each.outcome.failure is not None]
         if self.refused is not None and all(map(self._is_no_word, failures)):
-            return self.refused
+            return Verdict(reply=self.refused)
         if not failures:
             raise ValueError("nothing was tried")
         best = max(failures, key=self._usefulness)
         failure = best.outcome.failure
-        if isinstance(failure, Refusal | ApiError):
-            return failure
-        return api_error(failure, best.target)
+        told = failure if isinstance(failure, Refusal | ApiError) else api_error(failure, best.target)
+        return Verdict(reply=told, of=best)
 
     def _may_go_on(self, now: float) -> bool:
         if len(self.tries) >= self.patience.tries or now - self.began >= self.patience.seconds:
@@ -328,15 +335,8 @@ def _is_final(one: Try) -> bool:
 
 
 def api_error(failure: UpstreamError | None, target: Target) -> ApiError:
-    """A backend's failure in the words of the envelope, naming the provider; `ended_in` knows it again."""
+    """A backend's failure in the words of the envelope, naming the provider."""
     words = f"{target.provider.name}: {failure}"
-    timeout = isinstance(failure, UpstreamTimeout)
-    error = ApiError(504, "timeout_error", words) if timeout else ApiError(502, "api_error", words)
-    error.__cause__ = failure
-    return error
-
-
-def ended_in(failure: Failure, tries: list[Try]) -> Try | None:
-    """The try that ended in a failure, as it was or as `api_error` words it; None where that is no try's."""
-    same = [each for each in (failure, getattr(failure, "__cause__", None)) if each is not None]
-    return next((each for each in tries if any(each.outcome.failure is one for one in same)), None)
+    if isinstance(failure, UpstreamTimeout):
+        return ApiError(504, "timeout_error", words)
+    return ApiError(502, "api_error", words)

@@ -77,6 +77,7 @@ class Client:
         self._limits = limits
         self._ahead = 0
         self._closing = False
+        self._gone = False
         self._method = b""
         self._request_headers: Headers = []
         self._bodyless = False
@@ -133,6 +134,11 @@ class Client:
         """The reply is whole."""
         await self._write(self._conn.send(h11.EndOfMessage()))
 
+    @property
+    def hung_up(self) -> bool:
+        """Whether `wait_hung_up` has seen the client go."""
+        return self._gone
+
     async def wait_hung_up(self) -> None:
         """Return when the client has gone. Meant to be cancelled when the reply is done."""
         while self._ahead < self._limits.ahead_bytes:
@@ -142,6 +148,7 @@ class Client:
                 data = b""
             self._conn.receive_data(data)
             if not data:
+                self._gone = True
                 return
             self._ahead += len(data)
         await trio.sleep_forever()

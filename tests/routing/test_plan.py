@@ -10,7 +10,7 @@ from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.routing.failure import NEVER, TREATMENTS, Kind, Refusal, kind_of, rest_of
 from ccrouter.routing.health import Health
-from ccrouter.routing.plan import SHORT, Outcome, Patience, Plan, Wait, api_error, ended_in
+from ccrouter.routing.plan import SHORT, Outcome, Patience, Plan, Verdict, Wait, api_error
 from tests.routing.samples import FAILURES, TOO_LONG, both, plan_refused, refused, target, told
 
 A, A_TOO, B, C = target("a", of="one"), target("a2", of="one"), target("b", of="two"), target("c", of="three")
@@ -73,7 +73,7 @@ def test_a_plan_comes_to_its_end():
 def test_nobody_else_is_tried_for_what_nobody_else_can_mend(failure):
     plan = Plan(FOUR)
     assert followed(plan, failed(failure)) == [A, None]
-    assert plan.verdict() is failure
+    assert plan.verdict().reply is failure
 
 
 @pytest.mark.parametrize("kind", [kind for kind, each in TREATMENTS.items() if each.elsewhere])
@@ -241,7 +241,7 @@ def test_what_is_final_to_a_stand_in_leads_to_the_next_and_hides_nothing(kind, w
         assert followed(plan, failed(first), failed(final), Outcome(result="done")) == [A, B, C, None]
         plan = Plan((A, B, C))
         followed(plan, failed(first), failed(final), failed(final))
-        assert plan.verdict() is first or str(first) in str(plan.verdict())
+        assert plan.verdict().reply is first or str(first) in str(plan.verdict().reply)
 
 
 @pytest.mark.parametrize("kind", FINAL)
@@ -249,7 +249,7 @@ def test_who_rests_is_tried_when_it_is_final_to_all_others(kind):
     for final in FAILURES[kind]:
         plan = Plan((A, B, C), health=resting(A))
         assert followed(plan, failed(final), failed(final), failed(refused(529))) == [B, C, A, None]
-        assert plan.verdict() is plan.tries[-1].outcome.failure
+        assert plan.verdict().reply is plan.tries[-1].outcome.failure
         assert plan.passed == []
         assert followed(Plan((A, B, C), health=resting(A, C)), failed(final), Outcome(result="done")) == [
             B,
@@ -267,7 +267,7 @@ def test_who_rests_is_left_alone_as_long_as_others_may_do_better_in_a_moment():
 def test_a_used_up_budget_is_told_rather_than_that_a_stand_in_has_no_key():
     plan = Plan((A, B), budget=spent(A))
     assert followed(plan, failed(refused(401))) == [B, None]
-    assert str(plan.verdict()) == "the budget of one:a is used up"
+    assert str(plan.verdict().reply) == "the budget of one:a is used up"
 
 
 @pytest.mark.parametrize("kind", FINAL)
@@ -276,7 +276,7 @@ def test_a_session_that_stays_with_a_stand_in_finds_back_to_the_one_that_was_wan
         assert followed(Plan((B, A), wanted=A), failed(final), Outcome(result="done")) == [B, A, None]
         plan = Plan((B, A), wanted=A)
         followed(plan, failed(final), failed(refused(529)))
-        assert plan.verdict() is plan.tries[-1].outcome.failure
+        assert plan.verdict().reply is plan.tries[-1].outcome.failure
 
 
 def spent(*targets):
@@ -292,7 +292,7 @@ def test_who_has_no_budget_left_is_passed_over():
 def test_when_all_budgets_are_used_up_the_first_refusal_is_told():
     plan = Plan((A, B), budget=spent(A, B))
     assert plan.following(0) is None
-    verdict = plan.verdict()
+    verdict = plan.verdict().reply
     assert isinstance(verdict, ApiError)
     assert verdict.message == "the budget of one:a is used up"
 
@@ -313,7 +313,7 @@ def test_a_budget_that_ended_while_a_try_stood_in_the_line_is_passed_over_like_a
 def test_when_all_budgets_ended_in_the_line_the_first_refusal_is_told():
     plan = Plan((A, B))
     assert followed(plan, failed(ended("first")), failed(ended("second"))) == [A, B, None]
-    verdict = plan.verdict()
+    verdict = plan.verdict().reply
     assert isinstance(verdict, ApiError)
     assert verdict.message == "first"
 
@@ -321,7 +321,7 @@ def test_when_all_budgets_ended_in_the_line_the_first_refusal_is_told():
 def test_a_budget_that_ended_in_the_line_hides_no_failure():
     plan = Plan((A, B))
     assert followed(plan, failed(refused(529)), failed(ended())) == [A, B, None]
-    assert plan.verdict().status == 529
+    assert plan.verdict().reply.status == 529
 
 
 def test_a_budget_that_ended_after_the_commit_point_says_nothing_of_the_backend():
@@ -344,7 +344,7 @@ def test_a_budget_that_ends_meanwhile_is_not_overdrawn_by_a_try_once_more():
     plan.record(failed(CONNECT), 0)
     used.append(A)
     assert plan.following(0) is None
-    assert isinstance(plan.verdict(), ApiError)
+    assert isinstance(plan.verdict().reply, ApiError)
 
 
 SMALL, SAME, LARGE = (target(str(room), of="sizes", window=room) for room in (200_000, 200_999, 1_000_000))
@@ -478,7 +478,7 @@ def test_the_verdict_is_the_failure_that_most_can_be_done_about(order):
     failures = [CONNECT, refused(429, retry_after="7"), refused(400, TOO_LONG)]
     plan = Plan((A, B, C))
     followed(plan, *[failed(failures[place]) for place in order])
-    assert plan.verdict() is failures[2]
+    assert plan.verdict().reply is failures[2]
 
 
 def test_of_equals_the_verdict_is_that_of_the_target_that_was_wanted():
@@ -486,7 +486,7 @@ def test_of_equals_the_verdict_is_that_of_the_target_that_was_wanted():
     for order, wanted in (((A, B), None), ((A, B), A), ((B, A), A)):
         plan = Plan(order, wanted=wanted)
         followed(plan, *[failed(first if each is A else second) for each in order])
-        assert plan.verdict() is first
+        assert plan.verdict().reply is first
 
 
 PASSING = [failure for kind in PASSING_KINDS for failure in FAILURES[kind] if not lasts(failure)]
@@ -498,7 +498,7 @@ def test_who_was_wanted_and_is_back_in_a_moment_is_told_whatever_a_stand_in_says
     for order in ((A, C), (C, A)):
         plan = Plan(order, wanted=A)
         followed(plan, *[failed(own if each is A else others) for each in order])
-        assert plan.verdict() is own
+        assert plan.verdict().reply is own
 
 
 @pytest.mark.parametrize("failure", FAILURES["overflow"])
@@ -506,7 +506,7 @@ def test_a_stand_ins_window_is_told_where_the_wanted_one_is_away_for_longer(fail
     for own in (CONNECT, TIMEOUT, *LASTING, *FAILURES["quota"]):
         plan = Plan((A, C))
         followed(plan, failed(own), failed(failure))
-        assert plan.verdict() is failure
+        assert plan.verdict().reply is failure
 
 
 def test_before_a_conversation_is_compacted_for_a_stand_in_who_rests_for_a_moment_is_tried():
@@ -521,7 +521,7 @@ def test_before_a_conversation_is_compacted_for_a_stand_in_who_rests_for_a_momen
 def test_a_connection_that_failed_is_told_with_the_provider_that_it_was_to():
     plan = Plan((A, B))
     followed(plan, failed(CONNECT), failed(UpstreamTimeout("nothing in 600 s", "first_byte")))
-    verdict = plan.verdict()
+    verdict = plan.verdict().reply
     assert isinstance(verdict, ApiError)
     assert (verdict.status, verdict.message) == (504, "two: nothing in 600 s")
 
@@ -545,16 +545,16 @@ def test_it_is_known_whose_failure_the_client_is_told(first, second):
     plan = Plan((A, B), patience=Patience(tries=2))
     followed(plan, failed(first), failed(second))
     verdict = plan.verdict()
-    one = ended_in(verdict, plan.tries)
-    assert one is not None
-    assert verdict is one.outcome.failure or str(verdict) == f"{one.target.provider.name}: {one.outcome.failure}"
+    one = verdict.of
+    assert one in plan.tries
+    assert verdict.reply is one.outcome.failure or (
+        str(verdict.reply) == f"{one.target.provider.name}: {one.outcome.failure}"
+    )
 
 
 def test_what_no_try_ended_in_is_no_trys_failure():
-    plan = Plan((A, B))
-    followed(plan, failed(CONNECT), Outcome(result="done"))
-    assert ended_in(told(429), plan.tries) is None
-    assert ended_in(refused(429), plan.tries) is None
+    refusal = told(404)
+    assert Plan((), refused=refusal).verdict() == Verdict(reply=refusal, of=None)
 
 
 # Whatever happens
@@ -811,7 +811,7 @@ class PlanMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.failures and not self.under_way)
     @rule()
     def the_verdict_is_the_most_useful_failure_as_it_was(self):
-        verdict = self.plan.verdict()
+        verdict = self.plan.verdict().reply
         told = [failure for failure, no_word in zip(self.failures, self.no_words(), strict=True) if not no_word]
         if not told and str(verdict).endswith("has no budget"):
             return
