@@ -48,9 +48,9 @@ KEY_HEADERS = frozenset({"authorization", "x-api-key", "api-key"})
 class Preset:
     """What is known of a kind of backend. One row of `ccrouter.providers.presets`.
 
-    Paths are relative to the base URL. ``drop_fields`` and ``drop_headers`` are left out of a request because
-    the backend refuses them; ``refuse_fields`` make the router answer 400 naming the field, where leaving it
-    out in silence would mislead the client.
+    Paths are relative to the base URL. ``drop_fields`` are left out of what goes to its Messages endpoint, for one
+    that refuses them (none does that is known, 2026-11); ``refuse_fields`` make the router answer 400 naming the
+    field, where leaving it out in silence would mislead the client.
     """
 
     name: str
@@ -110,7 +110,6 @@ class Preset:
     client's; None: not known, so it gets them all."""
     drop_fields: tuple[str, ...] = ()
     refuse_fields: tuple[str, ...] = ()
-    drop_headers: tuple[str, ...] = ()
     quirks: Quirks = field(factory=Quirks)
     """How its Chat Completions or Responses wire differs from the book."""
     keep_attribution: bool = False

@@ -15,9 +15,9 @@ from attrs import evolve, frozen
 T = TypeVar("T")
 
 #: How thinking is asked for: not at all; ``reasoning_effort``; ``thinking: {type}`` (DeepSeek, GLM, Kimi), with
-#: ``reasoning_effort`` beside it where there are ``efforts``; ``enable_thinking`` and ``thinking_budget`` (Qwen);
-#: ``reasoning: {effort}`` (OpenRouter); Gemini's ``extra_body.google.thinking_config``.
-Ask = Literal["none", "reasoning_effort", "thinking", "enable_thinking", "reasoning", "google"]
+#: ``reasoning_effort`` beside it where there are ``efforts``; ``reasoning: {effort}`` (OpenRouter);
+#: Gemini's ``extra_body.google.thinking_config``.
+Ask = Literal["none", "reasoning_effort", "thinking", "reasoning", "google"]
 
 #: How a model is asked to look at the reasoning of all its earlier turns, in ``thinking``: not at all;
 #: ``clear_thinking: false`` (GLM); ``keep: "all"`` (Kimi).
@@ -40,8 +40,6 @@ class Quirks:
     """Facts about one vendor's wire. The defaults are what most compatible servers take."""
 
     max_tokens: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    max_output: int | None = None
-    """The largest ``max_tokens`` that is taken, None where it is not known."""
     ask: Ask = "none"
     model_asks: tuple[tuple[str, Ask], ...] = ()
     """The same for single models, by how their names begin."""

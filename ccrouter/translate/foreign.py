@@ -59,7 +59,7 @@ def headers(
         # In the shape of a UUID, which is what backends that ask for this expect.
         conversation = "-".join((key[:8], key[8:12], key[12:16], key[16:20], key[20:32])).encode()
         found += [(name.encode(), conversation) for name in preset.quirks.session_headers]
-    return [(name, value) for name, value in found if name.decode() not in preset.drop_headers]
+    return found
 
 
 def outbound(

@@ -30,8 +30,7 @@ def output(request: MessagesRequest, target: Target, *, thought: int = 0) -> int
     if 0 < asked < thought:
         asked += thought
     model = target.known
-    known = (model.max_output, target.provider.preset.quirks.max_output)
-    most = min([asked, *(each for each in known if each is not None)])
+    most = asked if model.max_output is None else min(asked, model.max_output)
     if model.room is None or window.surely_fits(request, model.room, more=most):
         return most
     left = model.room - tokens.of(request, target)

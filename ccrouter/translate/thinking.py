@@ -127,14 +127,6 @@ def _thinking(wanted: Asked, quirks: Quirks) -> dict[str, Any]:
     return found
 
 
-def _enable_thinking(wanted: Asked, _quirks: Quirks) -> dict[str, Any]:
-    found: dict[str, Any] = {} if wanted.on is None else {"enable_thinking": wanted.on}
-    budget = wanted.budget or dict(_BUDGETS).get(wanted.effort or "")
-    if wanted.on and budget:
-        found["thinking_budget"] = budget
-    return found
-
-
 def _reasoning(wanted: Asked, quirks: Quirks) -> dict[str, Any]:
     word = nearest(wanted.strength, quirks.efforts)
     if wanted.on is False:
@@ -161,7 +153,6 @@ _WORDS: Mapping[Ask, Callable[[Asked, Quirks], dict[str, Any]]] = {
     "none": _nothing,
     "reasoning_effort": _reasoning_effort,
     "thinking": _thinking,
-    "enable_thinking": _enable_thinking,
     "reasoning": _reasoning,
     "google": _google,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import trio
@@ -123,18 +124,31 @@ async def test_a_missing_model_or_a_user_who_insists_is_no_reason_to_fall_back(i
     assert len(it.dial.calls) == 1
 
 
-REFUSALS = [
-    {"message": "Your organization must be verified to generate …", "code": "unsupported_value"},
-    {"message": "Unsupported parameter: 'reasoning.summary' is not …", "code": "unsupported_parameter"},
+REFUSALS: list[dict[str, Any]] = [
+    {
+        "message": "Your organization must be verified to generate …",
+        "param": "reasoning.summary",
+        "code": "unsupported_value",
+    },
+    {
+        "message": "Unsupported parameter: 'reasoning.summary' is not …",
+        "param": "reasoning.summary",
+        "code": "unsupported_parameter",
+    },
+    {
+        "message": 'BadRequestError: {\n  "error": {\n    "param": "reasoning.summary"\n  }\n}',
+        "param": None,
+        "code": "400",  # LiteLLM, as in OpenHands/software-agent-sdk#987
+    },
 ]
 
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: str(refusal["code"]))
 async def test_a_summary_of_the_reasoning_that_is_refused_is_done_without(
-    refusal: dict[str, str], stream: bool
+    refusal: dict[str, Any], stream: bool
 ) -> None:
-    words = {"error": {**refusal, "type": "invalid_request_error", "param": "reasoning.summary"}}
+    words = {"error": {**refusal, "type": "invalid_request_error"}}
     ended = {"type": "response.completed", "response": RESPONSE}
     it = rig(
         Script(status=400, headers=JSON, body=[json.dumps(words).encode()]),

@@ -39,7 +39,6 @@ ROWS = {
                 web_search=True,
                 search_sources=True,
                 plain_models=("gpt-4",),
-                max_output=128_000,
             ),
         ),
         Preset(

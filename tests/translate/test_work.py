@@ -178,6 +178,12 @@ STORIES = {
         ],
         lambda _: [piece(1, "text_delta", LONG)],
     ),
+    "texts behind a call, under an index that nobody knows": (
+        "messages",
+        "messages",
+        [*CALL, piece(0, "input_json_delta", '{"a":"')],
+        lambda n: [block(n + 1, "start", content_block=TEXT), piece(PIECES * 2, "text_delta", LONG)],
+    ),
     "text behind a call that goes on": (
         "messages",
         "messages",

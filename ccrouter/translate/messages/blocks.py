@@ -29,6 +29,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from ccrouter.errors import FrameError
@@ -72,6 +73,8 @@ class MessagesBlocks:
         self._thinking = wants_thinking(request.fields)
         self._line: deque[Block] = deque()
         self._all: list[Block] = []
+        self._open: dict[Block, None] = {}
+        """Those of them that are not closed."""
         self._at: dict[int | None, Block] = {}
         """Their index -> the block that it means now."""
         self._heard: dict[Block, None] = {}
@@ -171,13 +174,14 @@ class MessagesBlocks:
         """A ``content_block_stop``. One for a block that isn't open is dropped."""
         block = self._at.get(_index(event))
         if block is None:
-            still = [each for each in self._line if not each.closed]
+            still = [*islice(self._open, 2)]
             block = still[0] if len(still) == 1 and (not still[0].is_call or still[0].is_whole) else None
         if block is None or block.closed:
             if block is not None:
                 block.stopped = True
             return []
-        block.stopped = block.closed = True
+        block.stopped = True
+        self._shut(block)
         block.stop = None if raw is None else Kept(event, raw)
         return self._advance()
 
@@ -192,8 +196,8 @@ class MessagesBlocks:
     def finish(self, *, broken_off: bool) -> list[Written]:
         """Close what is open. ``broken_off``: by a limit or the like, and the last call may be half of one."""
         self._ending, self._broken_off = True, broken_off
-        for block in self._line:
-            block.closed = True
+        for block in [*self._open]:
+            self._shut(block)
         return self._advance()
 
     # What a block is
@@ -250,10 +254,14 @@ class MessagesBlocks:
         """Close what a start closes: the block ``replaced`` by it, and all that only wait for their stop."""
         for block in self._heard:
             if not block.is_call or block.is_whole:
-                block.closed = True
+                self._shut(block)
         self._heard.clear()
         if replaced is not None:
-            replaced.closed = True
+            self._shut(replaced)
+
+    def _shut(self, block: Block) -> None:
+        block.closed = True
+        self._open.pop(block, None)
 
     def _owner(self, index: int | None, kind: str, *, idle: bool) -> tuple[Block | None, list[Written]]:
         """The block that a delta belongs to, and what is written to open it. ``idle``: it says nothing."""
@@ -262,7 +270,7 @@ class MessagesBlocks:
             return known, []
         late = known is not None and known.closed and not known.stopped
         if not late or kind == "input_json_delta":
-            fitting = [block for block in self._line if not block.closed and block.takes(kind)]
+            fitting = [block for block in self._open if block.takes(kind)]
             if len(fitting) == 1:
                 return fitting[0], []
         if idle:
@@ -286,6 +294,7 @@ class MessagesBlocks:
     def _join(self, block: Block, index: int | None) -> list[Written]:
         self._line.append(block)
         self._all.append(block)
+        self._open[block] = None
         self._heard[block] = None
         self._at[index] = block
         return self._advance()

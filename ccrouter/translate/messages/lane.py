@@ -182,14 +182,13 @@ def _budget(text: str, thinking: spans.Item, most: int) -> list[spans.Edit]:
 
 def _headers(headers: Headers, provider: Provider) -> tuple[Headers, list[str]]:
     """What of the client's headers goes on, and in words what was expected to and does not."""
-    dropped = {name.encode() for name in provider.preset.drop_headers}
     # The client's login doesn't go where the user gave another credential for the provider.
     keeps_login = provider.preset.auth == "client" and not provider.has_own_key
     own = {name.lower() for name, _ in provider.headers}
     kept: Headers = []
     changes: list[str] = []
     for name, value in http.end_to_end(headers):
-        if name in _KEPT_BACK or name in dropped:
+        if name in _KEPT_BACK:
             continue
         spelled = name.decode("latin-1")
         if not keeps_login and http.is_credential(spelled, value.decode("latin-1")):

@@ -14,7 +14,7 @@ continuedev/continue#12047, 2026-04), and that the model gives none (``unsupport
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +26,6 @@ from ccrouter.providers.quirks import Quirks
 from ccrouter.translate import abilities, conversation, foreign, limits, schema, stops, thinking
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.dialect import Endpoint, Outbound
-from ccrouter.translate.overflow import facts
 from ccrouter.translate.responses import count
 from ccrouter.translate.responses import input as responses_input
 from ccrouter.translate.told import Note
@@ -38,6 +37,9 @@ from ccrouter.wire.messages import MessagesRequest
 
 #: What is told where a summary would be asked for, had the backend not refused one.
 UNSUMMARIZED = "thinking: not shown, the backend refused to sum it up (asked again after a restart)"
+
+#: The member of an error that names it, be it inside of a string.
+_NO_SUMMARY = re.compile(rb"""param[\\"':\s]{1,12}reasoning\.summary\b""")
 
 #: The least ``max_output_tokens`` that OpenAI takes.
 _LEAST_OUTPUT = 16
@@ -52,14 +54,8 @@ def render(request: MessagesRequest, target: Target, headers: Headers, query: st
 
 
 def refuses_summary(status: int, body: bytes) -> bool:
-    """Whether a refusal is of a summary of the reasoning, and of nothing else."""
-    if status != 400:
-        return False
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return any(held.get("param") == "reasoning.summary" for held in facts(told))
+    """Whether a refusal is of a summary of the reasoning; a gateway may have it in words of its own."""
+    return status == 400 and _NO_SUMMARY.search(body) is not None
 
 
 def _whole(request: MessagesRequest, target: Target, headers: Headers) -> Outbound:

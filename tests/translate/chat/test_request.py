@@ -39,7 +39,14 @@ VENDORS = [
         sampling=False,
     ),
     Quirks(ask="thinking", replay="reasoning_content", replay_always=True, tool_choices=frozenset({"auto"})),
-    Quirks(ask="enable_thinking", replay="reasoning", images=False, response_format="none", stops=0),
+    Quirks(
+        ask="reasoning_effort",
+        efforts=("none", "high"),
+        replay="reasoning",
+        images=False,
+        response_format="none",
+        stops=0,
+    ),
     Quirks(ask="reasoning", replay="reasoning_details", result_images=True, later_system="system"),
     Quirks(replay="content", call_ids="nine", stream_options=False, response_format="json_object"),
     Quirks(ask="google", replay="google", schema="gemini", tool_choices=frozenset({"required", "none"})),
@@ -144,7 +151,6 @@ def test_a_request_that_says_nothing_is_refused():
     ("quirks", "asked", "said"),
     [
         (Quirks(), 32000, {"max_tokens": 32000}),
-        (Quirks(max_output=8192), 32000, {"max_tokens": 8192}),
         (Quirks(max_tokens="max_completion_tokens"), 0, {"max_completion_tokens": 1}),
         (Quirks(), True, {}),
         (Quirks(), "many", {}),

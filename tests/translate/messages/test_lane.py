@@ -287,12 +287,6 @@ def test_a_key_to_some_gateway_goes_where_the_login_goes_and_is_told_where_it_st
     assert told == {f"header {name}" for name in missed}
 
 
-def test_headers_that_a_preset_refuses_stay_behind():
-    preset = evolve(PRESETS["ollama"], drop_headers=("x-app",))
-    to = Target(Provider(name="p", preset=preset, base_url="http://127.0.0.1:1"), "m")
-    assert render(b'{"model":"m"}', to, [(b"x-app", b"cli"), (b"x-b", b"1")]).headers[0] == (b"x-b", b"1")
-
-
 OAUTH = lane.OAUTH_BETA.encode()
 
 

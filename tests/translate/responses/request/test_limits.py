@@ -16,8 +16,9 @@ from tests.translate.responses_wire import request, target
 
 
 def test_max_tokens_keeps_to_what_the_backend_takes():
+    models = (Model("m", max_output=128_000),)
     for asked, sent in ((5, 16), (100, 100), (500_000, 128_000)):
-        assert render(max_tokens=asked)[0]["max_output_tokens"] == sent
+        assert render(max_tokens=asked, models=models)[0]["max_output_tokens"] == sent
     body, changes = render("chatgpt", max_tokens=100)
     assert "max_output_tokens" not in body
     assert "max_tokens: dropped, the backend sets its own limit" in changes
