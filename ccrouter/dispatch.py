@@ -204,7 +204,7 @@ class Dispatcher:
             if (windows := self._backends.quotas.windows(provider, clock))
         }
         lines = {
-            name: dict(zip(("inside", "waiting"), self._backends.places.waiting(provider), strict=True))
+            name: dict(zip(("inside", "waiting"), self._backends.limiter.waiting(provider), strict=True))
             for name, provider in directory.providers.items()
             if provider.max_concurrent is not None
         }

@@ -35,8 +35,8 @@ from ccrouter.count import count, estimated
 from ccrouter.dispatch import Chosen, Dispatcher, placed
 from ccrouter.errors import ApiError, CcrouterError, ClientGone, FrameError
 from ccrouter.explain import explain
+from ccrouter.observe import internal_error
 from ccrouter.observe.log import Done
-from ccrouter.observe.mistake import leaves, own, told
 from ccrouter.providers.provider import Target
 from ccrouter.relay import Pacing, Relayed, relay
 from ccrouter.routing.credentials import of_client
@@ -135,13 +135,13 @@ class Endpoints:
         except Exception as error:
             if isinstance(error, CcrouterError):
                 raise
-            foreseen = [each for each in leaves(error) if isinstance(each, CcrouterError)]
-            if len(foreseen) == len(list(leaves(error))):
+            foreseen = [each for each in internal_error.leaves(error) if isinstance(each, CcrouterError)]
+            if len(foreseen) == len(list(internal_error.leaves(error))):
                 raise _with_id(foreseen[0], request_id) from None
-            self._router.log(f"{told(error)}; please report this line")
+            self._router.log(f"{internal_error.line(error)}; please report this line")
             client.close_after()
             headers = (("x-should-retry", "false"), ("request-id", request_id))
-            raise ApiError(500, "api_error", own(error), headers) from error
+            raise ApiError(500, "api_error", internal_error.message(error), headers) from error
 
     async def _answer(self, request: Request, client: Client, request_id: str) -> None:
         self._router.gate.check_origin(request.headers)
@@ -298,7 +298,7 @@ class Endpoints:
                         if (own := backends.wire(Target(provider, model.id))) != wire
                     },
                     "unsummarized": sorted(
-                        model for place, model in backends.unsummarized if place == provider.place
+                        model for place, model in backends.unsummarized if place == provider.key
                     ),
                     "base_url": provider.base_url,
                     "configured": provider.configured,
@@ -322,7 +322,7 @@ class Endpoints:
         if not asked.isdecimal() or len(asked) > _DIGITS:
             raise ApiError(400, "invalid_request_error", "last: a number of requests is wanted, as in ?last=3")
         found = self._router.dispatch.trails.last(int(asked))
-        await _respond(client, {"requests": [each.told() for each in found]}, request_id)
+        await _respond(client, {"requests": [each.to_json() for each in found]}, request_id)
 
     async def _explain_one(self, request: Request, client: Client, request_id: str) -> None:
         inbound = await self._read(request, client, "messages", request_id)

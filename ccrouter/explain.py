@@ -27,7 +27,7 @@ async def explain(inbound: Inbound, dispatch: Dispatcher, backends: Backends) ->
     targets = await backends.facts.inform(made.targets, inbound.credentials)
     count = await trio.to_thread.run_sync(tokens.of, made.request)
     return {
-        **chosen.decision().told(),
+        **chosen.decision().to_json(),
         "tokens_estimated": count,
         "changes": list(made.changes),
         "failure": None if made.refused is None else printable(str(made.refused)),
@@ -41,7 +41,7 @@ def _candidate(
     spent = backends.budgets.refusal(target)
     known = target.known
     told: dict[str, Any] = {
-        **dispatch.candidate(target, trio.current_time()).told(),
+        **dispatch.candidate(target, trio.current_time()).to_json(),
         "wire": backends.wire(target),
         "window": known.room if known.room is not None else known.window,
         "vision": known.vision,

@@ -28,7 +28,7 @@ from ccrouter.attempt.parts import End, Failed, Head, Mistaken, Part, Piece, Who
 from ccrouter.attempt.pump import pump
 from ccrouter.attempt.whole import STREAM_HEADERS
 from ccrouter.errors import ApiError, ClientGone, Stopping, UpstreamBroken, UpstreamError
-from ccrouter.observe.mistake import own
+from ccrouter.observe import internal_error
 from ccrouter.providers.provider import Target
 from ccrouter.routing.config import Server
 from ccrouter.routing.failure import Refusal
@@ -82,7 +82,7 @@ async def relay(
     inbound: Inbound, client: Client, plan: Plan, backends: Backends, pacing: Pacing, ending: trio.Event
 ) -> Relayed:
     """Answer ``client`` by the first of the plan's targets that can."""
-    while (following := plan.following(trio.current_time())) is not None:
+    while (following := plan.next_target(trio.current_time())) is not None:
         if isinstance(following, Wait):
             await _pause(following.seconds, client, ending)
             if ending.is_set():
@@ -243,7 +243,9 @@ class _Attempt:
                     return await self._break(error)
                 case Mistaken(mistake):
                     if not ended:
-                        await self._client.send(events.encode(events.error("api_error", own(mistake))))
+                        await self._client.send(
+                            events.encode(events.error("api_error", internal_error.message(mistake)))
+                        )
                     await self._client.finish()
                     raise mistake
                 case Whole() if is_refusal(part.status, part.headers, part.body):

@@ -194,7 +194,7 @@ async def measured(
         decided.append(time.process_time() - before)
         placed(inbound, chosen)
         took = time.process_time() - before
-        chosen.plan.following(chosen.plan.began)  # what the relay does in between
+        chosen.plan.next_target(chosen.plan.began)  # what the relay does in between
         chosen.plan.record(ANSWERED, chosen.plan.began)
         before = time.process_time()
         policy.settle(inbound, chosen, ANSWERED, chosen.plan.tries[-1])

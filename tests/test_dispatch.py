@@ -334,7 +334,7 @@ async def test_a_day_on_which_the_clock_is_changed_has_its_own_length(
 async def test_what_a_reply_cost_is_told_by_the_model_that_gave_it() -> None:
     it = rig(Script(), providers=[PRICED])
     chosen = await it.dispatch.choose(asked(model="anthropic:claude-x"))
-    tried = chosen.plan.following(0.0)
+    tried = chosen.plan.next_target(0.0)
     assert tried is not None
     chosen.plan.record(Outcome(result="done"), 1.0)
     outcome = Outcome(result="done", usage=USAGE)
@@ -376,7 +376,7 @@ async def test_a_request_that_leads_nowhere_is_remembered_with_what_was_decided(
     it.dispatch._choice.write(Choice(profile="bare"))
     wanted = asked((SESSION, b"s"))
     chosen = await it.dispatch.choose(wanted)
-    assert chosen.plan.following(0.0) is None
+    assert chosen.plan.next_target(0.0) is None
     refusal = chosen.plan.verdict().reply
     assert isinstance(refusal, ApiError)
     it.dispatch.settle(wanted, chosen, Outcome(result="failed", failure=refusal), None)
@@ -424,7 +424,7 @@ async def test_a_plan_is_there_again_after_a_night_in_which_the_machine_slept(sl
     assert (it.dispatch.summary(await it.directory())["resting"] == {}) is on
     after = await it.dispatch.choose(asked(model="big"))
     assert (after.candidates[0].down is None) is on
-    assert after.plan.following(trio.current_time()) == after.route.targets[0 if on else 1]
+    assert after.plan.next_target(trio.current_time()) == after.route.targets[0 if on else 1]
 
 
 async def test_the_summary_tells_what_holds(tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ KEY = "sk-granted/0123456789"
 SERVER_DATE = (b"date", b"Fri, 20 Nov 2026 10:00:00 GMT")
 PAGE: Headers = [(b"content-type", b"text/html")]
 
-Place = Literal["first", "later"]
+ProviderKey = Literal["first", "later"]
 #: Where in a stream an error stands, and the status that the client sees then of a 400.
-PLACES: tuple[tuple[Place, int], ...] = (("first", 400), ("later", 200))
+PLACES: tuple[tuple[ProviderKey, int], ...] = (("first", 400), ("later", 200))
 
 
 @frozen
@@ -106,7 +106,7 @@ def framed(wire: Wire) -> Headers:
     return NDJSON if wire == "ollama" else SSE
 
 
-def inside(wire: Wire, place: Place, body: Any) -> Script:
+def inside(wire: Wire, place: ProviderKey, body: Any) -> Script:
     """The error as an event of a stream."""
     body = body[0] if isinstance(body, list) else body
     if wire == "ollama":
@@ -862,7 +862,7 @@ async def test_an_error_of_anthropic_passes_byte_for_byte(preset: str, status: i
 
 
 @pytest.mark.parametrize("place", ["first", "later"])
-async def test_an_error_event_of_anthropic_passes_byte_for_byte(place: Place) -> None:
+async def test_an_error_event_of_anthropic_passes_byte_for_byte(place: ProviderKey) -> None:
     event = b'event: error\ndata: {"type":"error", "error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
     sent = (SAID["messages"] if place == "later" else b"") + event
     it = router("messages", Script(body=[sent]), "anthropic")

@@ -125,7 +125,7 @@ async def test_what_would_decide_is_told_as_what_has_decided() -> None:
     told = await explained(it, headers, model="m" * 1_000)
     it.dispatch.settle(wanted, await it.dispatch.choose(wanted), Outcome(result="failed"), None)
     (trail,) = it.dispatch.trails.last(1)
-    decided = trail.decision.told()
+    decided = trail.decision.to_json()
     assert len(decided["names"]) < len(many)
     assert {key: told[key] for key in decided} == decided
 

@@ -7,5 +7,5 @@
 ``admission``   whether a target can take the request, as far as one can know before
 ``exchange``    one request by one wire, and its reply
 ``whole``       replies that are no streams: read whole, folded from a stream, unrolled into one
-``places``      how many requests a provider gets at one time
+``limiter``     how many requests a provider gets at one time
 """

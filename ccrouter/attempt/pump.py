@@ -70,7 +70,7 @@ async def _call(
         return
     target = await admit(inbound, target, backends.facts, until)
     entered = trio.current_time()
-    async with backends.places.place(target.provider, inbound.session):
+    async with backends.limiter.slot(target.provider, inbound.session):
         # Others may have used it up meanwhile.
         if (refusal := backends.budgets.refusal(target)) is not None:
             raise refusal

@@ -179,8 +179,6 @@ async def run_command(
             for note in start.notes:
                 say(note)
             # Claude Code says of a refused name no more than that there is an issue with it.
-            if model is not None and (doubt := odd(model, running.config, PRESETS)) is not None:
-                say(f"warning: {doubt}")
             with settings.given(start.settings, secret=start.secret) as value:
                 code = await child.run_child(program, start.argv(value), start.environ, router.stop)
             nursery.cancel_scope.cancel()

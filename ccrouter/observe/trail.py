@@ -65,7 +65,7 @@ class Candidate:
     down: Down | None = None
     plan_used: int | None = None
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "target": printable(self.target),
@@ -95,7 +95,7 @@ class Decision:
     names: tuple[str, ...] = ()
     pinned: str | None = None
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """For JSON."""
         who = self.caller
         return {
@@ -143,13 +143,13 @@ class Trail:
     seconds: float = 0.0
     prompt: str | None = field(default=None, repr=False)
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "at": round(self.at, 3),
             "request_id": self.request_id,
-            **self.decision.told(),
-            "candidates": [each.told() for each in self.candidates],
+            **self.decision.to_json(),
+            "candidates": [each.to_json() for each in self.candidates],
             "passed_over": [{"target": printable(target), "why": printable(why)} for target, why in self.passed],
             "tries": [_try(each) for each in self.tries],
             "result": self.result,

@@ -167,7 +167,7 @@ OPENAI_FORMAT = (
         title="Mistral",
         base_url="https://api.mistral.ai/v1",
         key_env=("MISTRAL_API_KEY",),
-        facts="list",
+        facts_from="list",
         # The order of roles: avante-corp/avante.nvim#2695 (2025-09), datapizza-labs/datapizza-ai#98 (2025-12),
         # NousResearch/hermes-agent#20154 (2026-05).
         quirks=Quirks(
@@ -212,7 +212,7 @@ OPENAI_FORMAT = (
         title="Groq",
         base_url="https://api.groq.com/openai/v1",
         key_env=("GROQ_API_KEY",),
-        facts="list",
+        facts_from="list",
         quirks=Quirks(
             max_tokens="max_completion_tokens",
             ask="reasoning_effort",

@@ -83,7 +83,7 @@ class Preset:
     listing: Listing = "data"
     probe: bool = False
     """Looked for on its default port without being configured."""
-    facts: FactsFrom = "none"
+    facts_from: FactsFrom = "none"
     plan: PlanHeaders = "none"
     overflow: Overflow = "tells"
     widen: str = ""
@@ -214,7 +214,7 @@ class Model:
 
 
 #: A name and a base URL.
-Place = tuple[str, str]
+ProviderKey = tuple[str, str]
 
 
 @frozen(kw_only=True)
@@ -241,7 +241,7 @@ class Provider:
         return next((each for each in self.models if each.id == name), None)
 
     @property
-    def place(self) -> Place:
+    def key(self) -> ProviderKey:
         """The key of all that is found out about it: the same name at another address is another backend."""
         return self.name, self.base_url
 

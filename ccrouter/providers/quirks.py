@@ -32,7 +32,7 @@ Marks = Literal["none", "openai", "anthropic"]
 Replay = Literal["none", "reasoning_content", "reasoning", "reasoning_details", "content", "google"]
 
 #: What of JSON Schema is taken: what OpenAI's validator takes; what llama.cpp makes a grammar of; Gemini's subset.
-Terms = Literal["full", "plain", "gemini"]
+SchemaTerms = Literal["full", "plain", "gemini"]
 
 
 @frozen(kw_only=True)
@@ -101,7 +101,7 @@ class Quirks:
     """Headers in which the backend wants an id of the conversation."""
     call_ids: Literal["any", "nine"] = "any"
     """Ids of calls: any up to 64 characters, or exactly nine letters and digits (Mistral)."""
-    schema: Terms = "full"
+    schema: SchemaTerms = "full"
     """What of JSON Schema tools and forms of answers may use."""
     sampling: bool = True
     """``temperature`` and ``top_p`` are taken."""

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from ccrouter.errors import BudgetSpent
 from ccrouter.providers.provider import Budget, Price, Provider
-from ccrouter.translate.retry import told
+from ccrouter.translate.retry import span
 
 #: So many days are kept, two months and a bit.
 _DAYS = 63
@@ -125,7 +125,7 @@ def refusal(provider: Provider, ledger: Ledger, day: str, until: Mapping[str, in
         spent = f"${used:.2f} of ${limit:.2f}" if unit == "dollars" else f"{used:.0f} of {limit:.0f} tokens"
         words = (
             f"ccrouter: the budget of {provider.name} for this {period} is used up ({spent}); it begins anew in"
-            f" {told(seconds)}. Choose another model, or raise `budget` in [providers.{provider.name}]"
+            f" {span(seconds)}. Choose another model, or raise `budget` in [providers.{provider.name}]"
         )
         return BudgetSpent(
             429, "rate_limit_error", words, (("retry-after", str(seconds)), ("x-should-retry", "false"))

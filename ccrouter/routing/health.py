@@ -150,5 +150,5 @@ class Health:
 
 def _keys(target: Target) -> tuple[_Key, _Key]:
     """Those of the provider and of the target itself."""
-    place = target.provider.place
+    place = target.provider.key
     return (*place, ""), (*place, target.model)

@@ -2,8 +2,8 @@
 
 Theory of operation
 -------------------
-A plan has its targets in the order in which they are wanted, and is asked `following` again and again: a target to
-try now, a `Wait` to sit out first, or None when it is at its end. After each try it is told how that went.
+A plan has its targets in the order in which they are wanted, and is asked for the `next_target` again and again:
+one to try now, a `Wait` to sit out first, or None when it is at its end. After each try it is told how that went.
 
 * A target is given up for the next one only as long as the client has seen nothing of a reply (before the commit
   point), and only for a failure that may be another's luck (`failure.TREATMENTS`).
@@ -140,7 +140,7 @@ class Plan:
     def __attrs_post_init__(self) -> None:
         self._left = list(self.targets)
 
-    def following(self, now: float) -> Target | Wait | None:
+    def next_target(self, now: float) -> Target | Wait | None:
         """What to do now."""
         if self.tries and (self.tries[-1].outcome.result != "failed" or not self._may_go_on(now)):
             return None

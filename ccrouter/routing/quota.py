@@ -22,7 +22,7 @@ from types import MappingProxyType
 
 from attrs import frozen
 
-from ccrouter.providers.provider import Place, PlanHeaders, Provider
+from ccrouter.providers.provider import PlanHeaders, Provider, ProviderKey
 from ccrouter.wire.headers import Headers
 
 _UNIFIED = re.compile(rb"anthropic-ratelimit-unified-([0-9a-z_]{1,24})-utilization")
@@ -56,26 +56,26 @@ class Quotas:
     """The plans of all providers."""
 
     def __init__(self) -> None:
-        self._windows: dict[Place, dict[str, Window]] = {}
+        self._windows: dict[ProviderKey, dict[str, Window]] = {}
 
     def hear(self, provider: Provider, headers: Headers, now: float) -> None:
         """Take note of what a reply's headers say."""
         found = list(_READERS[provider.preset.plan](dict(headers), now))
         if found:
-            known = self._windows.setdefault(provider.place, {})
+            known = self._windows.setdefault(provider.key, {})
             known.pop(_ALL, None)  # said with each refusal, and only with that
             known.update((each.name, each) for each in found)
 
     def fullness(self, provider: Provider, now: float) -> int | None:
         """How many per cent are used up in the fullest of its windows; 0 after a reset; None: never told."""
-        windows = self._windows.get(provider.place)
+        windows = self._windows.get(provider.key)
         if not windows:
             return None
         return max((each.percent for each in windows.values() if each.holds(now)), default=0)
 
     def windows(self, provider: Provider, now: float) -> list[Window]:
         """What is known of a provider's plan, by the names of its windows."""
-        windows = self._windows.get(provider.place, {})
+        windows = self._windows.get(provider.key, {})
         return [windows[name] for name in sorted(windows) if windows[name].holds(now)]
 
 

@@ -60,7 +60,7 @@ class Request:
     headers: Headers = field(repr=False)
 
 
-Answer = Callable[[Request, "Client"], Awaitable[None]]
+OnRequest = Callable[[Request, "Client"], Awaitable[None]]
 
 
 class Client:
@@ -276,7 +276,7 @@ def _too_large(limit: int) -> ApiError:
 
 async def serve_connection(
     stream: trio.abc.Stream,
-    answer: Answer,
+    answer: OnRequest,
     refuse: Callable[[Client, ApiError], Awaitable[None]],
     limits: Limits,
     stop: Stop,

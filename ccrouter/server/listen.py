@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from ccrouter.errors import ApiError, StartError
-from ccrouter.server.connection import Answer, Client, Limits, serve_connection
+from ccrouter.server.connection import Client, Limits, OnRequest, serve_connection
 from ccrouter.server.stop import Stop, cancel_when
 
 #: After `Stop.ending` the connections have this long to write their last words, in seconds.
@@ -63,7 +63,7 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 async def serve(
     listeners: list[trio.SocketListener],
-    answer: Answer,
+    answer: OnRequest,
     refuse: Refuse,
     *,
     stop: Stop,
@@ -100,7 +100,7 @@ class _Port:
     """The connections of one server."""
 
     def __init__(
-        self, answer: Answer, refuse: Refuse, stop: Stop, limits: Limits, max_connections: Callable[[], int]
+        self, answer: OnRequest, refuse: Refuse, stop: Stop, limits: Limits, max_connections: Callable[[], int]
     ) -> None:
         self.emptied = trio.Event()
         self._answer = answer
@@ -139,7 +139,7 @@ class _Port:
             self.emptied.set()
 
     async def _turn_away(self, stream: trio.SocketStream) -> None:
-        """Answer the first request with 529, so that the client hears a reason and not a reset."""
+        """OnRequest the first request with 529, so that the client hears a reason and not a reset."""
         if self._turned_away >= _MOST_TURNED_AWAY:
             await trio.aclose_forcefully(stream)
             return

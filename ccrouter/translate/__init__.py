@@ -17,8 +17,8 @@ What they share, most of it tables:
 ``members``        the members of what a backend sent, whatever they are
 ``provenance``     ccrouter's own signature: who made a reasoning block, and what its maker needs back
 ``blocks``         writes the content blocks of a Messages stream
-``foreign``        what requests have in common; ``told`` blocks in words; ``shown`` texts, images, files, cache
-                   marks; ``tools`` names, ids; ``calls`` tool calls from fragments; ``schema``, with
+``foreign``        what requests have in common; ``block_text`` blocks in words; ``shown`` texts, images, files,
+                   cache marks; ``tools`` names, ids; ``calls`` tool calls from fragments; ``schema``, with
                    ``plain_schemas`` and ``regex``; ``thinking``, ``think_tags``, ``usage``, ``stops``
 ``rewording``      refusals as the client gets them; ``refusal`` which is which, with ``overflow``,
                    ``retry`` and ``healing``, what the client can go on without

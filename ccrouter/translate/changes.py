@@ -11,7 +11,7 @@ ANOTHERS_THINKING = "thinking: of another model, left out"
 
 
 class Changes:
-    """The changes of one request: `note` each of them, `told` gives them all."""
+    """The changes of one request: `note` each of them, `listed` gives them all."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
@@ -20,6 +20,6 @@ class Changes:
         """One more of a kind."""
         self._counts[what] = self._counts.get(what, 0) + 1
 
-    def told(self) -> tuple[str, ...]:
+    def listed(self) -> tuple[str, ...]:
         """One entry for each kind, for people."""
         return tuple(what if count == 1 else f"{what} ({count} times)" for what, count in self._counts.items())

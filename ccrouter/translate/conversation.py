@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from attrs import evolve
 
-from ccrouter.translate import provenance, told
+from ccrouter.translate import block_text, provenance
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.turns import (
     Call,
@@ -74,14 +74,14 @@ class _Reader:
             turns=turns,
             tools=tools,
             server_tools=server_tools,
-            changes=self._changes.told(),
+            changes=self._changes.listed(),
         )
 
     # What stands outside the messages
 
     def _system(self, system: object) -> tuple[Text, ...]:
         if isinstance(system, str):
-            return tuple(told.words(system))
+            return tuple(block_text.words(system))
         found: list[Text] = []
         blocks = self._list(system, "system")
         if attribution(blocks) is not None:
@@ -92,7 +92,7 @@ class _Reader:
             if not isinstance(text, str):
                 self._note("system: a block without text left out")
             else:
-                found += [evolve(each, mark=told.mark(block)) for each in told.words(text)]
+                found += [evolve(each, mark=block_text.mark(block)) for each in block_text.words(text)]
         return tuple(found)
 
     def _tools(self, tools: object) -> tuple[tuple[Tool, ...], tuple[ServerTool, ...]]:
@@ -144,7 +144,7 @@ class _Reader:
 
     def _parts(self, content: object, role: str) -> Iterator[Part]:
         if isinstance(content, str):
-            yield from told.words(content)
+            yield from block_text.words(content)
             return
         for block in self._list(content, "content"):
             kind = block.get("type") if isinstance(block, Mapping) else None
@@ -179,21 +179,21 @@ class _Reader:
         call_id, content = block.get("tool_use_id"), block.get("content")
         parts: list[Shown] = []
         if isinstance(content, str):
-            parts += told.words(content)
+            parts += block_text.words(content)
         else:
             for each in self._list(content, "tool_result"):
                 parts += self._shown(each)
         yield Result(
             call_id if isinstance(call_id, str) else "",
-            tuple(told.marked(parts or [Text(told.SILENT)], block)),
+            tuple(block_text.marked(parts or [Text(block_text.SILENT)], block)),
             block.get("is_error") is True,
         )
 
     def _shown(self, block: object) -> list[Shown]:
-        return told.shown(block, self._note, self._inline)
+        return block_text.shown(block, self._note, self._inline)
 
     def _list(self, value: object, where: str) -> list[Any]:
-        return told.listed(value, where, self._note)
+        return block_text.listed(value, where, self._note)
 
     # Calls and results
 
@@ -246,12 +246,14 @@ class _Reader:
                     reached = max(reached, places[own])
                 else:
                     self._note("tool_result: a result without its call told as text")
-                    parts += [Text(told.ORPHANED), *part.parts]
+                    parts += [Text(block_text.ORPHANED), *part.parts]
             if parts or turn.effort is not None:
                 rest.append(evolve(turn, parts=tuple(parts)))
         if len(results) < len(ids):
             self._note("tool_use: a call without its result was given one")
-        answers = tuple(results.get(each) or Result(each, (Text(told.UNFINISHED),), is_error=True) for each in ids)
+        answers = tuple(
+            results.get(each) or Result(each, (Text(block_text.UNFINISHED),), is_error=True) for each in ids
+        )
         if answers and rest and rest[0].role == "user":
             yield evolve(rest[0], parts=answers + rest[0].parts)
             yield from rest[1:]

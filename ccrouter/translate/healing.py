@@ -112,7 +112,7 @@ def _parts() -> tuple[_Part, ...]:
     )
 
 
-def told(request: MessagesRequest, status: int, named: frozenset[str], message: str, name: str) -> str | None:
+def words(request: MessagesRequest, status: int, named: frozenset[str], message: str, name: str) -> str | None:
     """What makes the client leave out a part of ``request``; None where a refusal is not about one.
 
     ``status`` is the refusal's, ``named`` are its codes, ``message`` its words, ``name`` is the provider's.

@@ -181,7 +181,7 @@ def output_overflow(
     return f"{claude_code.OUTPUT_TOO_LONG}: {numbers}, decrease input length or `max_tokens` and try again"
 
 
-def facts(body: Any) -> Iterator[Mapping[str, Any]]:
+def envelope_objects(body: Any) -> Iterator[Mapping[str, Any]]:
     """The objects of an error envelope that can hold a code, a type or numbers, the innermost first."""
     inside: list[Mapping[str, Any]] = []
     for _ in range(8):  # deeper than any envelope is
@@ -197,7 +197,7 @@ def facts(body: Any) -> Iterator[Mapping[str, Any]]:
 
 def codes(body: Any) -> frozenset[str]:
     """Codes, types, statuses and reasons of an error envelope, in lower case."""
-    found = list(facts(body))
+    found = list(envelope_objects(body))
     named = [held.get(key) for held in found for key in ("code", "type", "status", "status_code")]
     # Google: [{"@type": "…ErrorInfo", "reason": "API_KEY_INVALID"}]
     details = [each for held in found if isinstance(held.get("details"), list) for each in held["details"]]
@@ -249,5 +249,5 @@ def _integer(text: str | None) -> int | None:
 
 
 def _field(body: Mapping[str, Any], name: str) -> int | None:
-    found = (held.get(name) for held in facts(body))
+    found = (held.get(name) for held in envelope_objects(body))
     return next((each for each in found if type(each) is int and each > 0), None)

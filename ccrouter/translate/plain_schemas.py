@@ -22,7 +22,7 @@ from functools import lru_cache
 from operator import is_
 from typing import Any
 
-from ccrouter.translate.told import Note
+from ccrouter.translate.block_text import Note
 
 #: Where a schema holds others that those servers look at: by name, or in a list.
 _BY_NAME = frozenset({"properties", "$defs", "definitions"})

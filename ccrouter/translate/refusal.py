@@ -20,7 +20,7 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.providers.secret import source
 from ccrouter.translate import healing, retry, tokens
-from ccrouter.translate.overflow import beyond_rate, codes, facts, input_overflow, output_overflow
+from ccrouter.translate.overflow import beyond_rate, codes, envelope_objects, input_overflow, output_overflow
 from ccrouter.wire import envelope
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
@@ -105,7 +105,7 @@ def classify(request: MessagesRequest, target: Target, rejection: Rejection) -> 
     if words is not None:
         return ApiError(400, "invalid_request_error", words, advice(headers))
     message = rejection.message or f"HTTP status {told} without a word"
-    words = healing.told(request, told, named, message, name)
+    words = healing.words(request, told, named, message, name)
     if words is not None:
         return ApiError(400, "invalid_request_error", scrub(words), advice(headers))
     used_up = told == 402 or bool(named & _USED_UP) or bool(_NO_BALANCE.search(message))
@@ -116,7 +116,7 @@ def classify(request: MessagesRequest, target: Target, rejection: Rejection) -> 
     if used_up:
         again = False
         if seconds is not None:
-            said += f" (it resets in {retry.told(seconds)})"
+            said += f" (it resets in {retry.span(seconds)})"
     elif status == 401:
         again = False
         said += f" ({_credential_of(target.provider)})"
@@ -142,7 +142,7 @@ def overflow(
     beyond = beyond_rate(message)
     if status in _NEVER_OVERFLOW and not (status == 429 and beyond):
         return None
-    found = body if isinstance(body, Mapping) else next(iter(facts(body)), {})
+    found = body if isinstance(body, Mapping) else next(iter(envelope_objects(body)), {})
     if input_overflow(message, found, sure=sure) is None and output_overflow(message, found) is None:
         return None
     window = target.known.room
@@ -231,7 +231,7 @@ _STATUSES = {
 
 
 def _status_in(body: Any) -> int:
-    for held in facts(body):
+    for held in envelope_objects(body):
         for key in ("status", "status_code", "code"):
             value = held.get(key)
             if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) == 3:

@@ -12,7 +12,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from ccrouter.translate.overflow import facts
+from ccrouter.translate.overflow import envelope_objects
 from ccrouter.wire import headers as http
 from ccrouter.wire.headers import Headers
 
@@ -46,7 +46,7 @@ def retry_after(headers: Headers, body: Any, message: str) -> int | None:
     return max(0, min(math.ceil(round(found, 3)), LONGEST))
 
 
-def told(seconds: int) -> str:
+def span(seconds: int) -> str:
     """A time to wait, for people; rounded up."""
     if seconds < 120:
         return f"{seconds} s"
@@ -70,7 +70,7 @@ def _of_headers(headers: Headers, now: float | None) -> float | None:
 
 
 def _of_fields(body: Any, now: float | None) -> float | None:
-    for held in facts(body):
+    for held in envelope_objects(body):
         for name in ("resets_in_seconds", "retry_after", "retry_after_seconds"):
             if (seconds := _number(held.get(name))) is not None:
                 return seconds

@@ -18,10 +18,10 @@ from collections.abc import Iterable, Mapping
 from operator import is_
 from typing import Any
 
-from ccrouter.providers.quirks import Terms
+from ccrouter.providers.quirks import SchemaTerms
+from ccrouter.translate.block_text import Note
 from ccrouter.translate.plain_schemas import plain
 from ccrouter.translate.regex import compiles
-from ccrouter.translate.told import Note
 
 _KEPT = ("title", "description", "minimum", "maximum", "minItems", "maxItems", "minLength", "maxLength", "pattern")
 _FORMATS = ("date-time", "enum", "float", "double", "int32", "int64")
@@ -91,7 +91,7 @@ def checked(schema: Mapping[str, Any], where: str, note: Note) -> Mapping[str, A
     return found
 
 
-def taken(schema: Mapping[str, Any], terms: Terms, where: str, note: Note) -> Mapping[str, Any]:
+def taken(schema: Mapping[str, Any], terms: SchemaTerms, where: str, note: Note) -> Mapping[str, Any]:
     """``schema`` in the terms that a backend takes; what is left out for good reason is noted, as of ``where``."""
     match terms:
         case "gemini":

@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from ccrouter.providers.provider import Target, Wire
-from ccrouter.translate import sight, told
+from ccrouter.translate import block_text, sight
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.turns import Document, Image, Mark, Text
 from ccrouter.wire.claude_code import REMINDER
@@ -81,10 +81,10 @@ class Shown:
     def _image(self, image: Image) -> Chunk:
         if not self._seeing.shows_image("base64"):
             self._note("image: left out, the model takes only text")
-            return self._shapes.text(told.UNSEEN)
+            return self._shapes.text(block_text.UNSEEN)
         if image.url is not None and not self._seeing.shows_image("url"):
             self._note("image: told as text")
-            return self._shapes.text(told.without_image(image.url))
+            return self._shapes.text(block_text.without_image(image.url))
         return self._shapes.image(
             image.url if image.url is not None else f"data:{image.media_type};base64,{image.data}"
         )
@@ -99,7 +99,7 @@ class Shown:
         if document.url is not None and self._shapes.link is not None and shows("url"):
             return self._shapes.link(_ended(document), document.url)
         self._note(NO_SUCH_FILE)
-        return self._shapes.text(told.without_file(document))
+        return self._shapes.text(block_text.without_file(document))
 
     def _marked(self, chunk: Chunk, mark: Mark) -> Chunk:
         if self.marks == "openai":

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 from ccrouter.translate import schema
+from ccrouter.translate.block_text import Note
 from ccrouter.translate.changes import Changes
-from ccrouter.translate.told import Note
 from ccrouter.translate.turns import Call, Conversation, Tool
 
 #: What OpenAI's function names and ids of calls may look like; everybody else takes at least that.
@@ -55,7 +55,7 @@ class Names:
                 changes.note("tools: a name that was not plain replaced")
             if not schema.is_one_form(tool.schema):
                 changes.note("tools: parameters that are a choice or a reference told as one list")
-        return changes.told()
+        return changes.listed()
 
     def back(self, name: str) -> str:
         """The client's name for what a backend calls ``name``; unchanged when nobody said it before."""

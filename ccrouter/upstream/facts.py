@@ -66,7 +66,7 @@ class Facts:
     def known(self, provider: Provider, model: str) -> Model:
         """All that is known of a model now; asks nobody."""
         answers = self._own(Target(provider, model))
-        answers += [self._answer(provider, question) for question in questions(provider.preset.facts, model)]
+        answers += [self._answer(provider, question) for question in questions(provider.preset.facts_from, model)]
         told = [each for answer in answers for each in answer.models if each.id == model]
         told += [each for each in self._lists.told(provider).models if each.id == model]
         return known(provider, model, told)
@@ -77,14 +77,14 @@ class Facts:
         async with trio.open_nursery() as nursery:
             for target in targets:
                 provider = target.provider
-                for question in questions(provider.preset.facts, target.model):
+                for question in questions(provider.preset.facts_from, target.model):
                     age = now - self._answer(provider, question).asked
                     if age > OLD:
                         nursery.start_soon(self._ask, provider, question, client, now - OLD)
                     elif age > FRESH:
                         self._stale[_key(provider, question)] = provider
                         self._wake.set()
-                if provider.preset.facts == "list":
+                if provider.preset.facts_from == "list":
                     age = now - self._lists.told(provider).tried
                     if age > OLD:
                         nursery.start_soon(self._lists.refresh, [provider], client, WITHIN)
@@ -102,7 +102,7 @@ class Facts:
         seconds = min(WITHIN, until - now)
         if seconds > 0:
             async with trio.open_nursery() as nursery:
-                for question in questions(target.provider.preset.facts, target.model):
+                for question in questions(target.provider.preset.facts_from, target.model):
                     nursery.start_soon(self._ask, target.provider, question, client, now, seconds)
         return self.informed(target)
 
@@ -115,7 +115,7 @@ class Facts:
         as with `renew`, if it is wanted ``anew`` or no window is known.
         """
         provider, now = target.provider, trio.current_time()
-        asked = loading(provider.preset.facts, target.model)
+        asked = loading(provider.preset.facts_from, target.model)
         if not asked:
             return await self.renew(target, client, until) if anew else target
         plain, staying = asked
@@ -137,7 +137,7 @@ class Facts:
         since = trio.current_time() - FRESH
         async with trio.open_nursery() as nursery:
             for provider in providers:
-                for question in questions(provider.preset.facts, None):
+                for question in questions(provider.preset.facts_from, None):
                     nursery.start_soon(self._ask, provider, question, client, since, seconds)
 
     async def keep_fresh(self) -> NoReturn:
@@ -165,7 +165,7 @@ class Facts:
     def _own(self, target: Target) -> list[_Answer]:
         """What the model was loaded with as for our requests, whatever others have it loaded with since."""
         oldest = trio.current_time() - OLD
-        asked = loading(target.provider.preset.facts, target.model)
+        asked = loading(target.provider.preset.facts_from, target.model)
         answers = [self._answer(target.provider, question) for question in asked]
         return [each for each in answers if each.asked >= oldest]
 
@@ -215,4 +215,4 @@ def _windows(answers: Iterable[_Answer]) -> list[int]:
 
 
 def _key(provider: Provider, question: Question) -> _Key:
-    return *provider.place, question
+    return *provider.key, question

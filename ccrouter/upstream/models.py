@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from ccrouter.errors import CcrouterError, ConnectFailed, WrongAnswer
 from ccrouter.providers.listings import read_models
-from ccrouter.providers.provider import Model, Place, Provider
+from ccrouter.providers.provider import Model, Provider, ProviderKey
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.routing.sightings import Sight
 from ccrouter.upstream.credentials import Credentials
@@ -46,8 +46,8 @@ class ModelLists:
 
     def __init__(self, dials: Mapping[str, Dial], credentials: Credentials) -> None:
         self.inquiry = Inquiry(dials, credentials)
-        self._listings: dict[Place, Listing] = {}
-        self._asking: SingleFlight[Place, None] = SingleFlight()
+        self._listings: dict[ProviderKey, Listing] = {}
+        self._asking: SingleFlight[ProviderKey, None] = SingleFlight()
 
     def of(self, provider: Provider) -> Listing:
         """What is known now: the configuration's word, else the last answer."""
@@ -57,7 +57,7 @@ class ModelLists:
 
     def told(self, provider: Provider) -> Listing:
         """The last answer, whatever the configuration says."""
-        return self._listings.get(provider.place, Listing())
+        return self._listings.get(provider.key, Listing())
 
     async def refresh(self, providers: Iterable[Provider], client: ClientCredentials, seconds: float) -> None:
         """Ask every provider whose list isn't fresh; return when all have answered or ``seconds`` are over."""
@@ -67,7 +67,7 @@ class ModelLists:
 
     async def _refresh_one(self, provider: Provider, client: ClientCredentials, seconds: float) -> None:
         preset = provider.preset
-        if preset.models_path is None or (provider.models and preset.facts != "list"):
+        if preset.models_path is None or (provider.models and preset.facts_from != "list"):
             return
         deadline = trio.current_time() + seconds
 
@@ -82,9 +82,9 @@ class ModelLists:
                     listing = Listing(models=await self._ask(provider, client), seen=now, tried=now)
                 except CcrouterError as error:
                     listing = evolve(listing, problem=str(error))
-            self._listings[provider.place] = listing
+            self._listings[provider.key] = listing
 
-        await self._asking.join(provider.place, run, deadline=deadline)
+        await self._asking.join(provider.key, run, deadline=deadline)
 
     async def probe(self, provider: Provider, seconds: float) -> Sight:
         """Whether a backend of the provider's kind is there; its list is kept when it is.
@@ -104,7 +104,7 @@ class ModelLists:
             except CcrouterError:
                 return "silent"
             now = trio.current_time()
-            self._listings[provider.place] = Listing(models=models, seen=now, tried=now)
+            self._listings[provider.key] = Listing(models=models, seen=now, tried=now)
             return "there"
         return "silent"
 

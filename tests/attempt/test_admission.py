@@ -151,11 +151,11 @@ async def test_no_model_is_loaded_for_who_stands_in_the_line(autojump_clock: Moc
         found.extend(await parts(it, target, inbound(messages=LONG_PROMPT)))
 
     async with trio.open_nursery() as nursery:
-        async with it.backends.places.place(limited, "somebody"):
+        async with it.backends.limiter.slot(limited, "somebody"):
             nursery.start_soon(ask)
             await trio.sleep(60)
             assert it.questions.calls == []
-            assert it.backends.places.waiting(limited) == (1, 1)
+            assert it.backends.limiter.waiting(limited) == (1, 1)
     assert isinstance(found[-1], End)
     paths = [call.url.removeprefix("http://127.0.0.1:11434") for call in it.questions.calls]
     assert "/api/generate" in paths

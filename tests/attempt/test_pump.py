@@ -216,8 +216,8 @@ async def test_a_reply_has_its_place_until_its_end_was_taken(autojump_clock: tri
         async for part in receive:
             await trio.testing.wait_all_tasks_blocked()
             if not isinstance(part, End):
-                assert it.backends.places.waiting(LIMITED.provider) == (1, 0)
-    assert it.backends.places.waiting(LIMITED.provider) == (0, 0)
+                assert it.backends.limiter.waiting(LIMITED.provider) == (1, 0)
+    assert it.backends.limiter.waiting(LIMITED.provider) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -234,13 +234,13 @@ async def test_a_failure_gives_its_place_back(script: Script, autojump_clock: tr
     it = rig(script, Script(body=message()))
     target = evolve(LIMITED, provider=evolve(LIMITED.provider, timeouts=Timeouts(total=30)))
     await parts(it, target, inbound())
-    assert it.backends.places.waiting(LIMITED.provider) == (0, 0)
+    assert it.backends.limiter.waiting(LIMITED.provider) == (0, 0)
     assert isinstance((await parts(it, target, inbound()))[-1], End)
 
 
 async def test_who_only_counts_needs_no_place(autojump_clock: trio.testing.MockClock) -> None:
     it = rig(Script(headers=JSON, body=[b'{"input_tokens": 1}']))
-    async with it.backends.places.place(LIMITED.provider, "somebody"):
+    async with it.backends.limiter.slot(LIMITED.provider, "somebody"):
         (found,) = await parts(it, LIMITED, evolve(inbound(), endpoint="count_tokens"))
     assert isinstance(found, Whole)
 
@@ -248,7 +248,7 @@ async def test_who_only_counts_needs_no_place(autojump_clock: trio.testing.MockC
 async def test_what_can_not_be_taken_stands_in_no_line() -> None:
     it = rig(Script())
     target = Target(provider("ollama", max_concurrent=1), "m", Model("m", tools=False))
-    async with it.backends.places.place(target.provider, "somebody"):
+    async with it.backends.limiter.slot(target.provider, "somebody"):
         found = await parts(it, target, inbound(tools=[{"name": "t", "input_schema": {"type": "object"}}]))
     assert [type(part) for part in found] == [Failed]
 
@@ -260,7 +260,7 @@ async def test_a_budget_that_was_used_up_in_the_line_is_no_longer_asked_for_anyt
     target = Target(evolve(LIMITED.provider, budget=Budget(tokens_per_day=8)), LIMITED.model)
     send, receive = trio.open_memory_channel[Part](0)
     async with trio.open_nursery() as nursery:
-        async with it.backends.places.place(target.provider, "somebody"):
+        async with it.backends.limiter.slot(target.provider, "somebody"):
             nursery.start_soon(pump, inbound(), target, it.backends, send)
             await trio.testing.wait_all_tasks_blocked()
             it.backends.budgets.spend(target, {"input_tokens": 8})
@@ -268,7 +268,7 @@ async def test_a_budget_that_was_used_up_in_the_line_is_no_longer_asked_for_anyt
     assert isinstance(part, Failed)
     assert isinstance(part.error, BudgetSpent)
     assert it.dial.calls == []
-    assert it.backends.places.waiting(target.provider) == (0, 0)
+    assert it.backends.limiter.waiting(target.provider) == (0, 0)
 
 
 async def test_what_a_call_cost_is_counted_before_the_next_one_has_its_place(

@@ -232,7 +232,7 @@ async def past(**more: Any) -> dict[str, Any]:
         await client.send(request())
         await client.reply()
         await trio.testing.wait_all_tasks_blocked()
-    told: dict[str, Any] = it.dispatch.trails.last(1)[0].told()
+    told: dict[str, Any] = it.dispatch.trails.last(1)[0].to_json()
     return told
 
 

@@ -56,7 +56,7 @@ def attempt(failure: Failure | None = None, result: str = "failed") -> Try:
     ],
 )
 def test_a_try_is_told_with_the_kind_of_its_failure(failure: Failure | None, told: dict[str, object]) -> None:
-    (said,) = trail(tries=(tried(attempt(failure, "failed" if failure else "done")),)).told()["tries"]
+    (said,) = trail(tries=(tried(attempt(failure, "failed" if failure else "done")),)).to_json()["tries"]
     assert said["target"] == "anthropic:claude-opus-5-5"
     assert (said["began"], said["seconds"]) == (0.0, 1.5)
     assert {name: said[name] for name in told} == told
@@ -77,13 +77,13 @@ def test_what_is_told_is_json_and_has_no_prompt_unless_it_was_asked_for() -> Non
         usage={"input_tokens": 1},
         prompt="sesame",
     )
-    told = json.loads(json.dumps(full.told()))
+    told = json.loads(json.dumps(full.to_json()))
     assert told["rules"] == [{"rule": "a", "objection": None}, {"rule": "b", "objection": "no"}]
     assert told["passed_over"] == [{"target": "x:y", "why": "rests"}]
     assert told["names"] == ["x?y"]
     assert told["prompt"] == "sesame"
     assert "sesame" not in repr(full)
-    assert "prompt" not in trail().told()
+    assert "prompt" not in trail().to_json()
 
 
 def test_what_is_kept_of_a_try_is_short_whatever_its_backend_said() -> None:

@@ -121,7 +121,7 @@ def test_without_a_model_only_what_tells_of_all_is_asked():
 
 
 def test_only_a_server_that_cuts_prompts_is_asked_to_load_a_model():
-    assert {name for name, row in PRESETS.items() if loading(row.facts, "m")} == {"ollama"}
+    assert {name for name, row in PRESETS.items() if loading(row.facts_from, "m")} == {"ollama"}
     plain, staying = loading("ollama", "m")
     named = {"model": "m", "stream": False}  # no option: it must load as for a request
     assert json.loads(plain.body) == named

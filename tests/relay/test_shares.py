@@ -112,7 +112,7 @@ async def test_a_hang_up_leaves_the_line_and_nothing_was_sent_for_it(autojump_cl
         await trio.aclose_forcefully(two.stream)
         await two.ended.wait()
         assert trio.current_time() == pytest.approx(3)
-        assert it.backends.places.waiting(ONE[0]) == (1, 0)
+        assert it.backends.limiter.waiting(ONE[0]) == (1, 0)
         assert len(it.dial.calls) == 1
         await one.rest()
 
@@ -125,7 +125,7 @@ async def test_a_stream_gives_its_place_to_the_next_however_it_ends(how: str, au
         await one.head()
         await two.send(request(), session("b"))
         await trio.testing.wait_all_tasks_blocked()
-        assert it.backends.places.waiting(ONE[0]) == (1, 1)
+        assert it.backends.limiter.waiting(ONE[0]) == (1, 1)
         match how:
             case "hang-up":
                 await trio.aclose_forcefully(one.stream)
@@ -136,7 +136,7 @@ async def test_a_stream_gives_its_place_to_the_next_however_it_ends(how: str, au
         await two.reply()
         assert two.status == (529 if how == "stop" else 200)
         await trio.testing.wait_all_tasks_blocked()
-        assert it.backends.places.waiting(ONE[0]) == (0, 0)
+        assert it.backends.limiter.waiting(ONE[0]) == (0, 0)
         assert trio.current_time() == (1 if how == "end" else 0)
 
 
@@ -152,7 +152,7 @@ async def test_a_session_that_does_not_read_leaves_the_other_places_to_others(au
         for _ in range(3):
             quick = await exchange(it, headers=session("quick"))
             assert quick.received == b"".join(message("quick"))
-        assert it.backends.places.waiting(two) == (1, 0)
+        assert it.backends.limiter.waiting(two) == (1, 0)
         async with talk(it) as second:  # of the slow one's session too; whoever reads goes on
             await second.send(request(), session("slow"))
             assert await second.reply() == b"".join(message("quick"))

@@ -40,7 +40,7 @@ def followed(plan, *outcomes, now=0.0):
     """What the plan says, one by one, while its tries come to these outcomes."""
     said = []
     waiting = list(outcomes)
-    while (step := plan.following(now)) is not None:
+    while (step := plan.next_target(now)) is not None:
         said.append(step)
         if isinstance(step, Wait):
             now += step.seconds
@@ -90,7 +90,7 @@ def test_nobody_is_tried_after_the_client_saw_something_or_went_away(result):
 
 def test_a_try_is_told_with_its_times():
     plan = Plan((A, B), began=100.0)
-    assert plan.following(101) == A
+    assert plan.next_target(101) == A
     plan.record(failed(CONNECT), 104)
     (only,) = plan.tries
     assert (only.target, only.began, only.ended, only.outcome.failure) == (A, 1, 4, CONNECT)
@@ -100,7 +100,7 @@ def test_what_was_not_tried_cannot_be_recorded():
     plan = Plan((A,))
     with pytest.raises(ValueError, match="nothing is being tried"):
         plan.record(Outcome(result="done"), 0)
-    plan.following(0)
+    plan.next_target(0)
     plan.record(Outcome(result="done"), 0)
     with pytest.raises(ValueError, match="nothing is being tried"):
         plan.record(Outcome(result="done"), 0)
@@ -172,15 +172,15 @@ def test_a_request_is_tried_so_often_in_all(tries):
 
 def test_no_try_begins_when_patience_is_at_its_end():
     plan = Plan(FOUR, patience=Patience(seconds=10), began=50)
-    assert plan.following(50) == A
+    assert plan.next_target(50) == A
     plan.record(failed(refused(500)), 59.9)
-    assert plan.following(59.9) == A_TOO
+    assert plan.next_target(59.9) == A_TOO
     plan.record(failed(refused(500)), 60)
-    assert plan.following(60) is None
+    assert plan.next_target(60) is None
 
 
 def test_the_first_try_begins_however_late_it_is():
-    assert Plan((A,), patience=Patience(seconds=1)).following(500) == A
+    assert Plan((A,), patience=Patience(seconds=1)).next_target(500) == A
 
 
 # Who is passed over
@@ -205,9 +205,9 @@ def test_a_weekly_limit_of_one_model_leaves_the_plans_other_models_in_use():
     health = Health()
     followed(Plan((A,), health=health), failed(plan_refused("seven_day_opus", retry_after="400000")[0]))
     for now in (1, 3 * 24 * 3600):
-        assert Plan((A_TOO, B), health=health).following(now) == A_TOO
-        assert Plan((A, B), health=health).following(now) == B
-    assert Plan((A, B), health=health).following(400_001) == A
+        assert Plan((A_TOO, B), health=health).next_target(now) == A_TOO
+        assert Plan((A, B), health=health).next_target(now) == B
+    assert Plan((A, B), health=health).next_target(400_001) == A
 
 
 def test_when_all_rest_the_first_is_tried_all_the_same():
@@ -219,10 +219,10 @@ def test_when_all_rest_the_first_is_tried_all_the_same():
 def test_when_all_rest_the_one_that_ended_its_rest_meanwhile_is_next():
     health = resting(A, B)
     plan = Plan((A, B), health=health)
-    assert plan.following(0) == A
+    assert plan.next_target(0) == A
     plan.record(failed(refused(503)), 1)
     health.well(B, 0, 1)
-    assert plan.following(1) == B
+    assert plan.next_target(1) == B
     assert plan.passed == []
 
 
@@ -291,7 +291,7 @@ def test_who_has_no_budget_left_is_passed_over():
 
 def test_when_all_budgets_are_used_up_the_first_refusal_is_told():
     plan = Plan((A, B), budget=spent(A, B))
-    assert plan.following(0) is None
+    assert plan.next_target(0) is None
     verdict = plan.verdict().reply
     assert isinstance(verdict, ApiError)
     assert verdict.message == "the budget of one:a is used up"
@@ -340,10 +340,10 @@ def test_who_rests_is_tried_rather_than_who_has_no_budget():
 def test_a_budget_that_ends_meanwhile_is_not_overdrawn_by_a_try_once_more():
     used: list[Target] = []
     plan = Plan((A,), budget=lambda of: told(429, "no budget") if of in used else None)
-    assert plan.following(0) == A
+    assert plan.next_target(0) == A
     plan.record(failed(CONNECT), 0)
     used.append(A)
-    assert plan.following(0) is None
+    assert plan.next_target(0) is None
     assert isinstance(plan.verdict().reply, ApiError)
 
 
@@ -445,23 +445,23 @@ class Told(Health):
 def test_health_is_told_of_each_try_as_it_was(outcome, word):
     health = Told()
     plan = Plan((A,), health=health)
-    plan.following(0)
+    plan.next_target(0)
     plan.record(outcome, 0)
     assert health.log == [("begin", A), (word, A)]
 
 
 def test_more_is_said_as_long_as_another_target_may_follow():
     plan = Plan((A, B, C), patience=Patience(tries=2))
-    plan.following(0)
+    plan.next_target(0)
     said = [plan.more]
     plan.record(failed(refused(500)), 0)
-    plan.following(0)
+    plan.next_target(0)
     assert [*said, plan.more] == [True, False]
 
 
 def test_of_a_single_target_there_is_no_more():
     alone = Plan((A,))
-    alone.following(0)
+    alone.next_target(0)
     assert not alone.more
 
 
@@ -621,7 +621,7 @@ class PlanMachine(RuleBasedStateMachine):
     def ask(self):
         were_down = {each: self.health.down(each, self.now) for each in self.order}
         seen = {each.target for each in self.plan.passed} | set(self.tried)
-        step = self.plan.following(self.now)
+        step = self.plan.next_target(self.now)
         alone = {each.target for each in self.plan.passed if each.why.startswith("left alone")} | {step}
         self.rested |= {each: were_down[each] for each in alone - seen if were_down.get(each) is not None}
         if self.over:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair
 
 from ccrouter.errors import ApiError, ClientGone
-from ccrouter.server.connection import Answer, Client, Limits, Request, serve_connection
+from ccrouter.server.connection import Client, Limits, OnRequest, Request, serve_connection
 from ccrouter.server.stop import Stop
 from ccrouter.wire import envelope
 
@@ -78,7 +78,7 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    answer: Answer | None = None,
+    answer: OnRequest | None = None,
     pair: Callable[[], tuple[trio.StapledStream, trio.StapledStream]] = memory_stream_pair,
 ) -> AsyncIterator[Served]:
     ours, theirs = pair()

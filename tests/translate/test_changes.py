@@ -14,7 +14,7 @@ def told(*notes: str) -> tuple[str, ...]:
     changes = Changes()
     for each in notes:
         changes.note(each)
-    return changes.told()
+    return changes.listed()
 
 
 def test_one_of_a_kind_needs_no_number():

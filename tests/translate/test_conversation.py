@@ -7,9 +7,9 @@ import pytest
 from attrs import evolve
 from hypothesis import given
 
+from ccrouter.translate.block_text import SILENT, UNFINISHED
 from ccrouter.translate.conversation import read
 from ccrouter.translate.provenance import Origin, sign
-from ccrouter.translate.told import SILENT, UNFINISHED
 from ccrouter.translate.turns import Call, Document, Image, Mark, Result, ServerTool, Text, Thinking, Turn
 from tests.translate.dialogues import IMAGE, any_fields, dialogues
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import ResponseError
 
-from ccrouter.translate.healing import told
+from ccrouter.translate.healing import words as advice
 from ccrouter.wire.messages import read_request
 
 THINKING, IMAGE, PDF = (
@@ -108,15 +108,15 @@ REFUSALS = [
 def test_what_is_refused_is_told_where_the_request_has_it(words, status, code, message):
     named = frozenset({code.lower()})
     for request in (EVERYTHING, holding(words), holding(words, nested=True)):
-        assert told(request, status, named, message, "p") == f"{words} (p: {message})"
+        assert advice(request, status, named, message, "p") == f"{words} (p: {message})"
     others = holding(*(each for each in PARTS if each != words))
-    assert told(others, status, named, message, "p") is None
+    assert advice(others, status, named, message, "p") is None
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 413, 429, 503, 529])
 @pytest.mark.parametrize("message", ["Limit 10 images per minute", "image input is not supported"])
 def test_another_status_says_more_than_any_words(status, message):
-    assert told(EVERYTHING, status, frozenset({"image_limit"}), message, "p") is None
+    assert advice(EVERYTHING, status, frozenset({"image_limit"}), message, "p") is None
 
 
 @pytest.mark.parametrize(
@@ -131,16 +131,16 @@ def test_another_status_says_more_than_any_words(status, message):
     ],
 )
 def test_other_refusals_are_left_as_they_are(message):
-    assert told(EVERYTHING, 400, frozenset({"invalid_request_error"}), message, "p") is None
+    assert advice(EVERYTHING, 400, frozenset({"invalid_request_error"}), message, "p") is None
 
 
 @pytest.mark.parametrize("message", [f"litellm.BadRequestError: {words}" for words in PARTS])
 def test_words_that_the_client_acts_on_already_are_said_once(message):
-    assert told(EVERYTHING, 500, frozenset(), message, "p") == f"p: {message}"
+    assert advice(EVERYTHING, 500, frozenset(), message, "p") == f"p: {message}"
 
 
 def test_no_place_in_the_backends_messages_is_taken_for_one_in_the_clients():
-    said = told(EVERYTHING, 400, frozenset(), "Invalid 'messages[3].content[1].image_url.url'.", "p")
+    said = advice(EVERYTHING, 400, frozenset(), "Invalid 'messages[3].content[1].image_url.url'.", "p")
     assert said is not None
     assert "[3].content[1].image_url.url" in said
     assert not _IN_MESSAGES.search(said)
@@ -154,4 +154,4 @@ def test_no_place_in_the_backends_messages_is_taken_for_one_in_the_clients():
 )
 def test_any_messages_can_be_looked_through(messages):
     request = read_request(json.dumps({"model": "m", "messages": messages}).encode())
-    assert told(request, 400, frozenset({"invalid_image"}), "no", "p") is None
+    assert advice(request, 400, frozenset({"invalid_image"}), "no", "p") is None

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.translate.overflow import beyond_rate, codes, facts, input_overflow, output_overflow, tokens_told
+from ccrouter.translate.overflow import (
+    beyond_rate,
+    codes,
+    envelope_objects,
+    input_overflow,
+    output_overflow,
+    tokens_told,
+)
 from tests.strategies import json_values
 
 
@@ -369,7 +376,11 @@ def test_more_than_a_limit_for_a_time_is_an_overflow_of_what_the_estimate_says(s
 
 def test_facts_are_the_innermost_first_and_codes_are_all_there_are() -> None:
     body = [{"error": {"code": 400, "status": "INVALID_ARGUMENT", "error": {"type": "Inner"}}, "type": "outer"}]
-    assert [sorted(each) for each in facts(body)] == [["type"], ["code", "error", "status"], ["error", "type"]]
+    assert [sorted(each) for each in envelope_objects(body)] == [
+        ["type"],
+        ["code", "error", "status"],
+        ["error", "type"],
+    ]
     assert codes(body) == {"400", "invalid_argument", "inner", "outer"}
 
 

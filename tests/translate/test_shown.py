@@ -28,7 +28,7 @@ def show(*parts, quirks=None, shapes=SHAPES, model="m", marked=True, **known):
     row = evolve(PRESETS["chat"], quirks=quirks or Quirks())
     provider = Provider(name="there", preset=row, base_url="https://x.example", models=(Model(model, **known),))
     changes = Changes()
-    return Shown(Target(provider, model), shapes, changes).chunks(parts, marked=marked), [*changes.told()]
+    return Shown(Target(provider, model), shapes, changes).chunks(parts, marked=marked), [*changes.listed()]
 
 
 def test_a_model_is_shown_what_it_can_see():

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ccrouter.translate.members import as_object
-from ccrouter.translate.overflow import facts
+from ccrouter.translate.overflow import envelope_objects
 from ccrouter.wire import envelope
 
 
@@ -36,7 +36,7 @@ def failure_in(chunk: Mapping[str, Any], event: str | None = None) -> Mapping[st
 def words_of(body: Mapping[str, Any]) -> str:
     """What an error says, with what a gateway was told by the backend behind it."""
     words = [envelope.message_in(json.dumps(body).encode()) or "an error without a word"]
-    for each in facts(body):
+    for each in envelope_objects(body):
         raw = as_object(each.get("metadata")).get("raw")
         if isinstance(raw, str) and raw:
             words.append(envelope.message_in(raw.encode("utf-8", "replace")))

@@ -19,10 +19,10 @@ from typing import Any
 
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks, Replay
+from ccrouter.translate.block_text import NO_REASONING
 from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
 from ccrouter.translate.foreign import compact
 from ccrouter.translate.shown import TOLD_BY_USER, Chunk, Shapes, Shown, reminder
-from ccrouter.translate.told import NO_REASONING
 from ccrouter.translate.tools import Ids, Names, note_renamed
 from ccrouter.translate.turns import Call, Conversation, Result, Text, Thinking, Turn
 
@@ -62,7 +62,7 @@ def render(
     for turn in conversation.turns:
         writer.turn(turn)
     writer.end()
-    return writer.messages, list(writer.changes.told())
+    return writer.messages, list(writer.changes.listed())
 
 
 class _Writer:

@@ -16,11 +16,11 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
 from ccrouter.translate import abilities, conversation, foreign, limits, schema, thinking
+from ccrouter.translate.block_text import Note
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.chat import messages as chat_messages
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.foreign import compact
-from ccrouter.translate.told import Note
 from ccrouter.translate.tools import Names
 from ccrouter.translate.turns import Tool
 from ccrouter.wire.headers import Headers
@@ -125,7 +125,7 @@ def _tools(
     changes += names.of_tools(tools)
     noted = Changes()
     found: dict[str, Any] = {"tools": [_tool(tool, quirks, names, noted.note) for tool in tools]}
-    changes += noted.told()
+    changes += noted.listed()
     if said is not None:
         found["tool_choice"] = said
     if choice.get("disable_parallel_tool_use") is True:
@@ -179,7 +179,7 @@ def _format(fields: Mapping[str, Any], quirks: Quirks, changes: list[str]) -> tu
         noted = Changes()
         named: dict[str, Any] = {"name": "answer"}
         named["schema"] = schema.taken(form, quirks.schema, "output_config.format", noted.note)
-        changes += noted.told()
+        changes += noted.listed()
         if quirks.schema != "gemini" and schema.is_strict(named["schema"]):
             named["strict"] = True
         return {"response_format": {"type": "json_schema", "json_schema": named}}, None

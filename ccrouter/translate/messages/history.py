@@ -38,7 +38,7 @@ from typing import Any
 from attrs import frozen
 
 from ccrouter.providers.provider import Target
-from ccrouter.translate import provenance, sight, told
+from ccrouter.translate import block_text, provenance, sight
 from ccrouter.translate.changes import ANOTHERS_THINKING, Changes
 from ccrouter.translate.messages import history_calls, history_system, makers
 from ccrouter.translate.shown import NO_SUCH_FILE
@@ -75,7 +75,7 @@ def settle(messages: Any, target: Target, *, thinks: bool = True) -> tuple[Any, 
         found = history_calls.answered(_begun(found, settling.note), settling.note)
     if target.provider.preset.results_last:
         found = history_calls.apart(found, settling.note)
-    return found, list(settling.changes.told())
+    return found, list(settling.changes.listed())
 
 
 @frozen
@@ -133,13 +133,13 @@ class _Settling:
         else:
             return message
         if self.strict and role == "assistant" and kept and _is_thinking(kept[-1]):
-            kept = [*kept, _text(told.NOTHING)]  # thinking must not be the last of it
+            kept = [*kept, _text(block_text.NOTHING)]  # thinking must not be the last of it
         if not kept and role == "assistant" and self.strict:
             self.note("content: a message left out of which nothing can be shown")
             return None
         if not kept and not content:
             self.note("content: an empty message given words")
-        return {**message, "content": kept if kept or role == "system" else [_text(told.NOTHING)]}
+        return {**message, "content": kept if kept or role == "system" else [_text(block_text.NOTHING)]}
 
     def _content(self, content: list[Any], role: object) -> list[Any]:
         found: list[Any] | None = None
@@ -262,7 +262,7 @@ class _Settling:
         if "tool_use" not in kinds or "thinking" in kinds:
             return content
         self.note("thinking: an empty one in front of another model's calls")
-        return [{"type": "thinking", "thinking": told.NO_REASONING, "signature": ""}, *content]
+        return [{"type": "thinking", "thinking": block_text.NO_REASONING, "signature": ""}, *content]
 
     # What is shown
 
@@ -282,17 +282,17 @@ class _Settling:
         """A block that the target doesn't take, as far as anybody can be shown it."""
         kind = str(block.get("type"))[:64]
         if kind == "image" and not self._sees:
-            found = [_text(told.UNSEEN)]
+            found = [_text(block_text.UNSEEN)]
             self.note("image: left out, the model takes only text")
         else:
             heard: list[str] = []
-            parts = told.shown(block, heard.append)
+            parts = block_text.shown(block, heard.append)
             found = [self._as_block(part) for part in parts]
             if self.strict and role == "assistant":  # Claude shows no images, and may show none
-                found = [each if each["type"] == "text" else _text(told.omitted("image")) for each in found]
+                found = [each if each["type"] == "text" else _text(block_text.omitted("image")) for each in found]
             if kind == "document" and any(isinstance(part, Document) and part.text is None for part in parts):
                 heard = [NO_SUCH_FILE]
-            elif found == [_text(told.omitted(kind))]:
+            elif found == [_text(block_text.omitted(kind))]:
                 heard = [f"{kind}: left out, only its maker can use it"]
             lost = (what for what in heard if what.startswith(f"{kind}: left out"))
             self.note(next(lost, f"{kind}: told as text"))
@@ -305,26 +305,26 @@ class _Settling:
             case Image(url=str(url)) if self._sees:
                 if self._shows_image("url"):
                     return {"type": "image", "source": {"type": "url", "url": url}}
-                return _text(told.without_image(url))
+                return _text(block_text.without_image(url))
             case Image() if self._sees:
                 source = {"type": "base64", "media_type": part.media_type, "data": part.data}
                 return {"type": "image", "source": source}
             case Image():
-                return _text(told.UNSEEN)
+                return _text(block_text.UNSEEN)
             case Document(text=str(text)):
                 return _text(f"[document: {part.name}]\n{text}")
             case Document():
-                return _text(told.without_file(part))
+                return _text(block_text.without_file(part))
         return _text(part.text)
 
 
-def _begun(messages: list[Any], note: told.Note) -> list[Any]:
+def _begun(messages: list[Any], note: block_text.Note) -> list[Any]:
     """``messages`` with one of the user's in front: nobody else may begin."""
     first = messages[0] if messages else None
     if not isinstance(first, dict) or first.get("role") == "user":
         return messages
     note("messages: a conversation that the user did not begin given a beginning")
-    return [{"role": "user", "content": [_text(told.NOTHING)]}, *messages]
+    return [{"role": "user", "content": [_text(block_text.NOTHING)]}, *messages]
 
 
 def _source(block: Block) -> object:

@@ -14,8 +14,8 @@ import operator
 from collections.abc import Iterator
 from typing import Any
 
-from ccrouter.translate import told
-from ccrouter.translate.told import Note
+from ccrouter.translate import block_text
+from ccrouter.translate.block_text import Note
 from ccrouter.translate.tools import is_plain, plain
 from ccrouter.translate.turns import Text
 
@@ -126,7 +126,7 @@ class _Calls:
         for own in [own for each in self._waiting.values() for own in each]:
             self._note("tool_use: a call without its result was given one")
             answers.append(
-                {"type": "tool_result", "tool_use_id": own, "content": told.UNFINISHED, "is_error": True}
+                {"type": "tool_result", "tool_use_id": own, "content": block_text.UNFINISHED, "is_error": True}
             )
         if answers and all(kept is None for _, kept in rest):
             yield {"role": "user", "content": answers}
@@ -195,7 +195,7 @@ class _Calls:
 
 def _orphan(result: Block) -> Iterator[Block]:
     """What a result says, as a user's message can say it."""
-    yield _text(told.ORPHANED)
+    yield _text(block_text.ORPHANED)
     content = result.get("content")
     if isinstance(content, str) and content.strip():
         yield _text(content)
@@ -203,7 +203,7 @@ def _orphan(result: Block) -> Iterator[Block]:
         if isinstance(block, dict) and block.get("type") in _SHOWN:
             yield block
         else:
-            yield from (_text(part.text) for part in told.shown(block, _unheard) if isinstance(part, Text))
+            yield from (_text(part.text) for part in block_text.shown(block, _unheard) if isinstance(part, Text))
 
 
 def _unheard(_what: str) -> None:

@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ccrouter.translate import told
+from ccrouter.translate import block_text
+from ccrouter.translate.block_text import Note
 from ccrouter.translate.shown import TOLD_BY_USER, reminder
-from ccrouter.translate.told import Note
 from ccrouter.translate.turns import Text
 
 Block = dict[str, Any]
@@ -65,7 +65,9 @@ def _told(between: list[Block], note: Note) -> list[Block]:
         return own  # the system said nothing
     results = [block for block in blocks if _kind(block) == "tool_result"]
     rest = [block for block in blocks if _kind(block) != "tool_result"]
-    content = [*results, *rest] or [{"type": "text", "text": told.NOTHING}]  # it kept two of the model's apart
+    content = [*results, *rest] or [
+        {"type": "text", "text": block_text.NOTHING}
+    ]  # it kept two of the model's apart
     return [{**(own[0] if own else {"role": "user"}), "content": content}]
 
 
@@ -78,7 +80,7 @@ def _reminders(message: Block) -> Iterator[Any]:
             if isinstance(text := block.get("text"), str) and text.strip():
                 yield reminder(block)
         else:
-            for part in told.shown(block, _unheard):
+            for part in block_text.shown(block, _unheard):
                 if isinstance(part, Text):
                     yield reminder({"type": "text", "text": part.text})
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from ccrouter.providers.provider import Target
 from ccrouter.translate import foreign, plain_schemas
+from ccrouter.translate.block_text import Note
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.conversation import is_placeholder, server_tool
-from ccrouter.translate.told import Note
 from ccrouter.translate.turns import ServerTool
 from ccrouter.wire import spans
 from ccrouter.wire.messages import MessagesRequest
@@ -44,7 +44,7 @@ def edits(request: MessagesRequest, tools: spans.Item, target: Target) -> tuple[
     items = spans.elements(request.text, tools.start)
     found = spans.remove(items, gone)
     found += [spans.rewrite(request.text, items[place], _plain(items[place].value)) for place in changed]
-    return found, [*told, *changes.told()]
+    return found, [*told, *changes.listed()]
 
 
 def _not_run(request: MessagesRequest, tools: list[Any], target: Target) -> tuple[list[int], list[str]]:

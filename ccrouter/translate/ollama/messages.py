@@ -33,7 +33,7 @@ def render(conversation: Conversation, target: Target, names: Names) -> tuple[li
     for turn in conversation.turns:
         writer.turn(turn)
     writer.flush()
-    return writer.messages, list(writer.changes.told())
+    return writer.messages, list(writer.changes.listed())
 
 
 class _Writer:

@@ -61,7 +61,7 @@ def _body(request: MessagesRequest, target: Target) -> tuple[dict[str, Any], lis
     if (form := foreign.answer_schema(fields)) is not None:
         noted = Changes()
         body["format"] = plain_schemas.plain(form, "output_config.format", noted.note)
-        changes += noted.told()
+        changes += noted.listed()
     body |= _think(thinking.asked(fields, said), target, changes)
     if options := _options(request, target, changes):
         body["options"] = options

@@ -42,7 +42,7 @@ def render(conversation: Conversation, target: Target, names: Names) -> tuple[st
             writer.assistant(turn)
         else:
             writer.told(turn)
-    items, changes = writer.items, list(writer.changes.told())
+    items, changes = writer.items, list(writer.changes.listed())
     if not items or not writer.takes_marks:
         return "\n\n".join(part.text for part in conversation.system), items, changes
     return None, [*writer.system(conversation.system), *items], changes

@@ -36,7 +36,7 @@ from ccrouter.translate.blocks import Blocks, LeadingSpace, wants_thinking
 from ccrouter.translate.calls import arguments_of
 from ccrouter.translate.conversation import read
 from ccrouter.translate.members import frame_object
-from ccrouter.translate.overflow import codes, facts
+from ccrouter.translate.overflow import codes, envelope_objects
 from ccrouter.translate.provenance import Origin
 from ccrouter.translate.refusal import Rejection, classify, own_failure
 from ccrouter.translate.responses.items import Gathering, Item, Part, text_of
@@ -112,7 +112,11 @@ class ResponsesReply:
 
     def _fail(self, event: Mapping[str, Any]) -> list[Event]:
         self._ended = True
-        words = (held.get(name) for held in facts(event) for name in ("message", "detail", "error", "status_msg"))
+        words = (
+            held.get(name)
+            for held in envelope_objects(event)
+            for name in ("message", "detail", "error", "status_msg")
+        )
         said = next((each.strip() for each in words if isinstance(each, str) and each.strip()), "")
         named = codes(event)
         # Of a request's pictures there are a dozen codes, such as ``invalid_image_format``; all are its fault.

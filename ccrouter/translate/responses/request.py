@@ -24,11 +24,11 @@ from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Target
 from ccrouter.providers.quirks import Quirks
 from ccrouter.translate import abilities, conversation, foreign, limits, schema, stops, thinking
+from ccrouter.translate.block_text import Note
 from ccrouter.translate.changes import Changes
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.responses import count
 from ccrouter.translate.responses import input as responses_input
-from ccrouter.translate.told import Note
 from ccrouter.translate.tools import Names
 from ccrouter.translate.turns import Conversation, ServerTool, Tool
 from ccrouter.wire.claude_code import CAPABILITY_REJECTED, NO_STRUCTURED_OUTPUTS
@@ -231,7 +231,7 @@ def _tools(
     changes += names.of_tools(tools)
     noted = Changes()
     found: dict[str, Any] = {"tools": [*(_tool(tool, quirks, names, noted.note) for tool in tools), *searches]}
-    changes += noted.told()
+    changes += noted.listed()
     if not found["tools"] and not quirks.tools_always:
         return found
     found["tool_choice"] = wanted
@@ -286,6 +286,6 @@ def _format(fields: Mapping[str, Any], target: Target, changes: list[str]) -> di
         raise foreign.refused(f"{NO_STRUCTURED_OUTPUTS} ({target.provider.name} answers in no given form)")
     noted = Changes()
     form = schema.taken(form, target.provider.preset.quirks.schema, "output_config.format", noted.note)
-    changes += noted.told()
+    changes += noted.listed()
     named = {"type": "json_schema", "name": "answer", "schema": form, "strict": schema.is_strict(form)}
     return {"text": {"format": named}}

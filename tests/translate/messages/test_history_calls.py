@@ -8,9 +8,9 @@ import json
 import pytest
 from hypothesis import given
 
-from ccrouter.translate import told
+from ccrouter.translate import block_text
+from ccrouter.translate.block_text import NOTHING
 from ccrouter.translate.messages import history_calls
-from ccrouter.translate.told import NOTHING
 from tests.e2e.strictness import about_messages
 from tests.translate.dialogues import IMAGE, dialogues
 from tests.translate.messages.settling import HI, SO, assistant, reply, result, settle, spoken, text, use, user
@@ -43,7 +43,7 @@ def test_ids_that_come_again_each_turn_get_one_of_their_own():
 
 def test_a_missing_result_is_said_to_be_missing():
     found, changes = settle([HI, assistant(use("a"), use("b")), user(result("b"), text("stop"))])
-    missing = result("a", told.UNFINISHED, is_error=True)
+    missing = result("a", block_text.UNFINISHED, is_error=True)
     assert found[2] == user(result("b"), missing, text("stop"))
     assert changes == ["tool_use: a call without its result was given one"]
     assert settle([HI, assistant(use("a"))])[0][2:] == [user(missing)]
@@ -120,7 +120,7 @@ def test_a_result_without_its_call_is_told_as_text():
     found, changes = settle([orphans])
     assert found == [
         user(
-            *(text(told.ORPHANED), text("a.txt"), text(told.ORPHANED), text("b"), IMAGE),
+            *(text(block_text.ORPHANED), text("a.txt"), text(block_text.ORPHANED), text("b"), IMAGE),
             text("The tool X is available from here on."),
         )
     ]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccrouter.providers.presets import PRESETS
-from ccrouter.translate import told
+from ccrouter.translate import block_text
 from ccrouter.translate.messages import history_calls
 from ccrouter.translate.shown import TOLD_BY_USER, reminder
 from tests.e2e.strictness import about_messages
@@ -99,7 +99,7 @@ def test_where_nobody_knows_who_it_is_claude_would_find_nothing_wrong_either(mes
         # An empty one says nothing, but still keeps messages apart.
         ([HI, {**NONE, "output_config": {"effort": "low"}}], [HI]),
         ([HI, spoken("system", " "), SO], [user(text("hi"), text("so?"))]),
-        ([assistant(text("a")), NONE, assistant(text("b"))], [assistant(text("a")), user(text(told.NOTHING)), assistant(text("b"))]),
+        ([assistant(text("a")), NONE, assistant(text("b"))], [assistant(text("a")), user(text(block_text.NOTHING)), assistant(text("b"))]),
     ],
 )  # fmt: skip
 def test_it_joins_what_the_user_says_beside_it(preset, messages, found):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ccrouter.providers.presets import PRESETS
-from ccrouter.translate import told
+from ccrouter.translate import block_text
 from ccrouter.translate.messages import makers
 from tests.e2e.strictness import about_messages
 from tests.translate.messages.settling import (
@@ -45,7 +45,7 @@ def test_a_block_of_a_servers_own_kind_goes_back_to_it_as_it_made_it_and_to_othe
         assert answer == assistant(*ODD)
         assert changes[0] == "hologram: the target's own, as the target made it"
     else:
-        linked = [text(told.without_image(LINK))] if "ollama" in preset else [ODD[3]]
+        linked = [text(block_text.without_image(LINK))] if "ollama" in preset else [ODD[3]]
         assert answer == assistant(*PLAIN[:3], *(PLAIN[3:4] if strict else linked), *PLAIN[4:])
         assert changes == [
             "hologram: left out, only its maker can use it",

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from ccrouter.translate import told
-from ccrouter.translate.told import NOTHING
+from ccrouter.translate import block_text
+from ccrouter.translate.block_text import NOTHING
 from tests.translate.dialogues import IMAGE, PDF
 from tests.translate.messages.settling import (
     HI,
@@ -29,7 +29,7 @@ def test_blank_text_is_left_out_where_it_is_refused(blank):
     found, changes = settle(
         [user(text("hi"), text(blank)), assistant(text(blank)), user(result("x", [text(blank)]))]
     )
-    assert found == [HI, user(text(told.ORPHANED))]
+    assert found == [HI, user(text(block_text.ORPHANED))]
     assert changes[0] == "content: blank text left out (3 times)"
     assert settle([{"role": "user", "content": blank}])[0] == [user(text(NOTHING))]
     assert settle([user(text(blank))], "ollama")[1] == []

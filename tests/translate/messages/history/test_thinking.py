@@ -8,9 +8,9 @@ import json
 import pytest
 
 from ccrouter.providers.presets import PRESETS
+from ccrouter.translate.block_text import NOTHING
 from ccrouter.translate.messages import lane
 from ccrouter.translate.provenance import Origin, sign
-from ccrouter.translate.told import NOTHING
 from ccrouter.wire.messages import read_request
 from tests.e2e.strictness import about_bonds, about_messages, bond
 from tests.translate.messages.settling import (

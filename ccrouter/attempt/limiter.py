@@ -8,19 +8,19 @@ from contextlib import asynccontextmanager
 import trio
 
 from ccrouter.errors import ApiError
-from ccrouter.providers.provider import Place, Provider
+from ccrouter.providers.provider import Provider, ProviderKey
 from ccrouter.routing.line import Line, Ticket
 
 
-class Places:
+class Limiter:
     """The lines of all providers that have a limit."""
 
     def __init__(self) -> None:
-        self._lines: dict[Place, Line] = {}
+        self._lines: dict[ProviderKey, Line] = {}
         self._called: dict[Ticket, trio.Event] = {}
 
     @asynccontextmanager
-    async def place(self, provider: Provider, session: str | None) -> AsyncIterator[None]:
+    async def slot(self, provider: Provider, session: str | None) -> AsyncIterator[None]:
         """A place at ``provider`` for as long as the block runs; waits for it in the line.
 
         Cancelled while it waits, it leaves the line at once. Raises ApiError 529 when the wait is as long as a
@@ -53,13 +53,13 @@ class Places:
 
     def waiting(self, provider: Provider) -> tuple[int, int]:
         """How many are at a provider, and how many wait."""
-        line = self._lines.get(provider.place)
+        line = self._lines.get(provider.key)
         return (0, 0) if line is None else (line.inside, line.waiting)
 
     def _line(self, provider: Provider) -> Line:
         """The provider's line; a limit that was changed holds for those who come next."""
         places = provider.max_concurrent or 1
-        line = self._lines.setdefault(provider.place, Line(places))
+        line = self._lines.setdefault(provider.key, Line(places))
         if line.places != places:
             line.places = places
             self._call(line.admit())

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from ccrouter.attempt.places import Places
+from ccrouter.attempt.limiter import Limiter
 from ccrouter.errors import ApiError
 from ccrouter.providers.provider import Provider, Timeouts
 from tests.cancelling import CancelAt
@@ -24,17 +24,17 @@ def limited(places: int | None, **changes: Any) -> Provider:
 
 
 async def test_without_a_limit_nobody_is_counted() -> None:
-    places = Places()
-    async with places.place(limited(None), "a"), places.place(limited(None), "a"):
+    places = Limiter()
+    async with places.slot(limited(None), "a"), places.slot(limited(None), "a"):
         assert places.waiting(limited(None)) == (0, 0)
 
 
 async def test_who_finds_no_place_waits_until_one_is_free(autojump_clock: MockClock) -> None:
-    places, one = Places(), limited(1)
+    places, one = Limiter(), limited(1)
     seen = []
 
     async def work(name: str, seconds: float) -> None:
-        async with places.place(one, name):
+        async with places.slot(one, name):
             seen.append((name, trio.current_time()))
             await trio.sleep(seconds)
 
@@ -48,11 +48,11 @@ async def test_who_finds_no_place_waits_until_one_is_free(autojump_clock: MockCl
 
 
 async def test_a_session_with_much_to_do_does_not_keep_another_waiting(autojump_clock: MockClock) -> None:
-    places, one = Places(), limited(1)
+    places, one = Limiter(), limited(1)
     seen = []
 
     async def work(name: str) -> None:
-        async with places.place(one, name):
+        async with places.slot(one, name):
             seen.append(name)
             await trio.sleep(1)
 
@@ -65,44 +65,44 @@ async def test_a_session_with_much_to_do_does_not_keep_another_waiting(autojump_
 
 @pytest.mark.parametrize("how", ["error", "cancelled"])
 async def test_a_place_is_given_back_however_it_was_left(how: str, autojump_clock: MockClock) -> None:
-    places, one = Places(), limited(1)
+    places, one = Limiter(), limited(1)
     if how == "error":
         with pytest.raises(ValueError, match="oops"):
-            async with places.place(one, "a"):
+            async with places.slot(one, "a"):
                 raise ValueError("oops")
     else:
         with trio.move_on_after(1):
-            async with places.place(one, "a"):
+            async with places.slot(one, "a"):
                 await trio.sleep_forever()
     assert places.waiting(one) == (0, 0)
     with trio.fail_after(1):
-        async with places.place(one, "b"):
+        async with places.slot(one, "b"):
             assert places.waiting(one) == (1, 0)
 
 
 async def test_who_is_cancelled_in_the_line_leaves_it_at_once(autojump_clock: MockClock) -> None:
-    places, one = Places(), limited(1)
-    async with places.place(one, "a"):
+    places, one = Limiter(), limited(1)
+    async with places.slot(one, "a"):
         with trio.move_on_after(1):
-            async with places.place(one, "b"):
+            async with places.slot(one, "b"):
                 raise AssertionError("there was no place")
         assert places.waiting(one) == (1, 0)
         assert trio.current_time() == 1
 
 
 async def test_a_place_that_comes_with_the_cancellation_goes_to_the_next(autojump_clock: MockClock) -> None:
-    places, one = Places(), limited(1)
+    places, one = Limiter(), limited(1)
     got = []
 
     async def wait(name: str, scope: trio.CancelScope) -> None:
         with scope:
-            async with places.place(one, name):
+            async with places.slot(one, name):
                 got.append(name)
                 await trio.lowlevel.checkpoint()
 
     scopes = {name: trio.CancelScope() for name in "bc"}
     async with trio.open_nursery() as nursery:
-        async with places.place(one, "a"):
+        async with places.slot(one, "a"):
             for name, scope in scopes.items():
                 nursery.start_soon(wait, name, scope)
                 await trio.testing.wait_all_tasks_blocked()
@@ -112,12 +112,12 @@ async def test_a_place_that_comes_with_the_cancellation_goes_to_the_next(autojum
 
 
 async def test_another_limit_holds_for_those_who_come_next(autojump_clock: MockClock) -> None:
-    places = Places()
+    places = Limiter()
     inside = 0
 
     async def work(places_: int) -> None:
         nonlocal inside
-        async with places.place(limited(places_), "a"):
+        async with places.slot(limited(places_), "a"):
             inside += 1
             await trio.sleep(10)
             inside -= 1
@@ -137,9 +137,9 @@ async def test_another_limit_holds_for_those_who_come_next(autojump_clock: MockC
 
 
 async def test_the_same_name_at_another_address_has_a_line_of_its_own() -> None:
-    places, here = Places(), limited(1)
+    places, here = Limiter(), limited(1)
     there = evolve(here, base_url="http://192.0.2.1:11434")
-    async with places.place(here, "a"), places.place(there, "a"):
+    async with places.slot(here, "a"), places.slot(there, "a"):
         assert places.waiting(here) == places.waiting(there) == (1, 0)
 
 
@@ -160,7 +160,7 @@ VISITS = st.lists(
 def test_places_are_exact_under_any_arrivals_and_cancellations(
     number: int, visits: list[tuple[str, int, int, int | None, bool]]
 ) -> None:
-    places, to = Places(), limited(number)
+    places, to = Limiter(), limited(number)
     inside = 0
     served: list[str] = []
 
@@ -169,7 +169,7 @@ def test_places_are_exact_under_any_arrivals_and_cancellations(
         await trio.sleep(comes)
         with trio.move_on_after(float("inf") if cancelled is None else cancelled):
             try:
-                async with places.place(to, session):
+                async with places.slot(to, session):
                     inside += 1
                     try:
                         assert inside <= number
@@ -208,12 +208,12 @@ async def test_cancelled_at_any_step_no_place_is_lost(autojump_clock: MockClock)
     finished, steps = False, 0
     while not finished:
         steps += 1
-        places, two = Places(), limited(2)
+        places, two = Limiter(), limited(2)
         others = 0
 
         async def work() -> None:
             nonlocal others
-            async with places.place(two, "others"):  # noqa: B023
+            async with places.slot(two, "others"):  # noqa: B023
                 await trio.sleep(1)
                 others += 1
 
@@ -224,7 +224,7 @@ async def test_cancelled_at_any_step_no_place_is_lost(autojump_clock: MockClock)
                 instrument = CancelAt(scope, steps)
                 trio.lowlevel.add_instrument(instrument)
                 try:
-                    async with places.place(two, "mine"):
+                    async with places.slot(two, "mine"):
                         await trio.sleep(1)
                     finished = not scope.cancel_called
                 finally:
@@ -236,14 +236,14 @@ async def test_cancelled_at_any_step_no_place_is_lost(autojump_clock: MockClock)
 
 
 async def test_who_waits_as_long_as_a_request_may_take_is_told_so(autojump_clock: MockClock) -> None:
-    places = Places()
+    places = Limiter()
     one = limited(1, timeouts=Timeouts(total=60))
-    async with places.place(one, "a"):
+    async with places.slot(one, "a"):
         with pytest.raises(ApiError, match="no place was free for 60 s") as caught:
-            async with places.place(one, "b"):
+            async with places.slot(one, "b"):
                 pytest.fail("there was one")
         assert trio.current_time() == 60
         assert caught.value.status == 529
         assert places.waiting(one) == (1, 0)
-    async with places.place(one, "b"):
+    async with places.slot(one, "b"):
         assert places.waiting(one) == (1, 0)

@@ -15,12 +15,12 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def own(error: BaseException) -> str:
+def message(error: BaseException) -> str:
     """What the client is told of it."""
-    return f"ccrouter: {told(error)}"
+    return f"ccrouter: {line(error)}"
 
 
-def told(error: BaseException) -> str:
+def line(error: BaseException) -> str:
     """What the log is told of it."""
     return f"a mistake in ccrouter itself: {described(error)}"
 

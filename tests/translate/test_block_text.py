@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ccrouter.translate import told
+from ccrouter.translate import block_text
 from ccrouter.translate.turns import Text
 
 PAGE = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "PAGE"}}
@@ -16,7 +16,7 @@ REFERENCE = {"type": "tool_reference", "tool_name": "Read"}
 def show(block: object) -> tuple[list[Any], list[str]]:
     """What is shown, texts as strings; and the notes."""
     notes: list[str] = []
-    return [part.text if isinstance(part, Text) else part for part in told.shown(block, notes.append)], notes
+    return [part.text if isinstance(part, Text) else part for part in block_text.shown(block, notes.append)], notes
 
 
 def ran(**content: Any) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def ran(**content: Any) -> dict[str, Any]:
     [
         (ran(stdout="42\n", stderr="", return_code=0), ["42\n"]),
         (ran(stdout="", stderr="no such file", return_code=1), ["no such file"]),
-        (ran(stdout="", stderr="", return_code=0), [told.SILENT]),
+        (ran(stdout="", stderr="", return_code=0), [block_text.SILENT]),
         (ran(encrypted_stdout="Eq"), ["[code_execution_tool_result omitted]"]),
         (ran(error_code="unavailable"), ["[the tool failed: unavailable]"]),
         ({"type": "bash_code_execution_tool_result", "content": {"stdout": "a", "stderr": "b"}}, ["a", "b"]),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from ccrouter.observe.mistake import described, leaves, own, told
+from ccrouter.observe.internal_error import described, leaves, line, message
 from ccrouter.translate.tokens import estimate
 
 
@@ -36,5 +36,5 @@ def test_groups_are_opened():
 
 
 def test_client_and_log_are_told_the_same():
-    assert told(ValueError("x")) == "a mistake in ccrouter itself: ValueError"
-    assert own(ValueError("x")) == "ccrouter: a mistake in ccrouter itself: ValueError"
+    assert line(ValueError("x")) == "a mistake in ccrouter itself: ValueError"
+    assert message(ValueError("x")) == "ccrouter: a mistake in ccrouter itself: ValueError"
