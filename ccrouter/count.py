@@ -18,7 +18,7 @@ from ccrouter.attempt.parts import Whole
 from ccrouter.attempt.pump import ask
 from ccrouter.errors import ApiError, UpstreamError
 from ccrouter.providers.provider import Target
-from ccrouter.translate.messages import lane
+from ccrouter.translate.headers import reply_headers
 from ccrouter.translate.tokens import of as estimate
 from ccrouter.wire import headers as http
 from ccrouter.wire import json_text
@@ -48,7 +48,7 @@ async def count(inbound: Inbound, target: Target, backends: Backends) -> tuple[H
         return await estimated(inbound, target)
     if wire != "messages":
         return _JSON, _body(told)
-    kept = lane.reply_headers(whole.headers, target.provider.preset, decoded=False)
+    kept = reply_headers(whole.headers, target.provider.preset, decoded=False)
     return http.without(kept, (b"request-id",)), whole.body
 
 

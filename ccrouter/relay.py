@@ -35,7 +35,8 @@ from ccrouter.routing.failure import Refusal
 from ccrouter.routing.plan import Outcome, Plan, Try, Wait, api_error
 from ccrouter.server.connection import Client
 from ccrouter.server.stop import cancel_when
-from ccrouter.translate.messages import lane
+from ccrouter.translate.headers import reply_headers
+from ccrouter.translate.messages.watch import error_in
 from ccrouter.translate.rewording import is_refusal, original, reword
 from ccrouter.upstream.facts import WITHIN
 from ccrouter.wire import envelope, events
@@ -209,7 +210,7 @@ class _Attempt:
             case Piece(data, first, _, usage):
                 self._usage = usage
                 if first == "error" and not self._alone:
-                    status, body = lane.error_in(data)
+                    status, body = error_in(data)
                     return Outcome(result="failed", failure=Refusal(status, [_JSON], body))
                 self._hear(first)
                 await self._client.start(200, self._stream_head(head), data)
@@ -284,7 +285,7 @@ class _Attempt:
     async def _write_whole(self, whole: Whole) -> Outcome:
         if is_refusal(whole.status, whole.headers, whole.body):
             return Outcome(result="failed", failure=self._refusal(whole))
-        headers = lane.reply_headers(whole.headers, self._target.provider.preset, decoded=False)
+        headers = reply_headers(whole.headers, self._target.provider.preset, decoded=False)
         await self._client.respond(whole.status, identified(headers, self._inbound), whole.body)
         return Outcome(result="done", notes=whole.notes, usage=whole.usage)
 
@@ -292,7 +293,7 @@ class _Attempt:
         provider = self._target.provider
         error = reword(self._inbound.request, self._target, whole.status, whole.headers, whole.body)
         if error is None:
-            headers = lane.reply_headers(whole.headers, provider.preset, decoded=False)
+            headers = reply_headers(whole.headers, provider.preset, decoded=False)
             return Refusal(whole.status, headers, whole.body)
         advice = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in error.headers]
         body = envelope.write(error, self._inbound.request_id)

@@ -26,7 +26,7 @@ from ccrouter.attempt.whole import (
 )
 from ccrouter.providers.provider import Target
 from ccrouter.translate.dialect import Dialect, Outbound
-from ccrouter.translate.messages import lane
+from ccrouter.translate.headers import reply_headers, with_betas
 from ccrouter.translate.rewording import is_refusal
 from ccrouter.upstream.credentials import Grant
 from ccrouter.upstream.dial import Answer, Call
@@ -107,13 +107,13 @@ class Exchange:
 def _granted(headers: Headers, grant: Grant) -> Headers:
     """With the grant's headers, in place of those of the same name, and the betas that it needs."""
     names = {name for name, _ in grant.headers}
-    return lane.with_betas([*http.without(headers, names), *grant.headers], grant.betas)
+    return with_betas([*http.without(headers, names), *grant.headers], grant.betas)
 
 
 def _stream_headers(headers: Headers, target: Target, dialect: Dialect) -> Headers:
     if dialect.translates:
         return STREAM_HEADERS
-    return lane.reply_headers(headers, target.provider.preset, decoded=coding_of(headers) != "identity")
+    return reply_headers(headers, target.provider.preset, decoded=coding_of(headers) != "identity")
 
 
 def _message_id() -> str:

@@ -152,6 +152,7 @@ async def run_command(
         async with trio.open_nursery() as nursery:
             router = _Serving(serve, options)
             running = await router.start(nursery)
+            # Claude Code says of a refused name no more than that there is an issue with it.
             if model is not None and (doubt := odd(model, running.config, PRESETS)) is not None:
                 say(f"warning: {doubt}")
             record = runtime.record(running.url, running.port, running.token, "run")
@@ -178,7 +179,6 @@ async def run_command(
             )
             for note in start.notes:
                 say(note)
-            # Claude Code says of a refused name no more than that there is an issue with it.
             with settings.given(start.settings, secret=start.secret) as value:
                 code = await child.run_child(program, start.argv(value), start.environ, router.stop)
             nursery.cancel_scope.cancel()

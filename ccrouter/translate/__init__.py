@@ -14,6 +14,7 @@ What they share, most of it tables:
 
 ``turns``          a conversation as the bridges see it; ``conversation`` reads it from a request
 ``changes``        what is changed of a request, counted
+``headers``        what of the client's headers goes on to who speaks its format, and what comes back
 ``members``        the members of what a backend sent, whatever they are
 ``provenance``     ccrouter's own signature: who made a reasoning block, and what its maker needs back
 ``blocks``         writes the content blocks of a Messages stream

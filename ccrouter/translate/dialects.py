@@ -16,6 +16,7 @@ from ccrouter.translate.chat.reply import ChatReply
 from ccrouter.translate.dialect import Bridge, Dialect, Stream
 from ccrouter.translate.messages import lane
 from ccrouter.translate.messages.reply import MessagesReply
+from ccrouter.translate.messages.watch import StreamWatch
 from ccrouter.translate.ollama import request as ollama_request
 from ccrouter.translate.ollama.reply import OllamaReply
 from ccrouter.translate.responses import request as responses_request
@@ -26,7 +27,7 @@ from ccrouter.wire.messages import MessagesRequest
 
 def _untouched(request: MessagesRequest, target: Target, message_id: str) -> Stream:
     del request, target, message_id  # the backend's own stream passes through
-    return lane.StreamWatch()
+    return StreamWatch()
 
 
 def _messages(request: MessagesRequest, target: Target, message_id: str) -> Stream:

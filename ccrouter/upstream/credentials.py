@@ -17,7 +17,7 @@ from ccrouter.errors import ApiError, SecretError
 from ccrouter.providers.provider import Auth, Preset, Provider
 from ccrouter.providers.secret import FromEnv, Secret
 from ccrouter.routing.credentials import ClientCredentials, is_guarded, may_forward
-from ccrouter.translate.messages.lane import OAUTH_BETA
+from ccrouter.translate.headers import OAUTH_BETA
 from ccrouter.upstream.codex import CodexLogin, headers_of
 from ccrouter.upstream.codex_file import Login as ChatGPTLogin
 from ccrouter.upstream.codex_file import NoLogin as NoChatGPTLogin

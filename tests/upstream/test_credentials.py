@@ -16,7 +16,7 @@ from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider
 from ccrouter.providers.secret import FromCommand, FromEnv, FromFile, Literal
 from ccrouter.routing.credentials import ClientCredentials, of_client
-from ccrouter.translate.messages.lane import OAUTH_BETA
+from ccrouter.translate.headers import OAUTH_BETA
 from ccrouter.upstream import credentials as module
 from ccrouter.upstream.credentials import Credentials, Grant
 from ccrouter.upstream.secrets import Secrets

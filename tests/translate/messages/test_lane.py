@@ -10,21 +10,21 @@ from attrs import evolve
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ccrouter.errors import ApiError, TruncatedStream, WireError
+from ccrouter.errors import ApiError, TruncatedStream
 from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Model, Provider, Target
-from ccrouter.providers.secret import Literal
 from ccrouter.translate.dialect import Endpoint
+from ccrouter.translate.headers import reply_headers
 from ccrouter.translate.messages import lane
+from ccrouter.translate.messages.watch import StreamWatch
 from ccrouter.translate.rewording import is_refusal, reword
-from ccrouter.wire import envelope, events, spans
+from ccrouter.wire import envelope, spans
 from ccrouter.wire import headers as http
 from ccrouter.wire.claude_code import ATTRIBUTION
-from ccrouter.wire.headers import CREDENTIALS
 from ccrouter.wire.messages import read_request
 from tests import golden
 from tests.golden import Message
-from tests.strategies import cuts, json_keys, json_objects, json_values, mutated, spelled, streams
+from tests.strategies import json_keys, json_objects, json_values
 
 CASES = sorted((Path(__file__).parent.parent.parent / "cases" / "lane").glob("*.case"))
 
@@ -62,9 +62,9 @@ def answer(request, target, reply, chunks):
     """What the client gets of a reply that comes in ``chunks``, and the verdict."""
     preset = target.provider.preset
     status = int(reply.first.removeprefix("HTTP "))
-    headers = lane.reply_headers(reply.headers, preset, decoded=False)
+    headers = reply_headers(reply.headers, preset, decoded=False)
     if not is_refusal(status, reply.headers) and http.get(reply.headers, b"content-type") == b"text/event-stream":
-        watch = lane.StreamWatch()
+        watch = StreamWatch()
         passed = b"".join([watch.feed(chunk) for chunk in chunks])
         try:
             passed += watch.close()
@@ -231,266 +231,6 @@ def test_count_tokens_goes_to_its_own_path():
     )
 
 
-names = st.sampled_from(
-    [
-        *sorted(CREDENTIALS),
-        b"connection",
-        b"te",
-        b"host",
-        b"content-length",
-        b"accept-encoding",
-        b"anthropic-version",
-        b"anthropic-beta",
-        b"x-app",
-        b"user-agent",
-        b"x-new",
-    ]
-)
-
-
-@given(
-    st.lists(st.tuples(names, st.sampled_from([b"close", b"x-new", b"a,b", b"secret"]))),
-    st.sampled_from(sorted(PRESETS)),
-)
-def test_no_credential_and_nothing_of_the_connection_is_copied(headers, preset):
-    sent = render(b'{"model":"m"}', target(preset), headers).headers
-    assert {name for name, _ in sent} <= {
-        b"anthropic-version",
-        b"anthropic-beta",
-        b"x-app",
-        b"user-agent",
-        b"x-new",
-        b"accept-encoding",
-    }
-    assert [value for name, value in sent if name == b"accept-encoding"] == [b"identity"]
-    kept = [(name, value) for name, value in http.end_to_end(headers) if name in {b"anthropic-version", b"x-app"}]
-    assert [(name, value) for name, value in sent if name in {b"anthropic-version", b"x-app"}] == kept
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from([b"x-gateway-key", b"x-gateway", b"x-team"]), st.sampled_from([b"Bearer s", b"t"])
-        )
-    ),
-    st.sampled_from(sorted(PRESETS)),
-    st.sampled_from([{}, {"api_key": Literal("k")}, {"headers": (("x-gateway-key", Literal("k")),)}]),
-)
-def test_a_key_to_some_gateway_goes_where_the_login_goes_and_is_told_where_it_stays_behind(headers, preset, more):
-    to = target(preset, **more)
-    outbound = render(b'{"model":"m"}', to, headers)
-    goes = preset == "anthropic" and "api_key" not in more
-    keys = [(name, value) for name, value in headers if name == b"x-gateway-key" or value == b"Bearer s"]
-    assert outbound.headers[:-1] == [each for each in headers if goes or each not in keys]
-    told = {each.split(":")[0] for each in outbound.changes if each.startswith("header ")}
-    missed = set() if goes else {name.decode() for name, _ in keys} - {name for name, _ in to.provider.headers}
-    assert told == {f"header {name}" for name in missed}
-
-
-OAUTH = lane.OAUTH_BETA.encode()
-
-
-def betas_sent(to, *values):
-    sent = render(b'{"model":"m"}', to, [(b"anthropic-beta", value) for value in values]).headers
-    return [value for name, value in sent if name == b"anthropic-beta"]
-
-
-@pytest.mark.parametrize("preset", sorted(PRESETS))
-def test_the_logins_beta_goes_where_the_login_goes(preset):
-    goes = PRESETS[preset].auth == "client"
-    assert betas_sent(target(preset), b"a," + OAUTH + b",b") == [b"a," + OAUTH + b",b" if goes else b"a,b"]
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"api_key": Literal("k")},
-        {"headers": (("authorization", Literal("Bearer k")),)},
-        {"headers": (("x-api-key", Literal("k")),)},
-    ],
-)
-def test_the_logins_beta_stays_behind_where_the_user_gave_another_credential(more):
-    assert betas_sent(target("anthropic", **more), OAUTH + b",a") == [b"a"]
-    assert betas_sent(target("anthropic", headers=(("x-team", Literal("core")),)), OAUTH) == [OAUTH]
-
-
-@pytest.mark.parametrize(
-    ("value", "sent"),
-    [
-        (OAUTH, []),
-        (OAUTH + b", a", [b"a"]),
-        (b"a, " + OAUTH, [b"a"]),
-        (b"a , " + OAUTH + b" , b", [b"a , b"]),
-        (b" " + OAUTH + b" ", []),
-        (OAUTH + b"-2", [OAUTH + b"-2"]),
-        (b"a,  b", [b"a,  b"]),
-    ],
-)
-def test_a_list_of_betas_without_the_logins_is_still_a_header(value, sent):
-    assert betas_sent(target("ollama"), value) == sent
-
-
-@pytest.mark.parametrize(
-    ("headers", "added"),
-    [
-        ([], [(b"anthropic-beta", b"x,y")]),
-        ([(b"a", b"1")], [(b"a", b"1"), (b"anthropic-beta", b"x,y")]),
-        ([(b"anthropic-beta", b"a, x")], [(b"anthropic-beta", b"a, x,y")]),
-        (
-            [(b"anthropic-beta", b"a"), (b"anthropic-beta", b"y")],
-            [(b"anthropic-beta", b"a,x"), (b"anthropic-beta", b"y")],
-        ),
-        ([(b"anthropic-beta", b"y,x")], [(b"anthropic-beta", b"y,x")]),
-    ],
-)
-def test_betas_are_added_where_they_are_missing(headers, added):
-    before = list(headers)
-    assert lane.with_betas(headers, ("x", "y")) == added
-    assert headers == before
-
-
-# Replies
-
-REPLY = [
-    (b"content-type", b"application/json"),
-    (b"content-length", b"10"),
-    (b"transfer-encoding", b"chunked"),
-    (b"connection", b"x-hop"),
-    (b"x-hop", b"1"),
-    (b"content-encoding", b"gzip"),
-    (b"content-digest", b"sha-256=:x:"),
-    (b"request-id", b"req_1"),
-    (b"retry-after", b"5"),
-    (b"anthropic-ratelimit-unified-status", b"allowed"),
-    (b"set-cookie", b"a=b"),
-]
-
-
-def test_anthropics_reply_headers_are_passed_on_but_for_those_of_the_connection():
-    kept = lane.reply_headers(REPLY, PRESETS["anthropic"], decoded=False)
-    assert kept == [REPLY[0], *REPLY[5:]]
-
-
-def test_headers_of_a_coding_go_with_it():
-    kept = lane.reply_headers(REPLY, PRESETS["anthropic"], decoded=True)
-    assert kept == [REPLY[0], *REPLY[7:]]
-
-
-@pytest.mark.parametrize("preset", sorted(name for name, row in PRESETS.items() if not row.first_party))
-def test_nobody_elses_limits_are_shown_as_the_users_plan(preset):
-    kept = lane.reply_headers(REPLY, PRESETS[preset], decoded=True)
-    assert kept == [REPLY[0], REPLY[7], REPLY[8]]
-
-
-# Streams
-
-
-def watch(chunks):
-    """What was passed on while the stream ran and at its end, and the watch."""
-    watching = lane.StreamWatch()
-    running = b"".join([watching.feed(chunk) for chunk in chunks])
-    return running, watching.close(), watching
-
-
-@given(streams(), st.data())
-def test_a_whole_stream_is_passed_on_byte_for_byte(stream, data):
-    body = data.draw(spelled(stream))
-    running, rest, watching = watch(data.draw(cuts(body)))
-    assert running + rest == body
-    assert watching.ended
-    assert watching.first == next(event["type"] for event in stream if event["type"] != "ping")
-
-
-@given(streams().flatmap(spelled), st.data())
-def test_a_part_of_a_stream_is_never_taken_for_the_whole(body, data):
-    # A frame whose lines end at CRLF is whole one byte before its end: at the CR of its blank line.
-    part = body[: data.draw(st.integers(0, len(body) - 2))]
-    watching = lane.StreamWatch()
-    passed = b"".join([watching.feed(chunk) for chunk in data.draw(cuts(part))])
-    with pytest.raises(TruncatedStream):
-        passed += watching.close()
-    assert part.startswith(passed)
-    assert not watching.ended
-
-
-@given(streams().flatmap(spelled), st.data())
-def test_whatever_is_passed_on_ends_between_two_events(body, data):
-    watching = lane.StreamWatch()
-    for chunk in data.draw(cuts(body)):
-        passed = watching.feed(chunk)
-        assert passed == b"" or passed.endswith((b"\n\n", b"\r\r", b"\r\n\r\n"))
-
-
-@given(streams().flatmap(spelled).flatmap(mutated), st.data())
-def test_mutated_streams_raise_our_own_errors_only_and_lose_nothing(body, data):
-    watching = lane.StreamWatch()
-    passed = b""
-    try:
-        for chunk in data.draw(cuts(body)):
-            passed += watching.feed(chunk)
-        passed += watching.close()
-    except WireError:
-        assert body.startswith(passed)
-    else:
-        assert passed == body
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"[]",
-        b"null",
-        b"5",
-        b'{"type":5}',
-        b'{"type":["error"]}',
-        b"{",
-        b"[" * 100_000,
-        b"\xff",
-        b"",
-        b'{"type":"ping"}',
-    ],
-)
-def test_a_frame_that_says_nothing_is_passed_on_and_not_counted(data):
-    watching = lane.StreamWatch()
-    body = b"data: " + data + b"\n\n"
-    assert watching.feed(body) == body
-    assert watching.first is None
-    assert not watching.ended
-
-
-def test_what_follows_the_last_event_is_passed_on_too():
-    body = events.encode(events.message_stop())
-    running, rest, watching = watch([body + b": bye\n\n: cut of"])
-    assert (running, rest) == (body + b": bye\n\n", b": cut of")
-    assert watching.ended
-
-
-@pytest.mark.parametrize(
-    ("data", "status", "words"),
-    [
-        (events.encode(events.error("overloaded_error", "too many")), 529, "too many"),
-        (
-            events.encode(events.ping()) + events.encode(events.error("rate_limit_error", "slow down")),
-            429,
-            "slow down",
-        ),
-        (events.encode(events.error("weather_error", "rain")), 500, "rain"),
-        (
-            b'event: error\ndata: {"error":"words"}\n\n',
-            502,
-            "the backend's stream began with an error that cannot be read",
-        ),
-        (b"event: error\ndata: {\n\n", 502, "cannot be read"),
-        (b"event: error\n\n", 502, "cannot be read"),
-    ],
-)
-def test_an_error_that_a_stream_begins_with_has_a_status(data, status, words):
-    found, body = lane.error_in(data)
-    assert found == status
-    assert envelope.is_envelope(body)
-    assert words in json.loads(body)["error"]["message"]
-
-
 def test_requests_and_headers_are_not_shown():
     outbound = render(b'{"model":"m","system":"secret"}', target(), [(b"x-a", b"secret")])
     assert "secret" not in repr(outbound)
@@ -595,16 +335,6 @@ def test_where_no_thinking_is_asked_for_none_is_to_be_cleared():
     for odd in (5, {"edits": 5}, {"edits": [5, {"type": 5}]}):
         _, outbound = cut({**fields, "context_management": odd}, "anthropic", thinking=False)
         assert json.loads(outbound.body)["context_management"] == odd
-
-
-def test_of_a_stream_that_passes_the_usage_is_what_was_told_last():
-    watch = lane.StreamWatch()
-    watch.feed(events.encode(events.message_start("msg_1", "m", {"input_tokens": 3, "output_tokens": 1})))
-    early = watch.usage
-    watch.feed(b"event: message_delta\ndata: not json\n\nevent: message_delta\ndata: [1]\n\n")
-    watch.feed(events.encode(events.message_delta("end_turn", {"output_tokens": 5})))
-    assert early == {"input_tokens": 3, "output_tokens": 1}
-    assert watch.usage == {"input_tokens": 3, "output_tokens": 5}
 
 
 @pytest.mark.parametrize("preset", ["anthropic", "ollama", "messages"])
