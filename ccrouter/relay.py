@@ -148,6 +148,8 @@ class _Attempt:
         self._begun: Callable[[float], None] | None = begun
         self._changes: tuple[str, ...] = ()
         self._usage: events.Usage = {}
+        self._sent: Piece | None = None
+        """The last piece that the client has."""
         self._ended: Outcome | None = None
 
     @property
@@ -167,7 +169,7 @@ class _Attempt:
             try:
                 self._ended = await self._write(receive)
             except ClientGone:
-                self._ended = Outcome(result="hung_up")
+                self._ended = self._gone()
             nursery.cancel_scope.cancel()
 
     async def _ask(self, backends: Backends, send: trio.MemorySendChannel[Part]) -> None:
@@ -181,8 +183,15 @@ class _Attempt:
 
     async def _await_hang_up(self, scope: trio.CancelScope) -> None:
         await self._client.wait_hung_up()
-        self._ended = Outcome(result="hung_up")
+        self._ended = self._gone()
         scope.cancel()
+
+    def _gone(self) -> Outcome:
+        """The client went. Who has heard the end of the answer doesn't wait for that of the connection."""
+        if self._sent is None or not self._sent.ended:
+            return Outcome(result="hung_up")
+        failure = self._sent.failure
+        return Outcome(result="done" if failure is None else "broken", failure=failure, usage=self._sent.usage)
 
     async def _write(self, receive: trio.MemoryReceiveChannel[Part]) -> Outcome:
         """Up to the commit point."""
@@ -214,14 +223,16 @@ class _Attempt:
                     return Outcome(result="failed", failure=Refusal(status, [_JSON], body))
                 self._hear(first)
                 await self._client.start(200, self._stream_head(head), data)
-                return await self._write_on(receive, part)
+                self._sent = part
+                return await self._write_on(receive)
             case End() | Head():
                 raise AssertionError(part)
 
-    async def _write_on(self, receive: trio.MemoryReceiveChannel[Part], last: Piece | None = None) -> Outcome:
-        """Past the commit point, with ``last`` written: whatever comes, the stream comes to a proper end."""
+    async def _write_on(self, receive: trio.MemoryReceiveChannel[Part]) -> Outcome:
+        """Past the commit point: whatever comes, the stream comes to a proper end."""
         while True:
-            ended = last is not None and last.ended
+            sent = self._sent
+            ended = sent is not None and sent.ended
             part: Part | None = None
             with trio.move_on_after(self._pacing.ping):
                 part = await receive.receive()
@@ -230,16 +241,17 @@ class _Attempt:
                     if not ended:
                         await self._client.send(_PING)
                 case Piece(data, first, _, usage):
-                    last, self._usage = part, usage
+                    self._usage = usage
                     self._hear(first)
                     await self._client.send(data)
+                    self._sent = part
                 case Head():
                     self._changes = part.changes
                 case End(failure, notes, usage):
                     return await self._finish(failure, notes, usage)
-                case Failed() | Whole() if last is not None and last.ended:
+                case Failed() | Whole() if sent is not None and sent.ended:
                     # The client has heard the end: what comes behind it is no part of the answer.
-                    return await self._finish(last.failure, (), last.usage)
+                    return await self._finish(sent.failure, (), sent.usage)
                 case Failed(error):
                     return await self._break(error)
                 case Mistaken(mistake):

@@ -1,10 +1,10 @@
 """Headers on their way: what of the client's goes on, what a credential needs beside it, what comes back.
 
 Of the client's, those of the connection, of the router and every credential stay behind; the target's own
-credential is added by the caller. A header in which the key to some gateway may stand goes where the client's login
-goes, and nowhere else. ``accept-encoding`` becomes ``identity``, since the router must be able to look into a reply
-and to add a ping or an error to a stream. Who is spoken to by a bridge gets next to nothing of the client's
-(`ccrouter.translate.foreign`).
+credential is added by the caller. A header in which the key to some gateway may stand goes where the client's
+login goes, and nowhere else. ``accept-encoding`` becomes ``identity``, since the router must be able to look
+into a reply and to add a ping or an error to a stream. Who is spoken to by a bridge gets next to nothing of the
+client's (`ccrouter.translate.foreign`).
 """
 
 from __future__ import annotations

@@ -25,6 +25,22 @@ async def test_a_hang_up_closes_the_backend_at_once() -> None:
     assert "hung_up" in it.lines[-1]
 
 
+async def test_a_client_that_goes_when_it_has_heard_the_end_has_its_answer() -> None:
+    """The backend holds the connection open for a while, and the client's program ends with its answer."""
+    it = rig(Script(body=[*message(), Sleep(1e6)]))
+    async with talk(it) as client:
+        await client.send(request())
+        await client.head()
+        while b"message_stop" not in await client.some():
+            pass
+        await trio.aclose_forcefully(client.stream)
+        await trio.testing.wait_all_tasks_blocked()
+        assert it.dial.closed == 1
+    (trail,) = it.dispatch.trails.last(1)
+    assert trail.result == "done"
+    assert trail.usage["output_tokens"] == 5
+
+
 async def test_a_hang_up_before_the_reply_closes_the_backend_at_once() -> None:
     it = rig(Script(before=[Sleep(1e6)]))
     async with talk(it) as client:
