@@ -26,6 +26,7 @@ from ccrouter.remembered.choice import ChoiceFile
 from ccrouter.remembered.notebook import Notebook
 from ccrouter.remembered.project import ProjectFiles
 from ccrouter.routing import budget
+from ccrouter.routing.account import account_at, held_to, login_of
 from ccrouter.routing.caller import Caller, caller, texts_of
 from ccrouter.routing.config import Config
 from ccrouter.routing.directory import Directory
@@ -146,12 +147,13 @@ class Dispatcher:
         holds, problems = self.in_force(who)
         config = holds.config
         directory = self._build(config)
-        traits = Traits(inbound.request, inbound.headers, who, self._moment(holds, directory))
+        login = login_of(inbound.request.fields, inbound.credentials)
+        traits = Traits(inbound.request, inbound.headers, who, self._moment(holds, directory, login))
         if len(inbound.request.text) > LONG and counts_tokens(config.routes, inbound.request):
             await trio.to_thread.run_sync(tokens.of, inbound.request)
         made = route(traits, config, directory, self.notebook.pins, client_login=bool(inbound.credentials))
         plan = Plan(
-            made.targets,
+            tuple(held_to(each, login) for each in made.targets),
             wanted=made.wanted,
             refused=made.refused,
             health=self.health,
@@ -160,7 +162,7 @@ class Dispatcher:
             budget=self._backends.budgets.refusal,
             informed=self._backends.facts.informed,
         )
-        candidates = tuple(self.candidate(each, plan.began) for each in made.targets[:MOST])
+        candidates = tuple(self.candidate(each, plan.began) for each in plan.targets[:MOST])
         return Chosen(caller=who, in_force=holds, route=made, plan=plan, candidates=candidates, problems=problems)
 
     def _wake(self, now: float) -> None:
@@ -175,7 +177,7 @@ class Dispatcher:
         return Candidate(
             target=str(target)[:LONGEST],
             down=self.health.down(target, now),
-            plan_used=self._backends.quotas.fullness(target.provider, self._backends.clock()),
+            plan_used=self._backends.quotas.fullness(target.provider, self._backends.clock(), target.account),
         )
 
     def settle(self, inbound: Inbound, chosen: Chosen, outcome: Outcome, by: Try | None) -> None:
@@ -227,13 +229,14 @@ class Dispatcher:
             "remembered": len(self.trails),
         }
 
-    def _moment(self, holds: InForce, directory: Directory) -> Moment:
+    def _moment(self, holds: InForce, directory: Directory, login: int) -> Moment:
         now = self._now()
-        clock = self._backends.clock
+        backends = self._backends
 
         def fullness(name: str) -> int | None:
-            provider = directory.addressable.get(name)
-            return None if provider is None else self._backends.quotas.fullness(provider, clock())
+            if (provider := directory.addressable.get(name)) is None:
+                return None
+            return backends.quotas.fullness(provider, backends.clock(), account_at(provider, login))
 
         return Moment(
             minute=now.hour * 60 + now.minute,

@@ -24,7 +24,7 @@ async def explain(inbound: Inbound, dispatch: Dispatcher, backends: Backends) ->
     """
     chosen = await dispatch.choose(inbound)
     made = chosen.route
-    targets = await backends.facts.inform(made.targets, inbound.credentials)
+    targets = await backends.facts.inform(chosen.plan.targets, inbound.credentials)
     count = await trio.to_thread.run_sync(tokens.of, made.request)
     return {
         **chosen.decision().to_json(),

@@ -71,7 +71,7 @@ class Exchange:
         )
         async with self.backends.dials[target.provider.preset.transport](call) as came:
             answer: Answer = came
-            self.backends.quotas.hear(target.provider, answer.headers, self.backends.clock())
+            self.backends.quotas.hear(target.provider, answer.headers, self.backends.clock(), target.account)
             if not (200 <= answer.status < 300 and _is_stream(answer.headers, dialect)):
                 reply = redacted(await whole(answer), grant)
                 if not (dialect.unroll and inbound.endpoint == "messages" and 200 <= reply.status < 300):

@@ -274,6 +274,8 @@ class Target:
     model: str
     facts: Model | None = field(default=None, eq=False, repr=False)
     """What was found out about the model, the configuration's word included; None before anybody asked."""
+    account: int = field(default=0, eq=False, repr=False)
+    """Whose limits it is held to; see `ccrouter.routing.account`."""
     summarized: bool = field(default=True, eq=False)
     """Its reasoning can be asked for in summaries: that was not refused yet."""
 

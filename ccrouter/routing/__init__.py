@@ -27,5 +27,5 @@ What then happens:
 ``failure``       which kind of failure it was, and what follows; ``health`` who is left alone for a while
 ``quota``         how much of a plan is used up; ``budget`` how much of what its user allows
 ``line``          who waits for a place at a provider that takes only so many requests at one time
-``credentials``   what of the client's own credentials may go where
+``credentials``   what of the client's own credentials may go where; ``account`` whose limits a target is held to
 """

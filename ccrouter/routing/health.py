@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from attrs import define, frozen
 
-from ccrouter.providers.provider import Target
+from ccrouter.providers.provider import ProviderKey, Target
 from ccrouter.routing.failure import TREATMENTS, Failure, Kind, Refusal, kind_of, rest_of
 
 #: The longest rest that isn't the backend's own word, in seconds.
@@ -34,7 +34,8 @@ PROBE = 30.0
 #: How many states are kept. Clients choose the models' names, and so how many there are.
 MOST = 1_000
 
-_Key = tuple[str, str, str]
+#: A provider, an account there, and a model or "".
+_Key = tuple[ProviderKey, int, str]
 
 
 @frozen
@@ -143,12 +144,12 @@ class Health:
 
     def resting(self, now: float) -> Iterator[tuple[str, Down]]:
         """Everybody who rests: the provider's name, with the model's where only that does."""
-        for (name, _, model), state in self._states.items():
+        for ((name, _), _, model), state in self._states.items():
             if state.until > now:
                 yield f"{name}:{model}" if model else name, Down(state.until - now, state.why)
 
 
 def _keys(target: Target) -> tuple[_Key, _Key]:
     """Those of the provider and of the target itself."""
-    place = target.provider.key
-    return (*place, ""), (*place, target.model)
+    key, account = target.provider.key, target.account
+    return (key, account, ""), (key, account, target.model)

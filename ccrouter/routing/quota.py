@@ -38,6 +38,10 @@ _ALL = "all"
 _STALE = 6 * 3600.0
 
 
+#: Of how many accounts the plans are kept, the ones heard of last.
+_ACCOUNTS = 64
+
+
 @frozen
 class Window:
     """One of a plan's windows. ``resets`` and ``seen`` are seconds since 1970."""
@@ -53,29 +57,35 @@ class Window:
 
 
 class Quotas:
-    """The plans of all providers."""
+    """The plans of all accounts at all providers."""
 
     def __init__(self) -> None:
-        self._windows: dict[ProviderKey, dict[str, Window]] = {}
+        self._windows: dict[tuple[ProviderKey, int], dict[str, Window]] = {}
+        self._latest: dict[ProviderKey, int] = {}
+        """The account at each that was heard of last."""
 
-    def hear(self, provider: Provider, headers: Headers, now: float) -> None:
-        """Take note of what a reply's headers say."""
+    def hear(self, provider: Provider, headers: Headers, now: float, account: int = 0) -> None:
+        """Take note of what a reply's headers say. ``account``: as in `Target`."""
         found = list(_READERS[provider.preset.plan](dict(headers), now))
         if found:
-            known = self._windows.setdefault(provider.key, {})
+            key = provider.key, account
+            known = self._windows[key] = self._windows.pop(key, {})
             known.pop(_ALL, None)  # said with each refusal, and only with that
             known.update((each.name, each) for each in found)
+            self._latest[provider.key] = account
+            if len(self._windows) > _ACCOUNTS:
+                del self._windows[next(iter(self._windows))]
 
-    def fullness(self, provider: Provider, now: float) -> int | None:
+    def fullness(self, provider: Provider, now: float, account: int = 0) -> int | None:
         """How many per cent are used up in the fullest of its windows; 0 after a reset; None: never told."""
-        windows = self._windows.get(provider.key)
+        windows = self._windows.get((provider.key, account))
         if not windows:
             return None
         return max((each.percent for each in windows.values() if each.holds(now)), default=0)
 
     def windows(self, provider: Provider, now: float) -> list[Window]:
-        """What is known of a provider's plan, by the names of its windows."""
-        windows = self._windows.get(provider.key, {})
+        """What is known of a provider's plan, of the account heard of last, by the names of its windows."""
+        windows = self._windows.get((provider.key, self._latest.get(provider.key, 0)), {})
         return [windows[name] for name in sorted(windows) if windows[name].holds(now)]
 
 

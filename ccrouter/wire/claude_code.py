@@ -33,6 +33,9 @@ USER_AGENT = "claude"
 #: What some versions ask for when they start, to see whether there is somebody.
 HELLO = "/api/hello"
 
+#: Of which account its login is, in the object that ``metadata.user_id`` spells as JSON.
+ACCOUNT = "account_uuid"
+
 # Models
 
 #: Its words for models, besides the names of their families.

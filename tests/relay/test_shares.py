@@ -302,3 +302,34 @@ async def test_a_count_that_no_reply_can_have_is_no_count() -> None:
         await client.send(request(stream=False))
         assert await client.reply() == huge
     assert used(it) == ({"input_tokens": 3}, 3)
+
+
+# Accounts
+
+
+def login(account: str) -> dict[str, object]:
+    return {"metadata": {"user_id": json.dumps({"account_uuid": account, "session_id": account})}}
+
+
+async def test_another_login_is_not_held_to_what_was_heard_of_the_first(autojump_clock: MockClock) -> None:
+    """Whoever has used up a plan logs in to another account, in the same conversation or in another."""
+    used_up = [(b"retry-after", b"9000"), (b"x-should-retry", b"false"), *JSON]
+    full = [(b"anthropic-ratelimit-unified-5h-utilization", b"1.0")]
+    limit = b'{"type":"error","error":{"type":"rate_limit_error","message":"This would exceed your limit"}}'
+    it = rig(
+        Script(status=429, headers=[*used_up, *full], body=[limit], where="anthropic"),
+        Script(body=message("claude"), where="anthropic"),
+        Script(body=message("local"), where="11434"),
+        providers=[provider("anthropic"), provider("ollama")],
+        aliases={"big": ("anthropic:claude-x", "ollama:q")},
+    )
+    answered = []
+    for account in ("a", "a", "b", "b", "a"):
+        async with talk(it) as client:
+            await client.send(
+                request(model="big", **login(account)), [(b"authorization", b"Bearer of " + account.encode())]
+            )
+            answered.append("claude" if b"claude" in await client.reply() else "local")
+    assert answered == ["local", "local", "claude", "claude", "local"]
+    (last,) = it.dispatch.trails.last(1)
+    assert [each.plan_used for each in last.candidates] == [100, None]
