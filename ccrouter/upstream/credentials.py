@@ -64,11 +64,11 @@ class Credentials:
         # Claude Code can ask for twenty counts at once; on macOS each would ask the Keychain.
         self._reading: SingleFlight[None, Login | NoLogin] = SingleFlight()
 
-    async def grant(self, provider: Provider, client: ClientCredentials) -> Grant:
+    async def grant(self, provider: Provider, credentials: ClientCredentials) -> Grant:
         """The credentials for ``provider``. Raises ApiError 401 where there are none."""
         try:
             secrets = [(secret, await self._secrets.get(secret)) for _, secret in provider.headers]
-            grant = await self._grant(provider, client)
+            grant = await self._grant(provider, credentials)
         except SecretError as error:
             raise _refusal(f"No credentials for the provider {provider.name}: {error}.") from error
         names = [name.lower().encode() for name, _ in provider.headers]
@@ -76,7 +76,7 @@ class Credentials:
         kept = [header for header in grant.headers if header[0] not in names]
         return evolve(grant, headers=[*kept, *named], secrets=(*grant.secrets, *secrets))
 
-    async def renew(self, provider: Provider, client: ClientCredentials, refused: Grant) -> Grant | None:
+    async def renew(self, provider: Provider, credentials: ClientCredentials, refused: Grant) -> Grant | None:
         """The grant to try instead of one that the backend answered with 401; None where there is no other.
 
         What comes from a file or another program may have changed since: it is read anew, a command is run anew,
@@ -91,10 +91,10 @@ class Credentials:
             found = await self._codex.renew(refused.login)
             if isinstance(found, NoChatGPTLogin):
                 raise _no_chatgpt_login(provider, found)
-        better = await self.grant(provider, client)
+        better = await self.grant(provider, credentials)
         return None if better.headers == refused.headers else better
 
-    async def _grant(self, provider: Provider, client: ClientCredentials) -> Grant:
+    async def _grant(self, provider: Provider, credentials: ClientCredentials) -> Grant:
         """Without the provider's own headers."""
         preset = provider.preset
         if preset.auth == "none":
@@ -104,7 +104,7 @@ class Credentials:
         if provider.key_in_headers:
             return Grant()
         if preset.auth == "client":
-            return await self._claude(provider, client)
+            return await self._claude(provider, credentials)
         if preset.auth == "codex":
             return await self._chatgpt(provider)
         if (variable := self._variable(preset)) is not None:
@@ -113,11 +113,11 @@ class Credentials:
             raise _refusal(f"No credentials for the provider {provider.name}: {_set_a_key(provider)}.")
         return Grant()
 
-    async def _claude(self, provider: Provider, client: ClientCredentials) -> Grant:
+    async def _claude(self, provider: Provider, credentials: ClientCredentials) -> Grant:
         """The client's own login or key, else this machine's login, else its key."""
         forward = may_forward(provider)
-        if forward and client:
-            carried = ((b"authorization", client.authorization), (b"x-api-key", client.api_key))
+        if forward and credentials:
+            carried = ((b"authorization", credentials.authorization), (b"x-api-key", credentials.api_key))
             return Grant([(name, value) for name, value in carried if value is not None], carried=True)
         why = ""
         if forward:

@@ -71,7 +71,7 @@ class Facts:
         told += [each for each in self._lists.told(provider).models if each.id == model]
         return known(provider, model, told)
 
-    async def inform(self, targets: Sequence[Target], client: ClientCredentials) -> tuple[Target, ...]:
+    async def inform(self, targets: Sequence[Target], credentials: ClientCredentials) -> tuple[Target, ...]:
         """The targets with what is known of their models, after at most `WITHIN` seconds. Never fails."""
         now = trio.current_time()
         async with trio.open_nursery() as nursery:
@@ -80,20 +80,20 @@ class Facts:
                 for question in questions(provider.preset.facts_from, target.model):
                     age = now - self._answer(provider, question).asked
                     if age > OLD:
-                        nursery.start_soon(self._ask, provider, question, client, now - OLD)
+                        nursery.start_soon(self._ask, provider, question, credentials, now - OLD)
                     elif age > FRESH:
                         self._stale[_key(provider, question)] = provider
                         self._wake.set()
                 if provider.preset.facts_from == "list":
                     age = now - self._lists.told(provider).tried
                     if age > OLD:
-                        nursery.start_soon(self._lists.refresh, [provider], client, WITHIN)
+                        nursery.start_soon(self._lists.refresh, [provider], credentials, WITHIN)
                     elif age > OLD / 2:
                         self._stale_lists[provider.name] = provider
                         self._wake.set()
         return tuple(self.informed(target) for target in targets)
 
-    async def renew(self, target: Target, client: ClientCredentials, until: float = math.inf) -> Target:
+    async def renew(self, target: Target, credentials: ClientCredentials, until: float = math.inf) -> Target:
         """The target with what its backend says of it at this moment, or said last if that takes too long.
 
         ``until``: the time at which a request that has waited for `inform` before has waited long enough.
@@ -103,11 +103,11 @@ class Facts:
         if seconds > 0:
             async with trio.open_nursery() as nursery:
                 for question in questions(target.provider.preset.facts_from, target.model):
-                    nursery.start_soon(self._ask, target.provider, question, client, now, seconds)
+                    nursery.start_soon(self._ask, target.provider, question, credentials, now, seconds)
         return self.informed(target)
 
     async def load(
-        self, target: Target, client: ClientCredentials, until: float = math.inf, *, anew: bool = False
+        self, target: Target, credentials: ClientCredentials, until: float = math.inf, *, anew: bool = False
     ) -> Target:
         """The target once its backend has loaded the model as for a request, which takes as long as it takes.
 
@@ -117,28 +117,28 @@ class Facts:
         provider, now = target.provider, trio.current_time()
         asked = loading(provider.preset.facts_from, target.model)
         if not asked:
-            return await self.renew(target, client, until) if anew else target
+            return await self.renew(target, credentials, until) if anew else target
         plain, staying = asked
         patience = provider.timeouts.first_byte
         since = now - (FRESH if anew else OLD)
         kept = self._answer(provider, staying)
         # A model that is unloaded at once is not loaded for each request only to be looked at.
         if kept.asked < since or not _windows([kept]):
-            await self._ask(provider, plain, client, now - (0 if anew else FRESH), patience)
+            await self._ask(provider, plain, credentials, now - (0 if anew else FRESH), patience)
             if any(each.loaded is None for each in self._answer(provider, plain).models):
-                await self._ask(provider, staying, client, since, patience)
+                await self._ask(provider, staying, credentials, since, patience)
         found = self.informed(target)
         if not _windows(self._own(target)) and (anew or found.known.loaded is None):
-            return await self.renew(target, client, until)
+            return await self.renew(target, credentials, until)
         return found
 
-    async def refresh(self, providers: Iterable[Provider], client: ClientCredentials, seconds: float) -> None:
+    async def refresh(self, providers: Iterable[Provider], credentials: ClientCredentials, seconds: float) -> None:
         """Ask for what can be asked of all of a provider's models at once, where it isn't fresh."""
         since = trio.current_time() - FRESH
         async with trio.open_nursery() as nursery:
             for provider in providers:
                 for question in questions(provider.preset.facts_from, None):
-                    nursery.start_soon(self._ask, provider, question, client, since, seconds)
+                    nursery.start_soon(self._ask, provider, question, credentials, since, seconds)
 
     async def keep_fresh(self) -> NoReturn:
         """Ask again for what requests found to be no longer fresh."""
@@ -176,7 +176,7 @@ class Facts:
         self,
         provider: Provider,
         question: Question,
-        client: ClientCredentials,
+        credentials: ClientCredentials,
         since: float,
         seconds: float = WITHIN,
     ) -> None:
@@ -191,10 +191,10 @@ class Facts:
             with trio.move_on_at(deadline):
                 try:
                     body = await self._lists.inquiry.ask(
-                        provider, client, question.path, question.body, root=True, patience=seconds
+                        provider, credentials, question.path, question.body, root=True, patience=seconds
                     )
                     if question.then:
-                        body = await self._lists.inquiry.ask(provider, client, question.then, root=True)
+                        body = await self._lists.inquiry.ask(provider, credentials, question.then, root=True)
                     answer = evolve(answer, models=question.read(decoded(body)))
                 except CcrouterError:
                     pass

@@ -32,7 +32,7 @@ class Inquiry:
     async def ask(
         self,
         provider: Provider,
-        client: ClientCredentials,
+        credentials: ClientCredentials,
         path: str,
         body: bytes = b"",
         *,
@@ -43,7 +43,7 @@ class Inquiry:
 
         Raises CcrouterError when there is none, or none with status 200.
         """
-        grant = await self._credentials.grant(provider, client)
+        grant = await self._credentials.grant(provider, credentials)
         preset = provider.preset
         headers = [*grant.headers, (b"accept", b"application/json"), (b"accept-encoding", b"identity")]
         query = ""

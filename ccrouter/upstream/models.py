@@ -59,13 +59,13 @@ class ModelLists:
         """The last answer, whatever the configuration says."""
         return self._listings.get(provider.key, Listing())
 
-    async def refresh(self, providers: Iterable[Provider], client: ClientCredentials, seconds: float) -> None:
+    async def refresh(self, providers: Iterable[Provider], credentials: ClientCredentials, seconds: float) -> None:
         """Ask every provider whose list isn't fresh; return when all have answered or ``seconds`` are over."""
         async with trio.open_nursery() as nursery:
             for provider in providers:
-                nursery.start_soon(self._refresh_one, provider, client, seconds)
+                nursery.start_soon(self._refresh_one, provider, credentials, seconds)
 
-    async def _refresh_one(self, provider: Provider, client: ClientCredentials, seconds: float) -> None:
+    async def _refresh_one(self, provider: Provider, credentials: ClientCredentials, seconds: float) -> None:
         preset = provider.preset
         if preset.models_path is None or (provider.models and preset.facts_from != "list"):
             return
@@ -79,7 +79,7 @@ class ModelLists:
             listing = evolve(listing, problem=f"no answer within {seconds:g} s", tried=now)
             with trio.move_on_at(deadline):
                 try:
-                    listing = Listing(models=await self._ask(provider, client), seen=now, tried=now)
+                    listing = Listing(models=await self._ask(provider, credentials), seen=now, tried=now)
                 except CcrouterError as error:
                     listing = evolve(listing, problem=str(error))
             self._listings[provider.key] = listing
@@ -108,6 +108,6 @@ class ModelLists:
             return "there"
         return "silent"
 
-    async def _ask(self, provider: Provider, client: ClientCredentials) -> tuple[Model, ...]:
-        body = await self.inquiry.ask(provider, client, provider.preset.models_path or "")
+    async def _ask(self, provider: Provider, credentials: ClientCredentials) -> tuple[Model, ...]:
+        body = await self.inquiry.ask(provider, credentials, provider.preset.models_path or "")
         return read_models(body, provider.preset)
