@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -245,6 +246,11 @@ class Provider:
         """The key of all that is found out about it: the same name at another address is another backend."""
         return self.name, self.base_url
 
+    @cached_property
+    def credential(self) -> int:
+        """Tells what the user gave it as credentials from what stood there before an edit; 0: nothing."""
+        return hash((self.api_key, self.headers)) if self.api_key or self.headers else 0
+
     @property
     def key_in_headers(self) -> bool:
         """Whether the user put its credential among its headers."""
@@ -274,8 +280,8 @@ class Target:
     model: str
     facts: Model | None = field(default=None, eq=False, repr=False)
     """What was found out about the model, the configuration's word included; None before anybody asked."""
-    account: int = field(default=0, eq=False, repr=False)
-    """Whose limits it is held to; see `ccrouter.routing.account`."""
+    login: int = field(default=0, eq=False, repr=False)
+    """Tells the client's login from others, where that opens the provider; see `ccrouter.routing.account`."""
     summarized: bool = field(default=True, eq=False)
     """Its reasoning can be asked for in summaries: that was not refused yet."""
 
@@ -283,6 +289,11 @@ class Target:
     def known(self) -> Model:
         """What is known of the model, at least its name."""
         return self.facts or self.provider.configured_model(self.model) or Model(self.model)
+
+    @property
+    def account(self) -> int:
+        """Tells whose limits it is held to."""
+        return self.provider.credential ^ self.login
 
     @property
     def quirks(self) -> Quirks:

@@ -41,10 +41,9 @@ def login_of(fields: Mapping[str, Any], credentials: ClientCredentials) -> int:
 
 def account_at(provider: Provider, login: int) -> int:
     """Tells the account that a client with this login has at a provider; 0 where nothing tells it from others."""
-    known = provider.api_key, provider.headers, login if takes_login(provider) else 0
-    return hash(known) if any(known) else 0
+    return provider.credential ^ (login if login and takes_login(provider) else 0)
 
 
 def held_to(target: Target, login: int) -> Target:
     """The target, with the account that a client with this login has there."""
-    return evolve(target, account=account_at(target.provider, login))
+    return evolve(target, login=login) if login and takes_login(target.provider) else target

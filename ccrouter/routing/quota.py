@@ -10,8 +10,8 @@ has):
   model's. Names as Claude Code 2.1.329 knows them, 2026-11.
 * ``x-codex-primary-used-percent`` and ``-reset-at`` (seconds since 1970), and the same for ``secondary``.
 
-What stands here is of one account for each provider: whoever lends the router several logins at once has their
-numbers mixed.
+Each account at a provider has a plan of its own (`ccrouter.routing.account`). ``GET /status`` tells of the one that
+was heard of last.
 """
 
 from __future__ import annotations
@@ -64,21 +64,21 @@ class Quotas:
         self._latest: dict[ProviderKey, int] = {}
         """The account at each that was heard of last."""
 
-    def hear(self, provider: Provider, headers: Headers, now: float, account: int = 0) -> None:
+    def hear(self, provider: Provider, headers: Headers, now: float, account: int | None = None) -> None:
         """Take note of what a reply's headers say. ``account``: as in `Target`."""
         found = list(_READERS[provider.preset.plan](dict(headers), now))
         if found:
-            key = provider.key, account
+            key = provider.key, provider.credential if account is None else account
             known = self._windows[key] = self._windows.pop(key, {})
             known.pop(_ALL, None)  # said with each refusal, and only with that
             known.update((each.name, each) for each in found)
-            self._latest[provider.key] = account
+            self._latest[provider.key] = key[1]
             if len(self._windows) > _ACCOUNTS:
                 del self._windows[next(iter(self._windows))]
 
-    def fullness(self, provider: Provider, now: float, account: int = 0) -> int | None:
+    def fullness(self, provider: Provider, now: float, account: int | None = None) -> int | None:
         """How many per cent are used up in the fullest of its windows; 0 after a reset; None: never told."""
-        windows = self._windows.get((provider.key, account))
+        windows = self._windows.get((provider.key, provider.credential if account is None else account))
         if not windows:
             return None
         return max((each.percent for each in windows.values() if each.holds(now)), default=0)

@@ -46,10 +46,10 @@ def is_placeholder(tool: object) -> bool:
 
 def server_tool(tool: object) -> ServerTool | None:
     """A tool that the backend is to run itself; None for one that the client runs."""
-    kind = tool.get("type") if isinstance(tool, Mapping) else None
-    if not isinstance(tool, Mapping) or not isinstance(kind, str) or kind == "custom":
+    kind = tool.get("type") if isinstance(tool, dict) else None
+    if not isinstance(tool, dict) or not isinstance(kind, str) or kind == "custom":
         return None
-    if isinstance(tool.get("input_schema"), Mapping):
+    if isinstance(tool.get("input_schema"), dict):
         return None
     name = tool.get("name")
     return ServerTool(kind, name if isinstance(name, str) and name else kind, tool)
