@@ -10,8 +10,8 @@ has):
   model's. Names as Claude Code 2.1.329 knows them, 2026-11.
 * ``x-codex-primary-used-percent`` and ``-reset-at`` (seconds since 1970), and the same for ``secondary``.
 
-Each account at a provider has a plan of its own (`ccrouter.routing.account`). ``GET /status`` tells of the one that
-was heard of last.
+Each account at a provider has a plan of its own (`ccrouter.routing.account`). ``GET /status`` tells of the one
+that was heard of last.
 """
 
 from __future__ import annotations
