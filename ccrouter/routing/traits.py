@@ -110,7 +110,8 @@ class Traits:
     def server_tools(self) -> tuple[str, ...]:
         """The tools that the backend runs itself: their names, and the types with their dates."""
         if self._server_tools is None:
-            offered = map(server_tool, objects(self.request.fields.get("tools")))
+            # Of the client's own tools, which are many, hardly one has a type.
+            offered = [server_tool(each) for each in objects(self.request.fields.get("tools")) if "type" in each]
             self._server_tools = tuple(
                 said for tool in offered if tool is not None for said in (tool.name, tool.type)
             )
