@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import trio
 
-from ccrouter.attempt.admission import LONG
+from ccrouter.attempt.admission import measured
 from ccrouter.attempt.backends import Backends
 from ccrouter.attempt.inbound import Inbound
 from ccrouter.attempt.parts import Whole
@@ -19,6 +19,7 @@ from ccrouter.attempt.pump import ask
 from ccrouter.errors import ApiError, UpstreamError
 from ccrouter.providers.provider import Target
 from ccrouter.translate.headers import reply_headers
+from ccrouter.translate.members import as_object
 from ccrouter.translate.tokens import of as estimate
 from ccrouter.wire import headers as http
 from ccrouter.wire import json_text
@@ -54,17 +55,11 @@ async def count(inbound: Inbound, target: Target, backends: Backends) -> tuple[H
 
 async def estimated(inbound: Inbound, target: Target | None = None) -> tuple[Headers, bytes]:
     """An estimate of what ``target`` would be shown, told as one in a header."""
-    request = inbound.request
-    if len(request.text) > LONG:
-        tokens = await trio.to_thread.run_sync(estimate, request, target)
-    else:
-        tokens = estimate(request, target)
-    return [*_JSON, (http.ESTIMATE, b"1")], _body(tokens)
+    return [*_JSON, (http.ESTIMATE, b"1")], _body(await measured(estimate, inbound, target))
 
 
 def _tokens(body: bytes) -> int | None:
-    value = json_text.loads_or_none(body, nan="null")
-    tokens = value.get("input_tokens") if isinstance(value, dict) else None
+    tokens = as_object(json_text.loads_or_none(body, nan="null")).get("input_tokens")
     return tokens if type(tokens) is int and tokens >= 0 else None
 
 

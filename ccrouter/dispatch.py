@@ -38,7 +38,8 @@ from ccrouter.routing.rules import counts_tokens
 from ccrouter.routing.traits import Moment, Traits
 from ccrouter.translate import tokens
 
-#: By how many seconds the time of day must be ahead to mean that; less is set right while one is awake.
+#: By so many seconds the time of day runs ahead of the clock of waits at least where the machine slept. Less than
+#: that is a clock that was set right.
 _SLEPT = 5.0
 
 #: Of how many directories it is remembered what holds there.

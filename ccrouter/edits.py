@@ -13,7 +13,7 @@ from ccrouter.observe.log import Log
 from ccrouter.routing.config import Config
 
 #: The keys of ``[server]`` that hold from a start on. The token is among them since clients that run carry it.
-_KEPT = ("host", "port", "token")
+KEPT = ("host", "port", "token")
 
 
 class Edits:
@@ -22,7 +22,7 @@ class Edits:
     def __init__(self, file: ConfigFile, log: Log, *, given: Collection[str] = ()) -> None:
         self._file = file
         self._log = log
-        self._kept = [key for key in _KEPT if key not in given]
+        self._kept = [key for key in KEPT if key not in given]
         self._started = file.current().server
         self._generation = 0
         self._problem: str | None = None

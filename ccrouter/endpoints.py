@@ -297,9 +297,7 @@ class Endpoints:
                         for model in provider.models
                         if (own := backends.wire(Target(provider, model.id))) != wire
                     },
-                    "unsummarized": sorted(
-                        model for place, model in backends.unsummarized if place == provider.key
-                    ),
+                    "unsummarized": sorted(model for key, model in backends.unsummarized if key == provider.key),
                     "base_url": provider.base_url,
                     "configured": provider.configured,
                     "models": len(listing.models),

@@ -114,7 +114,7 @@ class Router:
             choice=ChoiceFile(folder),
             # Of other machines' clients the directories are not here.
             projects=ProjectFiles() if is_loopback(opened.host) else None,
-            home=os.path.realpath(home(environ)),  # as clients name their directories
+            home=os.path.realpath(home(environ, platform)),  # as clients name their directories
             warn=warn,
             problems=lambda: self._edits.problems,
         )
@@ -168,7 +168,8 @@ class Router:
     def _looked_again(self) -> None:
         """Somebody has looked around: what was put together before is out of date."""
         self._settled.clear()
-        self._say_which(self._build(self._file.current()))
+        if self.machine.first_look_over:
+            self._say_which(self._build(self._file.current()))
 
     def _say_which(self, directory: Directory) -> None:
         """Say which providers there are, when that changed."""

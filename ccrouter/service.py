@@ -16,7 +16,7 @@ import trio
 from attrs import frozen
 
 from ccrouter.config_file import ConfigFile, choose
-from ccrouter.edits import Edits
+from ccrouter.edits import KEPT, Edits
 from ccrouter.endpoints import Endpoints
 from ccrouter.errors import StartError
 from ccrouter.menu import Listed
@@ -45,7 +45,7 @@ class Options:
     @property
     def given(self) -> list[str]:
         """The keys of ``[server]`` that it speaks of."""
-        return [key for key in ("host", "port", "token") if getattr(self, key) is not None]
+        return [key for key in KEPT if getattr(self, key) is not None]
 
 
 class Running:

@@ -172,5 +172,5 @@ async def test_a_missing_count_is_no_reason_to_speak_another_wire() -> None:
 
 async def test_a_long_request_is_estimated_the_same_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     short = await estimated(inbound())
-    monkeypatch.setattr("ccrouter.count.LONG", 10)
+    monkeypatch.setattr("ccrouter.attempt.admission.LONG", 10)
     assert await estimated(inbound()) == short

@@ -119,3 +119,16 @@ async def test_the_token_is_in_no_repr(tmp_path: Path) -> None:
     )
     assert "ccr-secret" not in repr(opened)
     await http.aclose()
+
+
+async def test_nothing_is_said_to_be_missing_before_the_first_look_is_over(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """A server that has the connection and is silent for a moment is no reason to speak of the demo."""
+    lines: list[str] = []
+    async with router(tmp_path, "", lines) as it:
+        it.machine._then()
+        assert lines == []
+        await it.machine.look()
+    assert len(lines) == 1
+    assert "the built-in demo model answers" in lines[0]

@@ -15,6 +15,7 @@ from ccrouter.upstream.facts import Facts
 from ccrouter.wire.messages import MessagesRequest
 
 _T = TypeVar("_T")
+_For = TypeVar("_For", Target, Target | None)
 
 #: Beyond this size, in characters, an estimate would hold all other streams up (40 ms for a megabyte); a thread
 #: does it then.
@@ -55,7 +56,7 @@ async def _refuse_too_long(inbound: Inbound, target: Target) -> None:
         raise refusal
 
 
-async def measured(question: Callable[[MessagesRequest, Target], _T], inbound: Inbound, target: Target) -> _T:
+async def measured(question: Callable[[MessagesRequest, _For], _T], inbound: Inbound, target: _For) -> _T:
     """What a question about the size of a request comes to."""
     if len(inbound.request.text) > LONG:
         return await trio.to_thread.run_sync(question, inbound.request, target)

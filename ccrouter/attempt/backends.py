@@ -24,8 +24,7 @@ class Backends:
     ``fallen`` remembers backends that turned out not to have their preset's wire, and the one that they have,
     ``unsummarized`` models that turned out not to sum up their reasoning, both until the router ends.
     ``facts`` knows what their models can do, ``quotas`` how much of their plans is used up, ``budgets`` what may
-    still be spent, ``limiter`` who waits for a
-    place. ``clock`` gives seconds since 1970.
+    still be spent, ``limiter`` who waits for a place. ``clock`` gives seconds since 1970.
     """
 
     dials: Mapping[str, Dial]
@@ -47,7 +46,8 @@ class Backends:
 
     def asked(self, target: Target) -> Target:
         """The target as it can be asked, for all that was found out."""
-        return evolve(target, summarized=(target.provider.key, target.model) not in self.unsummarized)
+        refused = (target.provider.key, target.model) in self.unsummarized
+        return evolve(target, summarized=False) if refused else target
 
     def unsummarize(self, target: Target) -> Target:
         """Remember that a model refuses to sum up its reasoning; the target as it can be asked now."""

@@ -11,6 +11,7 @@ from attrs import evolve
 from ccrouter.attempt.parts import Piece, Whole
 from ccrouter.errors import ApiError, UpstreamBroken, UpstreamError, WireError
 from ccrouter.translate.dialect import Stream
+from ccrouter.translate.members import as_object
 from ccrouter.translate.rewording import is_refusal
 from ccrouter.upstream.credentials import Grant
 from ccrouter.upstream.dial import Answer
@@ -152,5 +153,5 @@ def redacted(whole: Whole, grant: Grant) -> Whole:
 
 def counted(whole: Whole) -> Whole:
     """With the usage that it tells."""
-    value = json_text.loads_or_none(whole.body, nan="null")
-    return evolve(whole, usage=usage_in(value.get("usage") if isinstance(value, dict) else None))
+    value = as_object(json_text.loads_or_none(whole.body, nan="null"))
+    return evolve(whole, usage=usage_in(value.get("usage")))

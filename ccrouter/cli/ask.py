@@ -11,7 +11,7 @@ import errno
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,8 +28,6 @@ from ccrouter.wire.headers import TOKEN
 _Write = Callable[[str], None]
 
 if TYPE_CHECKING:  # what serves takes long to import
-    import trio
-
     from ccrouter.service import Running
 
 #: Anthropic's name where the user gives none: an alias or the directory decides what it means.
@@ -125,6 +123,7 @@ async def _ask(question: Question, config: Path | None) -> int:
 
     from ccrouter.providers.presets import PRESETS
     from ccrouter.routing.remarks import odd
+    from ccrouter.server.stop import cancel_when
 
     code = interrupt.INTERRUPTED
     async with own_router.serving(config) as running:
@@ -132,15 +131,10 @@ async def _ask(question: Question, config: Path | None) -> int:
             say(f"warning: {doubt}")
         with trio.open_signal_receiver(signal.SIGINT) as interrupts:
             async with trio.open_nursery() as asking:
-                asking.start_soon(_cancel_at_first, interrupts, asking.cancel_scope)
+                asking.start_soon(cancel_when, interrupts.__anext__, asking.cancel_scope)
                 code = await _stream(running, question)
                 asking.cancel_scope.cancel()
     return code
-
-
-async def _cancel_at_first(arrivals: AsyncIterator[int], scope: trio.CancelScope) -> None:
-    async for _ in arrivals:
-        scope.cancel()
 
 
 async def _stream(running: Running, question: Question) -> int:

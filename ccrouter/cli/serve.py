@@ -73,7 +73,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _port(text: str) -> int:
     if not (re.fullmatch("0*[0-9]{1,5}", text) and int(text[-5:]) < 65536):
         raise argparse.ArgumentTypeError(f"{text!r} is no port: a number from 0 to 65535 is needed")
-    return int(text)
+    return int(text[-5:])
 
 
 def run(args: argparse.Namespace) -> int:

@@ -145,7 +145,7 @@ def _show(args: argparse.Namespace, config: Config, choice: Choice, folder: Path
 def _tell_of_what_is_gone(config: Config, choice: Choice) -> None:
     """A choice outlasts the profile or the directory that it was about; how it is taken back."""
     if choice.profile is not None and choice.profile not in config.profiles:
-        say("`ccrouter use --none` takes that choice back")
+        say(printable(f"`ccrouter use --none` takes back the choice of {choice.profile}", 1000))
     for folder, name in choice.projects:
         if name not in config.profiles or not _is_directory(Path(folder)):
             command = f"ccrouter use --for {shlex.quote(folder)} --none"

@@ -9,7 +9,6 @@ told by itself.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +17,8 @@ from attrs import evolve
 from ccrouter.providers.provider import Provider, Target
 from ccrouter.routing.credentials import ClientCredentials
 from ccrouter.routing.directory import takes_login
+from ccrouter.translate.members import as_object
+from ccrouter.wire import json_text
 from ccrouter.wire.claude_code import ACCOUNT
 
 #: What says it is no longer, in characters: three ids.
@@ -26,14 +27,9 @@ _LONGEST = 1_000
 
 def login_of(fields: Mapping[str, Any], credentials: ClientCredentials) -> int:
     """Tells a client's login from others; 0 where it has none, or does not say whose."""
-    metadata = fields.get("metadata")
-    said = metadata.get("user_id") if isinstance(metadata, dict) else None
+    said = as_object(fields.get("metadata")).get("user_id")
     if isinstance(said, str) and len(said) <= _LONGEST and said.startswith("{"):
-        try:
-            value = json.loads(said)
-        except (ValueError, RecursionError):
-            value = None
-        account = value.get(ACCOUNT) if isinstance(value, dict) else None
+        account = as_object(json_text.loads_or_none(said, nan="null")).get(ACCOUNT)
         if isinstance(account, str) and account:
             return hash(account)
     return 0 if credentials.api_key is None else hash(credentials.api_key)

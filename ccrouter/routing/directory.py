@@ -70,7 +70,7 @@ class Directory:
 
     @cached_property
     def claude_by_login(self) -> Provider | None:
-        """The same for a client with a login of its own, which opens one that need not be set up."""
+        """As `claude`, for a client with a login of its own, which opens one that need not be set up."""
         return self.claude or _claude(self, self.addressable)
 
 

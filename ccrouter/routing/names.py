@@ -42,19 +42,6 @@ _MOST = 256
 _SHORT = 256
 
 
-def resolve(
-    name: str,
-    directory: Directory,
-    *,
-    client_login: bool = False,
-    lent: bool = False,
-    background: bool = False,
-) -> tuple[Target, ...]:
-    """The targets of ``name`` in fallback order; never empty. See `meaning`."""
-    how = {"client_login": client_login, "lent": lent, "background": background}
-    return meaning(name, directory, **how).targets
-
-
 def meaning(
     name: str,
     directory: Directory,
@@ -119,8 +106,10 @@ def is_plain(name: str, directory: Directory) -> bool:
 def _decoded(name: str, directory: Directory) -> str:
     """The name that a discovery id is for; any other as it is."""
     made_of = discovered(name)
+    if made_of is None:
+        return name
     known = (directory.addressable, *map(_by_name, (directory.off, directory.homeless)))
-    return name if made_of is None or not any(split(made_of, each) for each in known) else made_of
+    return made_of if any(split(made_of, each) for each in known) else name
 
 
 def _meant(

@@ -188,10 +188,10 @@ class Plan:
         match outcome:
             case Outcome(result="done"):
                 self.health.well(target, began, now)
+            case Outcome(failure=BudgetSpent()):  # behind the commit point: no word on the backend
+                self.health.gave_up(target)
             # Past the commit point too: who is silent for so long that the stream was begun without it, or breaks
             # off again and again, keeps failing.
-            case Outcome(failure=BudgetSpent()):
-                self.health.gave_up(target)
             case Outcome(result="failed" | "broken", failure=failure) if failure is not None:
                 self.health.failed(target, failure, now)
             case _:  # how it is was not found out, or not to its end

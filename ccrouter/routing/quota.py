@@ -61,8 +61,6 @@ class Quotas:
 
     def __init__(self) -> None:
         self._windows: dict[tuple[ProviderKey, int], dict[str, Window]] = {}
-        self._latest: dict[ProviderKey, int] = {}
-        """The account at each that was heard of last."""
 
     def hear(self, provider: Provider, headers: Headers, now: float, account: int | None = None) -> None:
         """Take note of what a reply's headers say. ``account``: as in `Target`."""
@@ -72,7 +70,6 @@ class Quotas:
             known = self._windows[key] = self._windows.pop(key, {})
             known.pop(_ALL, None)  # said with each refusal, and only with that
             known.update((each.name, each) for each in found)
-            self._latest[provider.key] = key[1]
             if len(self._windows) > _ACCOUNTS:
                 del self._windows[next(iter(self._windows))]
 
@@ -85,7 +82,8 @@ class Quotas:
 
     def windows(self, provider: Provider, now: float) -> list[Window]:
         """What is known of a provider's plan, of the account heard of last, by the names of its windows."""
-        windows = self._windows.get((provider.key, self._latest.get(provider.key, 0)), {})
+        known = reversed(self._windows.items())
+        windows = next((each for (of, _), each in known if of == provider.key), {})
         return [windows[name] for name in sorted(windows) if windows[name].holds(now)]
 
 

@@ -139,7 +139,7 @@ class _Port:
             self.emptied.set()
 
     async def _turn_away(self, stream: trio.SocketStream) -> None:
-        """OnRequest the first request with 529, so that the client hears a reason and not a reset."""
+        """Answer the first request with 529, so that the client hears a reason and not a reset."""
         if self._turned_away >= _MOST_TURNED_AWAY:
             await trio.aclose_forcefully(stream)
             return

@@ -1,4 +1,4 @@
-"""The word that a server is to stop, and what is still at work then."""
+"""The word that a server is to stop, what is still at work then, and a task that ends a scope at such a word."""
 
 from __future__ import annotations
 

@@ -139,10 +139,10 @@ def _given(content: object) -> Iterator[Shown]:
         if isinstance(each.get("url"), str):
             yield Text(f"[from {each['url']}]")
         if each.get("type") == "image":
-            yield _image(each.get("source"), _unheard)
+            yield _image(each.get("source"), unheard)
         page = each if each.get("type") == "document" else _inside(each, "content")
         if page.get("type") == "document":
-            yield from map(_in_line, _document(page, _unheard))
+            yield from map(_in_line, _document(page, unheard))
         said = [text for place in _WORDS for text in words(each.get(place))]
         yield from said or ([Text(SILENT)] if "stdout" in each else [])
         if isinstance(lines := each.get("lines"), list):
@@ -159,7 +159,7 @@ def _in_line(part: Shown) -> Shown:
     return part
 
 
-def _unheard(_what: str) -> None:
+def unheard(_what: str) -> None:
     """Takes notes on the parts of a block that is noted as a whole."""
 
 

@@ -6,6 +6,9 @@ same kind. Kinds are told in the order in which they came up first, so that a re
 
 from __future__ import annotations
 
+#: In every dialect, of the attribution block.
+ATTRIBUTION_DROPPED = "system: attribution block dropped"
+
 #: In every dialect, of thinking that the target can't use.
 ANOTHERS_THINKING = "thinking: of another model, left out"
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from attrs import evolve
 
 from ccrouter.translate import block_text, provenance
-from ccrouter.translate.changes import Changes
+from ccrouter.translate.changes import ATTRIBUTION_DROPPED, Changes
 from ccrouter.translate.turns import (
     Call,
     Conversation,
@@ -86,7 +86,7 @@ class _Reader:
         blocks = self._list(system, "system")
         if attribution(blocks) is not None:
             blocks = blocks[1:]
-            self._note("system: attribution block dropped")
+            self._note(ATTRIBUTION_DROPPED)
         for block in blocks:
             text = block.get("text") if isinstance(block, Mapping) else None
             if not isinstance(text, str):

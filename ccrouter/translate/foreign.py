@@ -119,12 +119,17 @@ def server_tools(
         if not unused and (not others or tool.name == forced):
             other = searches and tool.type.startswith(SEARCH)
             hint = ', or set wire = "responses", on which it searches' if other else ""
-            raise refused(
-                f"{CAPABILITY_REJECTED}server_tools: {target.provider.name} can't run the tool "
-                f"{tool.name} ({tool.type}); ask without it, or with a model of Anthropic's{hint}"
-            )
+            raise cannot_run(target, tool, hint)
         left_out.append(f"tools: {tool.name} ({tool.type}) left out, the backend can't run it")
     return left_out
+
+
+def cannot_run(target: Target, tool: ServerTool, hint: str = "") -> ApiError:
+    """The refusal of a tool that the backend is to run itself, and can't."""
+    return refused(
+        f"{CAPABILITY_REJECTED}server_tools: {target.provider.name} can't run the tool "
+        f"{tool.name} ({tool.type}); ask without it, or with a model of Anthropic's{hint}"
+    )
 
 
 def answer_schema(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:

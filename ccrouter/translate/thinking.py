@@ -110,7 +110,7 @@ def _reasoning_effort(wanted: Asked, quirks: Quirks) -> dict[str, Any]:
     word = nearest(wanted.strength, quirks.efforts)
     if wanted.on is False and quirks.efforts:
         word = "none" if "none" in quirks.efforts else quirks.efforts[0]
-    elif wanted.on and word is None and "none" in quirks.efforts[:-1] and len(quirks.efforts) == 2:
+    elif wanted.on and word is None and len(quirks.efforts) == 2 and quirks.efforts[0] == "none":
         word = quirks.efforts[-1]  # no measure but a switch, and off unless it is said
     return {} if word is None else {"reasoning_effort": word}
 

@@ -50,7 +50,7 @@ _PER_MESSAGE = 4
 _PER_TOOL = 16
 _PER_CALL = 18
 _PER_RESULT = 9
-#: What stands in place of a picture or a file that a target isn't shown, but for its address (`told`).
+#: What stands in place of a picture or a file that a target isn't shown, but for its address (`block_text`).
 _IN_WORDS = 20
 
 #: Fields whose strings no model reads.

@@ -5,9 +5,9 @@ What a look shows is weighed against the ones before (`ccrouter.routing.sighting
 
 A server that is busy at the start would be missing when the first conversation chooses who answers it, and that
 choice stays. So the first look gives those who take the connection and say nothing yet `FIRST` seconds, and the
-first requests wait for it; lists of models are made of what shows itself within `PROBE`. And where nothing was
-found but a stand-in, whoever asks waits for a look that is no older than `LOOK_SOON`: a server may just have been
-started.
+first requests wait for it; the lists that clients ask for are made of what shows itself within `PROBE`. And
+where nothing was found but a stand-in, whoever asks waits for a look that is no older than `LOOK_SOON`: a
+server may just have been started.
 """
 
 from __future__ import annotations
@@ -67,6 +67,11 @@ class Machine:
         """When the last look ended."""
         self._under_way: trio.Event | None = None
         """Set when the look that is under way ends."""
+
+    @property
+    def first_look_over(self) -> bool:
+        """Whether what was not found counts as not there."""
+        return self._looked.is_set()
 
     @property
     def running(self) -> frozenset[str]:
@@ -153,9 +158,9 @@ class Machine:
                         if preset.probe and name not in config.providers:
                             looking.start_soon(look_for_server, preset)
                 nursery.cancel_scope.cancel()
-            weigh()
             self._ended = trio.current_time()
             self._looked.set()
+            weigh()
         finally:
             self._under_way = None
             ended.set()

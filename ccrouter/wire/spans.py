@@ -189,9 +189,8 @@ def _written(text: str, value: Any, places: dict[int, Item]) -> str:
     if isinstance(value, list):
         return "[" + ",".join(_written(text, each, places) for each in value) + "]"
     if isinstance(value, float) and math.isinf(value):
-        return (
-            "1e999" if value > 0 else "-1e999"
-        )  # it came as such a number, and JSON has no word for what was read
+        # It came as such a number, and JSON has no word for what was read.
+        return "1e999" if value > 0 else "-1e999"
     return json.dumps(value)
 
 

@@ -9,7 +9,12 @@ from ccrouter.providers.presets import PRESETS
 from ccrouter.providers.provider import Provider, Timeouts
 from ccrouter.routing.config import Config, Server
 from ccrouter.routing.directory import DEMO, build, preset_provider, stands_in
-from ccrouter.routing.names import resolve
+from ccrouter.routing.names import meaning
+
+
+def resolve(name, directory, **how):
+    """The targets of a name."""
+    return meaning(name, directory, **how).targets
 
 
 def configured(name, preset=None):

@@ -12,7 +12,12 @@ from ccrouter.providers.secret import Literal
 from ccrouter.routing.config import Lent
 from ccrouter.routing.directory import Directory
 from ccrouter.routing.model_name import DISCOVERY_PREFIX, discovery_id
-from ccrouter.routing.names import _MOST, is_plain, resolve
+from ccrouter.routing.names import _MOST, is_plain, meaning
+
+
+def resolve(name, directory, **how):
+    """The targets of a name."""
+    return meaning(name, directory, **how).targets
 
 
 def provider(name, preset=None, models=()):

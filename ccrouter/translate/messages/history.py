@@ -261,7 +261,7 @@ class _Settling:
         kinds = {each["type"] for each in content if isinstance(each, dict) and isinstance(each.get("type"), str)}
         if "tool_use" not in kinds or "thinking" in kinds:
             return content
-        self.note("thinking: an empty one in front of another model's calls")
+        self.note("thinking: a blank one in front of another model's calls")
         return [{"type": "thinking", "thinking": block_text.NO_REASONING, "signature": ""}, *content]
 
     # What is shown

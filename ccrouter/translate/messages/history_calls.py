@@ -203,11 +203,8 @@ def _orphan(result: Block) -> Iterator[Block]:
         if isinstance(block, dict) and block.get("type") in _SHOWN:
             yield block
         else:
-            yield from (_text(part.text) for part in block_text.shown(block, _unheard) if isinstance(part, Text))
-
-
-def _unheard(_what: str) -> None:
-    """Takes notes on the parts of a result that is noted as a whole."""
+            parts = block_text.shown(block, block_text.unheard)
+            yield from (_text(part.text) for part in parts if isinstance(part, Text))
 
 
 def _text(text: str) -> Block:

@@ -65,9 +65,8 @@ def _told(between: list[Block], note: Note) -> list[Block]:
         return own  # the system said nothing
     results = [block for block in blocks if _kind(block) == "tool_result"]
     rest = [block for block in blocks if _kind(block) != "tool_result"]
-    content = [*results, *rest] or [
-        {"type": "text", "text": block_text.NOTHING}
-    ]  # it kept two of the model's apart
+    # Even one that says nothing kept two of the model's apart.
+    content = [*results, *rest] or [{"type": "text", "text": block_text.NOTHING}]
     return [{**(own[0] if own else {"role": "user"}), "content": content}]
 
 
@@ -80,7 +79,7 @@ def _reminders(message: Block) -> Iterator[Any]:
             if isinstance(text := block.get("text"), str) and text.strip():
                 yield reminder(block)
         else:
-            for part in block_text.shown(block, _unheard):
+            for part in block_text.shown(block, block_text.unheard):
                 if isinstance(part, Text):
                     yield reminder({"type": "text", "text": part.text})
 
@@ -102,7 +101,3 @@ def _is_more_than_words(message: Block) -> bool:
 
 def _role(message: Any) -> object:
     return message.get("role") if isinstance(message, dict) else None
-
-
-def _unheard(_what: str) -> None:
-    """Takes notes on the parts of a message that is noted as a whole."""

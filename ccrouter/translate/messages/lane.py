@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ccrouter.providers.address import url
 from ccrouter.providers.provider import Target
 from ccrouter.translate import abilities, limits
+from ccrouter.translate.changes import ATTRIBUTION_DROPPED
 from ccrouter.translate.dialect import Endpoint, Outbound
 from ccrouter.translate.headers import forwarded
 from ccrouter.translate.messages import history, tools
@@ -37,8 +38,6 @@ _LEAST_BUDGET = 1_024
 
 #: How the types of edits begin that clear thinking of earlier turns.
 _CLEARING = "clear_thinking_"
-
-_ATTRIBUTION_DROPPED = "system: attribution block dropped"
 
 
 def render(request: MessagesRequest, target: Target, headers: Headers, query: str, endpoint: Endpoint) -> Outbound:
@@ -98,10 +97,10 @@ class _Body:
         if self._target.provider.preset.keep_attribution or attribution(item.value) is None:
             return
         if len(item.value) == 1:
-            self._drop(position, _ATTRIBUTION_DROPPED)
+            self._drop(position, ATTRIBUTION_DROPPED)
         else:
             self._edits += spans.remove(spans.elements(self._request.text, item.start), [0])
-            self.changes.append(_ATTRIBUTION_DROPPED)
+            self.changes.append(ATTRIBUTION_DROPPED)
 
     def messages(self, _position: int, item: spans.Item) -> None:
         thinks = self._unthought is None and _type_of(self._request.fields.get("thinking")) != "disabled"

@@ -31,7 +31,7 @@ from ccrouter.translate.responses import count
 from ccrouter.translate.responses import input as responses_input
 from ccrouter.translate.tools import Names
 from ccrouter.translate.turns import Conversation, ServerTool, Tool
-from ccrouter.wire.claude_code import CAPABILITY_REJECTED, NO_STRUCTURED_OUTPUTS
+from ccrouter.wire.claude_code import NO_STRUCTURED_OUTPUTS
 from ccrouter.wire.headers import Headers
 from ccrouter.wire.messages import MessagesRequest
 
@@ -158,10 +158,7 @@ def _searches(
         if tool.type.startswith(foreign.SEARCH) and target.provider.preset.quirks.web_search:
             found.append(_search(tool, target, changes))
         elif not said.tools or _forced(fields) == tool.name:
-            raise foreign.refused(
-                f"{CAPABILITY_REJECTED}server_tools: {target.provider.name} can't run the tool "
-                f"{tool.name} ({tool.type}); ask without it, or with a model of Anthropic's"
-            )
+            raise foreign.cannot_run(target, tool)
         else:
             changes.append(f"tools: {tool.name} ({tool.type}) left out, the backend can't run it")
     return found

@@ -128,7 +128,7 @@ def test_calls_of_others_have_blank_thinking_where_a_backend_refuses_them_withou
     messages = [HI, assistant(call), user(result("c")), assistant(text("a")), SO]
     found, changes = settle(messages, preset)
     assert found == [HI, assistant(blank, call), *messages[2:]]
-    assert changes == ["thinking: an empty one in front of another model's calls"]
+    assert changes == ["thinking: a blank one in front of another model's calls"]
     mine = [HI, assistant(thinking("x"), call), user(result("c"))]
     assert settle(mine, preset)[0] is mine
     assert settle(messages, preset, thinks=False)[0] is messages
